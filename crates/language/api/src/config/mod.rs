@@ -1,0 +1,3 @@
+//! Configuration. It is changed by a plan, like everything that changes what runs.
+
+pub mod get;

@@ -1,0 +1,3 @@
+//! Deployments.
+
+pub mod list;

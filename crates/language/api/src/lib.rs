@@ -1,0 +1,58 @@
+//! The contract: one file an endpoint, shared by server, client and OpenAPI. Knows neither app nor HTTP server nor SQL.
+
+pub mod access;
+pub mod config;
+pub mod deployment;
+mod endpoint;
+pub mod event;
+pub mod instance;
+pub mod log;
+pub mod object;
+mod openapi;
+pub mod operation;
+pub mod plan;
+pub mod platform;
+pub mod release;
+pub mod source;
+pub mod status;
+
+pub(crate) use endpoint::endpoint;
+pub use endpoint::{Action, Endpoint, Method, Nothing};
+pub use openapi::openapi;
+
+/// Calls `$callback!` with every endpoint of the contract that is plain JSON in and out, then those with a form of
+/// their own: uploads and streams. Router, OpenAPI, client and coverage lists are made from it.
+#[macro_export]
+macro_rules! endpoints {
+    ($callback:ident) => {
+        $callback! {
+            plain: [
+                $crate::access::sign_in_link::CreateSignInLink,
+                $crate::access::token_create::CreateToken,
+                $crate::access::token_delete::DeleteToken,
+                $crate::access::token_list::ListTokens,
+                $crate::access::whoami::WhoAmI,
+                $crate::config::get::GetConfig,
+                $crate::deployment::list::ListDeployments,
+                $crate::event::list::ListEvents,
+                $crate::instance::list::ListInstances,
+                $crate::object::apply::Apply,
+                $crate::object::delete::DeleteObject,
+                $crate::object::get::GetObject,
+                $crate::object::list::ListObjects,
+                $crate::operation::get::GetOperation,
+                $crate::plan::apply::ApplyPlan,
+                $crate::plan::create::CreatePlan,
+                $crate::plan::get::GetPlan,
+                $crate::platform::get::GetPlatform,
+                $crate::release::list::ListReleases,
+                $crate::status::get::GetStatus,
+            ],
+            special: [
+                $crate::event::stream::StreamEvents,
+                $crate::log::stream::StreamLogs,
+                $crate::source::upload::UploadSource,
+            ]
+        }
+    };
+}

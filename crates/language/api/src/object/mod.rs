@@ -1,0 +1,6 @@
+//! Declared objects: apply, list, get, delete.
+
+pub mod apply;
+pub mod delete;
+pub mod get;
+pub mod list;

@@ -1,0 +1,3 @@
+//! Operations: plans being carried out.
+
+pub mod get;

@@ -1,0 +1,3 @@
+//! Releases.
+
+pub mod list;

@@ -1,0 +1,3 @@
+//! Sources: folders as they are uploaded.
+
+pub mod upload;

@@ -1,0 +1,3 @@
+//! What runs.
+
+pub mod get;

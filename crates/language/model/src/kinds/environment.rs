@@ -1,0 +1,56 @@
+//! `Environment`: where deployments live.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tow_names::Name;
+
+/// How much is at stake in an environment; defaults of health and isolation follow from it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// For one's own eyes: quick gates, routes by default.
+    Development,
+    /// For the team's eyes.
+    Staging,
+    /// For customers: slow gates, nothing by default.
+    Production,
+    /// For one branch, for a while.
+    Preview,
+}
+
+impl Tier {
+    /// As written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+            Self::Preview => "preview",
+        }
+    }
+}
+
+/// What an environment is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvironmentSpec {
+    /// How much is at stake.
+    pub tier: Tier,
+    /// The `Runtime` that executes its deployments.
+    pub runtime: Name,
+    /// Where it is, in the platform team's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Environments of one stage are promoted to together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Name>,
+    /// Who answers for it: a group or user reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Configuration that every component here sees unless it says otherwise. Not for secrets: anyone may read it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+}

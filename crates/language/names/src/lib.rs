@@ -1,0 +1,17 @@
+//! Parses names, refs, ids, times, durations, quantities and digests: once, strictly, at the edge.
+//!
+//! Whoever holds a value of one of these types holds a valid one. This room depends on no other of ours.
+
+mod digest;
+mod entity;
+mod id;
+mod name;
+mod quantity;
+mod time;
+
+pub use digest::{Digest, DigestError, Hasher};
+pub use entity::{EntityRef, Place};
+pub use id::Id;
+pub use name::{Name, NameError, Namespace, host_label, is_score_name};
+pub use quantity::{Cpu, Memory, QuantityError};
+pub use time::{Duration, DurationError, Timestamp};

@@ -1,0 +1,56 @@
+//! The one log of what happened; audit, activity, webhooks and streams read it by cursor.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tow_names::Timestamp;
+
+/// What an event says: before and after of one thing. Values that hold a secret appear as keyed digests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EventBody {
+    /// One line for people.
+    pub summary: String,
+    /// How it was; null where it was not.
+    #[serde(default)]
+    pub before: serde_json::Value,
+    /// How it is now; null where it is no more.
+    #[serde(default)]
+    pub after: serde_json::Value,
+}
+
+/// An event that is about to be written, in the same transaction as what it tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as an actor's reference: `user:default/ann`, `system:rollout`.
+    pub actor: String,
+    /// The request it came from; empty for the platform's own acts.
+    pub request: String,
+    /// What, such as `deployment.live`.
+    pub kind: String,
+    /// About what, such as `component:default/web@development`.
+    pub subject: String,
+    /// Before and after.
+    pub body: EventBody,
+}
+
+/// An event as written. `seq` grows by one with each, in the order of commit, without gaps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// Its place in the log.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// The request it came from; empty for the platform's own acts.
+    pub request: String,
+    /// What.
+    pub kind: String,
+    /// About what.
+    pub subject: String,
+    /// Digest of the body as stored, so that a body can be erased and the log still proves.
+    pub body_sha256: String,
+    /// Before and after; null when erased.
+    pub body: Option<EventBody>,
+}

@@ -1,0 +1,186 @@
+//! An instance: one container of one pod as a runtime executes it. The row is committed before the process starts.
+
+use crate::Record;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tow_names::{Digest, Duration, Id, Place, Timestamp};
+
+/// What the row wants of the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Desired {
+    /// It should run.
+    Running,
+    /// It should stop.
+    Stopped,
+}
+
+/// How far an instance is kept from the others. Shown on every instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// The same user, no namespaces.
+    None,
+    /// Own user, mount and pid namespaces.
+    Sandbox,
+    /// A container.
+    Container,
+    /// A cluster's pod.
+    Cluster,
+}
+
+/// The store's row of an instance. Holds no value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Instance {
+    /// Also its folder's name.
+    pub id: Id,
+    /// Where.
+    pub place: Place,
+    /// The deployment that started it.
+    pub deployment: i64,
+    /// That deployment's release.
+    pub release: i64,
+    /// `metadata.name` of the Score file.
+    pub workload: String,
+    /// The container's name.
+    pub container: String,
+    /// Which replica, from 0.
+    pub replica: u32,
+    /// See [`crate::Pod::revision`].
+    pub revision: String,
+    /// On which machine.
+    pub node: String,
+    /// By the port's name in the Score file: what the program listens on. Unique on the node while the row is.
+    pub ports: BTreeMap<String, u16>,
+    /// What is wanted.
+    pub desired: Desired,
+    /// When the row was made.
+    pub created_at: Timestamp,
+}
+
+impl Record for Instance {
+    const KIND: &'static str = "instance";
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+    fn subject(&self) -> String {
+        self.place.to_string()
+    }
+    fn open(&self) -> bool {
+        true
+    }
+}
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "program")]
+pub enum Program {
+    /// A program of the unpacked artifact or of the machine.
+    Command {
+        /// Program and arguments; a program with a `/` is looked up in the folder, one without on the PATH.
+        argv: Vec<String>,
+    },
+    /// The platform's own file server on `ports`' only port.
+    Static,
+}
+
+/// A GET.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpProbe {
+    /// On this machine.
+    pub port: u16,
+    /// With its leading `/`.
+    pub path: String,
+    /// The Host header; `127.0.0.1:PORT` where nothing is said.
+    pub host: Option<String>,
+    /// More headers.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A command that must exit 0, with the instance's folder and environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecProbe {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+}
+
+/// How something is found to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "probe")]
+pub enum Probe {
+    /// 2xx or 3xx.
+    Http(HttpProbe),
+    /// Exit 0.
+    Exec(ExecProbe),
+    /// The port accepts.
+    Tcp {
+        /// On this machine.
+        port: u16,
+    },
+    /// The process is there.
+    Alive,
+}
+
+/// How long to wait between restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Before the first restart.
+    pub first: Duration,
+    /// It doubles up to here.
+    pub most: Duration,
+    /// Running so long starts over from `first`.
+    pub reset_after: Duration,
+    /// From so many restarts in a row on it is a crash loop: still restarted, no longer hoped for.
+    pub crash_loop_after: u32,
+}
+
+/// What happens when the program ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "restart")]
+pub enum Restart {
+    /// It is started again.
+    Always(Backoff),
+    /// It was to end: builds, one-offs, containers that others wait for to complete.
+    Never,
+}
+
+/// Everything a runtime needs to run one instance. Holds plain values of configuration: it is written only into the
+/// instance's own folder, readable by its user alone, and never into the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceSpec {
+    /// Also the folder's name: the effect key of its start.
+    pub id: Id,
+    /// What is run.
+    pub program: Program,
+    /// The archive that is unpacked into the working folder first.
+    pub artifact: Option<Digest>,
+    /// The whole environment, but for what the runtime passes on (PATH, HOME, locale, proxies).
+    pub env: BTreeMap<String, String>,
+    /// Files written into the working folder: relative path → (bytes, octal mode). Absolute paths were refused.
+    pub files: BTreeMap<String, (Vec<u8>, u32)>,
+    /// Ports of this machine that it may listen on.
+    pub ports: Vec<u16>,
+    /// Addresses (`127.0.0.1:7080`, port 0 allowed) that the runtime binds before the start and hands on by the
+    /// LISTEN_FDS convention of systemd: they outlive the program. Only the gateway has any.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    /// Ready while this holds.
+    pub readiness: Probe,
+    /// Restarted where this fails three times in a row.
+    pub liveness: Option<Probe>,
+    /// Time between two probes.
+    pub interval: Duration,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// Successes in a row until ready.
+    pub successes: u32,
+    /// When it ends by itself.
+    pub restart: Restart,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// It is killed after so long (builds).
+    pub time_limit: Option<Duration>,
+    /// What it is, for people: `web/0 main`.
+    pub title: String,
+}

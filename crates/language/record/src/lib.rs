@@ -1,0 +1,61 @@
+//! What was produced and is not edited by people: plans, releases, deployments, operations and their steps,
+//! instances, artifacts, events, route tables, and what was observed of the world. Decides nothing.
+//!
+//! A produced thing that is kept implements [`Record`]: the store needs to know no more of it than that.
+
+mod access;
+mod artifact;
+mod configuration;
+mod deployment;
+mod event;
+mod instance;
+mod lease;
+mod observed;
+mod operation;
+mod placement;
+mod plan;
+mod problem;
+mod release;
+mod route;
+mod state;
+
+pub use access::{Actor, Role, SignInLink, Token};
+pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
+pub use configuration::{ConfigVersion, Sealed};
+pub use deployment::{Deployment, Outcome, Reason};
+pub use event::{Event, EventBody, NewEvent};
+pub use instance::{
+    Backoff, Desired, ExecProbe, HttpProbe, Instance, InstanceSpec, Isolation, Probe, Program,
+    Restart,
+};
+pub use lease::{Fence, Lease};
+pub use observed::{
+    Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,
+    ProbeReport, TargetCounters,
+};
+pub use operation::{Effect, Failure, Operation, Step, StepRow, StepState};
+pub use placement::{Placement, Pod};
+pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Target};
+pub use problem::{Problem, SourceLine, Violation};
+pub use release::{Release, ReleaseWorkload};
+pub use route::{Route, RouteAck, RouteSet, RouteTarget};
+pub use state::State;
+
+/// A produced thing that the store keeps: a kind, an id unique in the kind, the subject it is about, a number within
+/// the subject, and whether it is still open (unfinished). The store allows one open operation a subject.
+pub trait Record: serde::Serialize + serde::de::DeserializeOwned + Send + Sync {
+    /// Such as `release`.
+    const KIND: &'static str;
+    /// Unique in the kind.
+    fn id(&self) -> String;
+    /// What it is about, such as a component's reference or a place; empty where there is nothing.
+    fn subject(&self) -> String;
+    /// Its number within the subject; 0 where it has none.
+    fn number(&self) -> i64 {
+        0
+    }
+    /// Is it unfinished?
+    fn open(&self) -> bool {
+        false
+    }
+}

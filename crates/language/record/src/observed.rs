@@ -1,0 +1,177 @@
+//! What was seen of the world.
+
+use crate::Isolation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tow_names::{Id, Timestamp};
+
+/// Where a process is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Accepted; no process yet.
+    Starting,
+    /// There is a process.
+    Running,
+    /// It ended and waits to be started again.
+    Backoff,
+    /// It ended again and again; it is still tried, at the longest interval.
+    CrashLoop,
+    /// SIGTERM was sent.
+    Stopping,
+    /// It ended and stays so.
+    Exited,
+    /// Its machine was restarted or its folder is damaged: nothing of it can be running.
+    Lost,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "exit")]
+pub enum Exit {
+    /// By itself.
+    Code {
+        /// 0 is success.
+        code: i32,
+    },
+    /// By a signal.
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+    /// It took longer than it may.
+    Timeout,
+    /// It could not be started.
+    NotStarted,
+    /// It ended while nobody was there to be told.
+    Unknown,
+}
+
+/// The last probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeReport {
+    /// It held.
+    pub ok: bool,
+    /// What was asked and what came: `GET /healthz → 503, 12 ms: body's head`.
+    pub what: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An instance as its runtime sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObservedInstance {
+    /// Which.
+    pub id: Id,
+    /// Where in its life.
+    pub phase: Phase,
+    /// Its readiness probe holds.
+    pub ready: bool,
+    /// Since when without a break.
+    pub ready_since: Option<Timestamp>,
+    /// The process, while there is one.
+    pub pid: Option<u32>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How it last ended.
+    pub exit: Option<Exit>,
+    /// The last probe.
+    pub probe: Option<ProbeReport>,
+    /// How far it is kept from the others.
+    pub isolation: Isolation,
+    /// The addresses bound for it, as bound, in the order of `InstanceSpec::listen`.
+    #[serde(default)]
+    pub listening: Vec<String>,
+    /// Why it is as it is, where the runtime knows: `cannot run ./server: no such file`.
+    pub message: String,
+}
+
+impl ObservedInstance {
+    /// Is there, or may there be, a process?
+    pub fn may_run(&self) -> bool {
+        !matches!(self.phase, Phase::Exited | Phase::Lost)
+    }
+}
+
+/// A build as its builder sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedBuild {
+    /// Which.
+    pub id: Id,
+    /// It still runs.
+    pub running: bool,
+    /// How it ended.
+    pub exit: Option<Exit>,
+    /// What it made, when it ended well: the archive is among the blobs already.
+    pub artifact: Option<crate::Artifact>,
+    /// Why it made nothing.
+    pub message: String,
+}
+
+/// What a target was asked so far, since the gateway's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TargetCounters {
+    /// Requests and upgraded connections now.
+    pub in_flight: u64,
+    /// All requests.
+    pub requests: u64,
+    /// Answers 500 and above.
+    pub errors: u64,
+}
+
+/// The gateway as it sees itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ObservedEdge {
+    /// It answered.
+    pub reachable: bool,
+    /// The epoch it last obeyed.
+    pub epoch: i64,
+    /// The revision it serves.
+    pub revision: i64,
+    /// By instance.
+    pub targets: BTreeMap<String, TargetCounters>,
+    /// Ports it listens on: by route id.
+    pub ports: BTreeMap<String, u16>,
+    /// Changes with each start of the gateway: counters start over.
+    pub boot: String,
+}
+
+/// Everything a decision may look at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Observed {
+    /// By id.
+    pub instances: BTreeMap<Id, ObservedInstance>,
+    /// By id.
+    pub builds: BTreeMap<Id, ObservedBuild>,
+    /// The gateway.
+    pub edge: ObservedEdge,
+}
+
+/// From where a line came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// The platform's own word about the instance: started, exited, restarted.
+    Platform,
+}
+
+/// One line of a log, or a piece of one that was too long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogLine {
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub stream: LogStream,
+    /// Without its line end; bytes that are not UTF-8 are shown as U+FFFD.
+    pub text: String,
+    /// The line goes on in the next one.
+    #[serde(default)]
+    pub partial: bool,
+}

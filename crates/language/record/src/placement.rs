@@ -1,0 +1,69 @@
+//! What a component has in an environment right now: the one mutable row per place that plans compare against.
+
+use crate::Record;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tow_names::{Id, Place};
+
+/// One pod: a replica of a workload, its instances in the order in which they start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pod {
+    /// `metadata.name` of the Score file.
+    pub workload: String,
+    /// From 0.
+    pub replica: u32,
+    /// Equal revisions are interchangeable: release, configuration and salt.
+    pub revision: String,
+    /// One a container.
+    pub instances: Vec<Id>,
+}
+
+/// A place's current state. `serving` changes in the commit that writes the new route set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Placement {
+    /// Where.
+    pub place: Place,
+    /// The deployment that is wanted; 0 before the first.
+    pub deployment: i64,
+    /// The number the next deployment gets.
+    pub next_deployment: i64,
+    /// The current version of the configuration; 0 where none was set.
+    pub config: i64,
+    /// Asked to stop: nothing runs.
+    pub stopped: bool,
+    /// How many of each workload, where it differs from what the release says (`tow scale`).
+    #[serde(default)]
+    pub replicas: BTreeMap<String, u32>,
+    /// The pods that are routed to.
+    pub serving: Vec<Pod>,
+    /// The gateway's port of each route, once known: by route id.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u16>,
+}
+
+impl Placement {
+    /// Where nothing was ever deployed.
+    pub fn empty(place: Place) -> Self {
+        Self {
+            place,
+            deployment: 0,
+            next_deployment: 1,
+            config: 0,
+            stopped: false,
+            replicas: BTreeMap::new(),
+            serving: Vec::new(),
+            ports: BTreeMap::new(),
+        }
+    }
+}
+
+impl Record for Placement {
+    const KIND: &'static str = "placement";
+    fn id(&self) -> String {
+        self.place.to_string()
+    }
+    fn subject(&self) -> String {
+        self.place.component.to_string()
+    }
+}

@@ -1,0 +1,16 @@
+//! What stands between the world and the instances.
+
+use crate::PortError;
+use async_trait::async_trait;
+use tow_record::{ObservedEdge, RouteAck, RouteSet};
+
+/// Serves a route table.
+#[async_trait]
+pub trait Edge: Send + Sync {
+    /// Serves `set` from here on, in one step: a request is routed by the old table or by the new one. Returns when it
+    /// is served and kept safe. A set with a lower epoch is [`PortError::Fenced`]; with the same epoch and a lower
+    /// revision [`PortError::Refused`]; the same again is acknowledged again. Requests in flight go on undisturbed.
+    async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError>;
+    /// How it is. Unreachable is an answer (`reachable: false`), not an error.
+    async fn observe(&self) -> Result<ObservedEdge, PortError>;
+}

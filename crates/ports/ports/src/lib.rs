@@ -1,0 +1,44 @@
+//! The traits to the outside: object-safe, nameless, without an implementation. What an adapter must do stands at the
+//! trait's methods; the conformance suites hold every adapter to it.
+//!
+//! Every effect takes the [`Fence`]'s epoch: an adapter remembers the highest it has seen and refuses lower ones with
+//! [`PortError::Fenced`], because a fence that lives only in the database does not fence the world.
+
+mod blobs;
+mod builder;
+mod clock;
+mod crossing;
+mod edge;
+mod keys;
+mod runtime;
+
+pub use blobs::{Blobs, ByteStream};
+pub use builder::Builder;
+pub use clock::Clock;
+pub use crossing::{Crossings, NoCrossings, When};
+pub use edge::Edge;
+pub use keys::Keys;
+pub use runtime::{LogQuery, Runtime};
+pub use tow_record::Fence;
+
+/// Why an adapter did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// Somebody with a higher epoch has acted here: the caller is no longer in charge and must stop.
+    #[error("refused: epoch {given} is behind {seen}")]
+    Fenced {
+        /// The caller's.
+        given: i64,
+        /// The highest seen.
+        seen: i64,
+    },
+    /// There is no such thing.
+    #[error("{0} is not there")]
+    NotThere(String),
+    /// It can't be done, now or later; the text is for people.
+    #[error("{0}")]
+    Refused(String),
+    /// It may or may not have happened; ask again later.
+    #[error("{0}")]
+    Unavailable(String),
+}
