@@ -1,1 +1,63 @@
-//! (being built)
+//! The HTTP door: decodes a request, hands it to the app, encodes the answer. One generic handler for all plain
+//! endpoints and one sibling each for streams and uploads. Decides nothing and reads no store.
+
+mod access;
+mod answer;
+mod call;
+mod decode;
+mod guard;
+mod health;
+mod listen;
+mod special;
+
+pub use listen::serve;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{self, MethodFilter};
+use axum::{Router, middleware};
+use std::sync::Arc;
+use tow_api::{Endpoint, Method};
+use tow_app::App;
+
+/// What the door is told.
+#[derive(Debug, Clone, Default)]
+pub struct ServerConfig {
+    /// Host names that are ours beside `localhost`, `*.localhost`, `127.0.0.1` and `[::1]`; without a port.
+    pub hosts: Vec<String>,
+}
+
+/// Everything the platform answers over HTTP: the API, health, metrics, and below all of it the portal.
+pub fn router(app: App, portal: Router, config: ServerConfig) -> Router {
+    macro_rules! routes {
+        (plain: [$($plain:ty),* $(,)?], special: [$($special:ty),* $(,)?]) => {
+            Router::new()
+                $(.route(
+                    <$plain as Endpoint>::PATH,
+                    routing::on(filter(<$plain as Endpoint>::METHOD), call::call::<$plain>),
+                ))*
+        };
+    }
+    let api: Router<App> = tow_api::endpoints!(routes);
+    special::routes(api)
+        .route("/api/v1/openapi.json", routing::get(health::openapi))
+        .route("/healthz", routing::get(health::alive))
+        .route("/readyz", routing::get(health::ready))
+        .route("/metrics", routing::get(health::metrics))
+        .route("/api", routing::any(answer::no_such_endpoint))
+        .route("/api/{*rest}", routing::any(answer::no_such_endpoint))
+        .method_not_allowed_fallback(answer::no_such_method)
+        .with_state(app)
+        .fallback_service(portal)
+        // Bodies are read with their own limits: 8 MiB of JSON, an archive as long as the app allows.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::new(config), guard::guard))
+}
+
+fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Delete => MethodFilter::DELETE,
+    }
+}

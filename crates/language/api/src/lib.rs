@@ -20,6 +20,10 @@ pub(crate) use endpoint::endpoint;
 pub use endpoint::{Action, Endpoint, Method, Nothing};
 pub use openapi::openapi;
 
+/// The cookie of a browser's session; its value is a token. Without the prefix `__Host-`, which browsers and curl
+/// drop on plain http; the gateway never passes it on to workloads.
+pub const SESSION_COOKIE: &str = "tow_session";
+
 /// Calls `$callback!` with every endpoint of the contract that is plain JSON in and out, then those with a form of
 /// their own: uploads and streams. Router, OpenAPI, client and coverage lists are made from it.
 #[macro_export]
