@@ -1,0 +1,42 @@
+//! Exceptions to the rules: `xtask/exceptions.txt`, one a line, `RULE SUBJECT`. The list may only shrink: a line
+//! that is no longer needed is an error, and a new one is a line in a review.
+
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const FILE: &str = "xtask/exceptions.txt";
+
+/// The exceptions, and which of them were needed.
+pub(crate) struct Exceptions {
+    lines: BTreeSet<String>,
+    needed: BTreeSet<String>,
+}
+
+impl Exceptions {
+    /// Reads the list.
+    pub(crate) fn read(root: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(root.join(FILE)).context(FILE)?;
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Ok(Self { lines: lines.map(str::to_string).collect(), needed: BTreeSet::new() })
+    }
+
+    /// Is `subject` excused from `rule`? Asked only where it breaks it.
+    pub(crate) fn excuse(&mut self, rule: &str, subject: &str) -> bool {
+        let line = format!("{rule} {subject}");
+        let known = self.lines.contains(&line);
+        if known {
+            self.needed.insert(line);
+        }
+        known
+    }
+
+    /// Lines that excuse nothing any more.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        self.lines
+            .difference(&self.needed)
+            .map(|line| format!("{FILE}: «{line}» excuses nothing any more: take the line out"))
+            .collect()
+    }
+}

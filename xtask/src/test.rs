@@ -1,0 +1,197 @@
+//! The README's test command: every check in turn, all of them even where one fails, then what was not run and why,
+//! then one line of numbers.
+
+use crate::{arrows, bench, generate, process, tidy, tools, workspace};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Crates that must not come in, not even by somebody else's default feature. deny.toml says why.
+const NEVER: [&str; 5] = ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
+
+/// What came of it so far.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    broken: Vec<&'static str>,
+    not_run: Vec<(String, String)>,
+}
+
+impl Tally {
+    /// Runs one check and goes on, whatever comes of it.
+    fn check(&mut self, name: &'static str, run: impl FnOnce(&mut Self) -> Result<bool>) {
+        println!("\n== {name}");
+        match run(self) {
+            Ok(true) => {}
+            Ok(false) => self.broken.push(name),
+            Err(error) => {
+                println!("{error:#}");
+                self.broken.push(name);
+            }
+        }
+    }
+
+    fn skip(&mut self, name: impl Into<String>, why: impl Into<String>) {
+        self.not_run.push((name.into(), why.into()));
+    }
+
+    /// Says what was not run, what is broken, and the numbers; an error where anything is broken.
+    fn finish(self) -> Result<()> {
+        if !self.not_run.is_empty() {
+            println!("\n== not run");
+            let width = self.not_run.iter().map(|(name, _)| name.chars().count()).max();
+            for (name, why) in &self.not_run {
+                println!("{name:width$}  {why}", width = width.unwrap_or(0));
+            }
+        }
+        println!();
+        if !self.broken.is_empty() {
+            println!("broken: {}", self.broken.join(", "));
+        }
+        // A check that broke without a failing test is one failure; one with failing tests is counted by them.
+        let others = self.broken.iter().filter(|name| **name != "tests" || self.failed == 0);
+        let failed = self.failed + others.count() as u64;
+        println!("{} passed, {failed} failed", self.passed);
+        if failed > 0 { bail!("{failed} failed") } else { Ok(()) }
+    }
+}
+
+/// `cargo xtask test`.
+pub(crate) fn test(root: &Path, install: bool) -> Result<()> {
+    run(root, install)?.finish()
+}
+
+/// `cargo xtask ci`: the tests, then what needs a release build.
+pub(crate) fn ci(root: &Path, install: bool) -> Result<()> {
+    let mut tally = run(root, install)?;
+    tally.check("release build and figures", |_| {
+        bench::bench(root, bench::Options { short: true, json: None }).map(|()| true)
+    });
+    tally.finish()
+}
+
+fn run(root: &Path, install: bool) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let missing = tools::find(install);
+    if !missing.needed.is_empty() {
+        bail!("nothing can run without:\n  {}", missing.needed.join("\n  "));
+    }
+    for (name, why) in missing.optional {
+        tally.skip(name, why);
+    }
+    let cargo = |args: &[&str]| {
+        let mut command = Command::new("cargo");
+        command.args(args).current_dir(root);
+        command
+    };
+    tally.check("format", |_| process::succeeds(&mut cargo(&["fmt", "--all", "--check"])));
+    tally.check("dependencies", |_| dependencies(root));
+    tally.check("arrows", |_| arrows::check(root).map(|()| true));
+    tally.check("tidy", |_| tidy::check(root).map(|()| true));
+    if process::line("cargo", &["deny", "--version"]).is_some() {
+        tally.check("licences and bans", |_| {
+            process::succeeds(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))
+        });
+    } else {
+        tally.skip("licences and bans", "cargo-deny is not installed");
+    }
+    tally.check("clippy", |_| {
+        let args = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        process::succeeds(&mut cargo(&args))
+    });
+    tally.check("references", |tally| match generate::check(root)? {
+        generate::Answer::Same => Ok(true),
+        generate::Answer::NotYet(why) => {
+            tally.skip("references", why);
+            Ok(true)
+        }
+    });
+    tally.check("tests", |tally| tests(root, tally));
+    Ok(tally)
+}
+
+/// The lock file is what the manifests say, and none of [`NEVER`] is in the tree.
+fn dependencies(root: &Path) -> Result<bool> {
+    let tree = process::output(
+        Command::new("cargo")
+            .args(["tree", "--locked", "--workspace", "--prefix", "none", "--format", "{p}"])
+            .current_dir(root),
+    )?;
+    let banned = |line: &&str| NEVER.contains(&line.split(' ').next().unwrap_or_default());
+    let found: Vec<&str> = tree.lines().filter(banned).collect();
+    for line in &found {
+        println!(
+            "{line} is in the tree: `cargo tree -i` shows who brought it; deny.toml says why not"
+        );
+    }
+    if found.is_empty() {
+        println!("Cargo.lock is up to date; none of {} in the tree", NEVER.join(", "));
+    }
+    Ok(found.is_empty())
+}
+
+/// All tests in one invocation, so that nothing is compiled twice. A test that can't run here appends a line
+/// `NAME: WHY` to the file named by `TOW_NOT_RUN`: cargo shows nothing of what a passing test prints.
+fn tests(root: &Path, tally: &mut Tally) -> Result<bool> {
+    let scratch = workspace::target(root)?.join("xtask");
+    std::fs::create_dir_all(&scratch)?;
+    let not_run = scratch.join("not-run.txt");
+    std::fs::write(&not_run, "")?;
+    let mut child = Command::new("cargo")
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .current_dir(root)
+        .env("TOW_NOT_RUN", &not_run)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting cargo test")?;
+    let stdout = child.stdout.take().context("cargo test has no stdout")?;
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        println!("{line}");
+        if let Some((passed, failed, ignored)) = result(&line) {
+            tally.passed += passed;
+            tally.failed += failed;
+            if ignored > 0 {
+                tally.skip(format!("{ignored} ignored tests"), "their own attribute says so");
+            }
+        }
+    }
+    let status = child.wait()?;
+    let mut lines: Vec<String> =
+        std::fs::read_to_string(&not_run)?.lines().map(str::to_string).collect();
+    lines.sort();
+    lines.dedup();
+    for line in lines {
+        let (name, why) = line.split_once(": ").unwrap_or((&line, "no reason given"));
+        tally.skip(name, why);
+    }
+    Ok(status.success())
+}
+
+/// Reads `test result: ok. 5 passed; 0 failed; 1 ignored; …` into (passed, failed, ignored).
+fn result(line: &str) -> Option<(u64, u64, u64)> {
+    let rest = line.trim().strip_prefix("test result: ")?;
+    let count = |word: &str| {
+        let part = rest.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(word));
+        part.and_then(|number| number.trim().parse().ok())
+    };
+    Some((count(" passed")?, count(" failed")?, count(" ignored").unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read() {
+        let line =
+            "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out";
+        assert_eq!(result(line), Some((12, 3, 1)));
+        let line = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; finished in 0.00s";
+        assert_eq!(result(line), Some((0, 0, 0)));
+        assert_eq!(result("test a::b ... ok"), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Rules for the house: every Rust file says what room it is, is short, is compiled, and has a name that says what
+//! belongs in it; every crate takes the workspace's lints; every kind has its stem in every room for readers.
+
+use super::{Complaint, Tree};
+
+/// At so many lines a file is asked about.
+pub(super) const ASK: usize = 400;
+/// At so many it is split.
+const SPLIT: usize = 800;
+
+/// Names that no line of code can know it belongs to.
+const NO_ROOM: [&str; 11] = [
+    "common", "core", "helper", "helpers", "manager", "managers", "misc", "shared", "util",
+    "utils", "stuff",
+];
+
+const KINDS: &str = "crates/language/model/src/kinds/";
+
+pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    for (path, text) in tree.rust() {
+        if !text.starts_with("//!") {
+            found.push(Complaint::new(
+                "room",
+                path,
+                "open with //!: what this room is, and what it may not do",
+            ));
+        }
+        let lines = text.lines().count();
+        if lines > SPLIT {
+            found.push(Complaint::new("long", path, format!("{lines} lines: split it at {SPLIT}")));
+        }
+        if let Some(name) = path.trim_end_matches(".rs").split('/').find(|n| NO_ROOM.contains(n)) {
+            found.push(Complaint::new(
+                "name",
+                path,
+                format!("«{name}» says nothing of what belongs here"),
+            ));
+        }
+        if let Some(parents) = parents(path) {
+            let stem = stem(path);
+            let declared = parents.iter().any(|parent| {
+                tree.rust().any(|(p, text)| p == parent && text.contains(&format!("mod {stem};")))
+            });
+            if !declared {
+                let parents = parents.join(" or ");
+                found.push(Complaint::new(
+                    "forgotten",
+                    path,
+                    format!("no `mod {stem};` in {parents}"),
+                ));
+            }
+        }
+    }
+    for (path, text) in tree.texts().filter(|(path, _)| path.ends_with("Cargo.toml")) {
+        if text.contains("[package]")
+            && !text.contains("[lints]\nworkspace = true")
+            && is_ours(path)
+        {
+            found.push(Complaint::new("lints", path, "say [lints] workspace = true"));
+        }
+    }
+    for (path, text) in tree.rust().filter(|(path, _)| path.starts_with(KINDS)) {
+        let kind = stem(path);
+        if !declares(text, kind) {
+            continue;
+        }
+        for wanted in [format!("docs/concepts/{kind}.md"), format!("examples/{kind}.yaml")] {
+            if !tree.has(&wanted) {
+                let what = format!("the kind {kind} has no such file");
+                found.push(Complaint::new("stem", &wanted, what));
+            }
+        }
+    }
+    found
+}
+
+/// Files over [`ASK`] lines, the longest first.
+pub(super) fn long(tree: &Tree) -> Vec<String> {
+    let mut long: Vec<(usize, &str)> = tree
+        .rust()
+        .map(|(path, text)| (text.lines().count(), path))
+        .filter(|(lines, _)| *lines > ASK)
+        .collect();
+    long.sort_by(|a, b| b.cmp(a));
+    long.into_iter().map(|(lines, path)| format!("{path} ({lines})")).collect()
+}
+
+/// The module's name: the file's, or its folder's where it is a `mod.rs`.
+fn stem(path: &str) -> &str {
+    let path = path.trim_end_matches(".rs");
+    path.trim_end_matches("/mod").rsplit('/').next().unwrap_or(path)
+}
+
+/// Does the file declare a kind: `pub struct ThingSpec`, or `pub struct Thing` where the spec is the document?
+fn declares(text: &str, kind: &str) -> bool {
+    let mut name = kind[..1].to_ascii_uppercase();
+    name.push_str(&kind[1..]);
+    text.contains(&format!("pub struct {name}Spec {{"))
+        || text.contains(&format!("pub struct {name} {{"))
+}
+
+/// A crate of the workspace, not a sample in `examples/`.
+fn is_ours(path: &str) -> bool {
+    !path.starts_with("examples/")
+}
+
+/// Where a module must be declared to be compiled; none for files that cargo finds by itself.
+fn parents(path: &str) -> Option<Vec<String>> {
+    let (dir, file) = path.rsplit_once('/')?;
+    let root = ["main.rs", "lib.rs", "build.rs"].contains(&file);
+    let found = ["bin", "examples", "benches", "tests"].contains(&dir.rsplit('/').next()?);
+    if root || found || !is_ours(path) {
+        return None;
+    }
+    // `a/b/mod.rs` is the module b, declared where `a/b.rs` would be.
+    let dir = if file == "mod.rs" { dir.rsplit_once('/')?.0 } else { dir };
+    let beside = ["lib.rs", "main.rs", "mod.rs"].map(|name| format!("{dir}/{name}"));
+    Some(beside.into_iter().chain([format!("{dir}.rs")]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(files: &[(&str, &str)]) -> Vec<&'static str> {
+        check(&Tree::of(files)).into_iter().map(|complaint| complaint.rule).collect()
+    }
+
+    #[test]
+    fn a_tidy_house_has_no_complaints() {
+        assert!(
+            rules(&[
+                ("crates/a/src/lib.rs", "//! A.\nmod b;\npub mod c;\n"),
+                ("crates/a/src/b.rs", "//! B.\n"),
+                ("crates/a/src/c/mod.rs", "//! C.\nmod d;\n"),
+                ("crates/a/src/c/d.rs", "//! D.\n"),
+                ("crates/a/tests/it/main.rs", "//! Tests.\n"),
+                ("crates/a/Cargo.toml", "[package]\nname = \"a\"\n[lints]\nworkspace = true\n"),
+            ])
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn each_rule_finds_its_breach() {
+        assert_eq!(rules(&[("crates/a/src/lib.rs", "use b;\n")]), ["room"]);
+        let long = format!("//! A.\n{}", "\n".repeat(SPLIT));
+        assert_eq!(rules(&[("crates/a/src/lib.rs", &long)]), ["long"]);
+        assert_eq!(rules(&[("crates/utils/src/lib.rs", "//! A.\n")]), ["name"]);
+        let files = [("a/tests/it/main.rs", "//! A.\n"), ("a/tests/it/b.rs", "//! B.\n")];
+        assert_eq!(rules(&files), ["forgotten"]);
+        assert_eq!(rules(&[("crates/a/Cargo.toml", "[package]\n")]), ["lints"]);
+        let kind = format!("{KINDS}thing.rs");
+        let files = [
+            (kind.as_str(), "//! T.\npub struct ThingSpec {}\n"),
+            ("crates/language/model/src/kinds/mod.rs", "//! K.\nmod thing;\n"),
+            ("crates/language/model/src/lib.rs", "//! M.\nmod kinds;\n"),
+        ];
+        assert_eq!(rules(&files), ["stem", "stem"]);
+    }
+}

@@ -1,0 +1,130 @@
+//! The programs that tests and the demonstration use, and what it costs to be without one. The one table of them.
+
+use crate::process::{line, succeeds};
+use std::process::Command;
+
+/// A program from outside.
+pub(crate) struct Tool {
+    /// What is looked for on the PATH, with an argument that makes it answer and end.
+    program: &'static str,
+    ask: &'static str,
+    /// Debian's packages of it.
+    packages: &'static [&'static str],
+    /// What does not run without it.
+    pub(crate) for_what: &'static str,
+    /// Nothing runs without it.
+    needed: bool,
+}
+
+const TOOLS: [Tool; 6] = [
+    Tool {
+        program: "cargo",
+        ask: "--version",
+        packages: &[],
+        for_what: "everything",
+        needed: true,
+    },
+    Tool {
+        program: "cc",
+        ask: "--version",
+        packages: &["gcc", "libc6-dev"],
+        for_what: "compiling SQLite",
+        needed: true,
+    },
+    Tool {
+        program: "git",
+        ask: "--version",
+        packages: &["git"],
+        for_what: "tidy, and tests of what a folder's commit is",
+        needed: true,
+    },
+    Tool {
+        program: "python3",
+        ask: "--version",
+        packages: &["python3"],
+        for_what: "samples and tests that run a Python program",
+        needed: false,
+    },
+    Tool {
+        program: "node",
+        ask: "--version",
+        packages: &["nodejs"],
+        for_what: "samples and tests that run a Node program",
+        needed: false,
+    },
+    Tool {
+        program: "go",
+        ask: "version",
+        packages: &["golang-go"],
+        for_what: "samples and tests that build a Go program",
+        needed: false,
+    },
+];
+
+impl Tool {
+    fn is_there(&self) -> bool {
+        line(self.program, &[self.ask]).is_some()
+    }
+
+    /// `python3 (samples and tests …)`.
+    fn title(&self) -> String {
+        format!("{} ({})", self.program, self.for_what)
+    }
+}
+
+/// What of the table is missing.
+pub(crate) struct Missing {
+    /// Without these nothing runs.
+    pub(crate) needed: Vec<String>,
+    /// Without these something is not run: name and why.
+    pub(crate) optional: Vec<(String, String)>,
+}
+
+/// Looks for every tool; with `install` asks the system's package manager for what is missing first. A package that
+/// can't be installed is reported as missing, with the reason.
+pub(crate) fn find(install: bool) -> Missing {
+    let mut why = String::from("not installed");
+    if install {
+        let packages: Vec<&str> = TOOLS
+            .iter()
+            .filter(|tool| !tool.is_there())
+            .flat_map(|tool| tool.packages.iter().copied())
+            .collect();
+        if !packages.is_empty()
+            && let Err(reason) = install_packages(&packages)
+        {
+            why = format!("not installed: {reason}");
+        }
+    }
+    let mut missing = Missing { needed: Vec::new(), optional: Vec::new() };
+    for tool in TOOLS.iter().filter(|tool| !tool.is_there()) {
+        if tool.needed {
+            missing.needed.push(format!("{}: {why}", tool.title()));
+        } else {
+            missing.optional.push((tool.title(), why.clone()));
+        }
+    }
+    missing
+}
+
+fn install_packages(packages: &[&str]) -> Result<(), String> {
+    if line("id", &["-u"]).as_deref() != Some("0") {
+        return Err(format!("only root may; try: sudo apt-get install {}", packages.join(" ")));
+    }
+    if line("apt-get", &["--version"]).is_none() {
+        return Err(format!("there is no apt-get here; wanted: {}", packages.join(" ")));
+    }
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(args);
+        succeeds(&mut command).unwrap_or(false)
+    };
+    let mut args = vec!["install", "--no-install-recommends"];
+    args.extend(packages);
+    // Fresh machines have no package lists, used ones may have stale ones: ask again only where it is needed.
+    if apt(&args) || (apt(&["update"]) && apt(&args)) {
+        Ok(())
+    } else {
+        Err(format!("apt-get could not install {}", packages.join(" ")))
+    }
+}
