@@ -1,4 +1,5 @@
 //! The store through its public face, on a real file.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
