@@ -1,1 +1,27 @@
-//! (being built)
+//! The gateway: a process of its own between the world and the instances, and the client by which the control plane
+//! tells it what to serve. Also the file server that stands behind `static` workloads.
+//!
+//! It serves the table it was last given, whether anybody tells it anything or not; it never asks why. It may not know
+//! the store, decide who is ready, or start anything.
+
+mod body;
+mod client;
+mod control;
+mod door;
+mod files;
+mod headers;
+mod keep;
+mod page;
+mod pool;
+mod proxy;
+mod role;
+mod served;
+mod sockets;
+mod table;
+mod target;
+mod tunnel;
+mod upstream;
+
+pub use client::{EdgeClient, gateway_spec};
+pub use files::static_main;
+pub use role::gateway_main;

@@ -1,0 +1,153 @@
+//! The control plane's side: the port `Edge` over the gateway's control socket, and how a gateway is run.
+
+use crate::served::Refusal;
+use crate::sockets;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tow_names::Id;
+use tow_ports::{Edge, PortError};
+use tow_record::{
+    Backoff, InstanceSpec, ObservedEdge, Probe, Program, Restart, RouteAck, RouteSet,
+};
+
+/// For a table to be kept safe and served; a slow disk's fsync is most of it.
+const APPLY: Duration = Duration::from_secs(10);
+/// For a look.
+const OBSERVE: Duration = Duration::from_secs(2);
+
+/// The gateway whose folder this is.
+#[derive(Debug, Clone)]
+pub struct EdgeClient {
+    dir: PathBuf,
+}
+
+impl EdgeClient {
+    /// `dir`: the folder that `tow gateway DIR` was given. Connects anew for each call, so it may exist before the
+    /// gateway does.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Vec<u8>,
+        within: Duration,
+    ) -> Result<T, PortError> {
+        match tokio::time::timeout(within, self.exchange(method, path, body)).await {
+            Ok(Ok((StatusCode::OK, bytes))) => serde_json::from_slice(&bytes)
+                .map_err(|error| unavailable(&format!("its answer is not readable: {error}"))),
+            Ok(Ok((status, bytes))) => Err(match serde_json::from_slice(&bytes) {
+                Ok(Refusal::Fenced { given, seen }) => PortError::Fenced { given, seen },
+                Ok(Refusal::Refused { message }) => PortError::Refused(message),
+                Ok(Refusal::Unavailable { message }) => PortError::Unavailable(message),
+                Err(_) => unavailable(&format!("it answered {status}")),
+            }),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Err(unavailable(&format!("no answer within {} s", within.as_secs()))),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let stream = sockets::connect(&self.dir).map_err(|error| error.to_string())?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
+        let exchange = async move {
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header(http::header::HOST, "gateway")
+                .body(Full::new(Bytes::from(body)))
+                .map_err(|error| error.to_string())?;
+            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let status = response.status();
+            let bytes = response.into_body().collect().await.map_err(|e| e.to_string())?;
+            Ok((status, bytes.to_bytes()))
+        };
+        // Driven here rather than by a task of its own: when the call is dropped, so is its connection.
+        let connection = async move {
+            let _ = connection.await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            done = exchange => done,
+            () = connection => Err("the connection ended".to_string()),
+        }
+    }
+}
+
+fn unavailable(detail: &str) -> PortError {
+    PortError::Unavailable(format!("the gateway did not answer: {detail}"))
+}
+
+#[async_trait]
+impl Edge for EdgeClient {
+    async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError> {
+        let body = serde_json::to_vec(set)
+            .map_err(|error| PortError::Refused(format!("the set can't be written: {error}")))?;
+        self.call(Method::PUT, "/routes", body, APPLY).await
+    }
+
+    async fn observe(&self) -> Result<ObservedEdge, PortError> {
+        match self.call(Method::GET, "/observe", Vec::new(), OBSERVE).await {
+            Ok(seen) => Ok(seen),
+            Err(error) => {
+                tracing::debug!(%error, "the gateway is not reachable");
+                Ok(ObservedEdge::default())
+            }
+        }
+    }
+}
+
+/// How a runtime runs the gateway: the id is `gateway`; `tow` is the program; `listen` are the addresses for all routes
+/// (`127.0.0.1:7080`, port 0 allowed), which the runtime binds and keeps while the gateway is started again.
+///
+/// Its readiness probe says only that the process is there: that it serves, and which table, is what
+/// [`Edge::observe`] tells.
+pub fn gateway_spec(dir: &Path, tow: &Path, listen: &[String]) -> InstanceSpec {
+    use tow_names::Duration;
+    InstanceSpec {
+        id: Id::parse("gateway").expect("letters make an id"),
+        program: Program::Command {
+            argv: vec![
+                tow.to_string_lossy().into_owned(),
+                "gateway".into(),
+                dir.to_string_lossy().into_owned(),
+            ],
+        },
+        artifact: None,
+        env: BTreeMap::new(),
+        files: BTreeMap::new(),
+        ports: Vec::new(),
+        listen: listen.to_vec(),
+        readiness: Probe::Alive,
+        liveness: None,
+        interval: Duration::from_millis(100),
+        timeout: Duration::from_secs(1),
+        successes: 1,
+        restart: Restart::Always(Backoff {
+            first: Duration::from_millis(20),
+            most: Duration::from_secs(2),
+            reset_after: Duration::from_secs(10),
+            crash_loop_after: 10,
+        }),
+        // Longer than the gateway's own drain.
+        grace: Duration::from_secs(15),
+        time_limit: None,
+        title: "gateway".into(),
+    }
+}

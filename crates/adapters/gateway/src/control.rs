@@ -1,0 +1,96 @@
+//! The control socket: HTTP on a Unix socket in the gateway's folder, open to the gateway's own user.
+//!
+//! `PUT /routes` (a route set; answers an acknowledgement, or 409, 422 or 503 with a refusal) · `GET /observe` ·
+//! `GET /healthz`.
+
+use crate::served::{Gateway, Refusal};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use std::convert::Infallible;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+/// Of a route set: 10,000 routes take about 5 MB.
+const SET_SIZE: usize = 64 * 1024 * 1024;
+
+/// Answers until the gateway ends, also while it drains: so that the drain can be watched.
+pub(crate) fn open(gateway: &Arc<Gateway>, listener: UnixListener) -> std::io::Result<()> {
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let gateway = gateway.clone();
+    tokio::spawn(async move {
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept on the control socket");
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let gateway = gateway.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let gateway = gateway.clone();
+                    async move { Ok::<_, Infallible>(answer(gateway, request).await) }
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "control connection ended");
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/healthz") => json(StatusCode::OK, &serde_json::json!({"ok": true})),
+        (&Method::GET, "/observe") => json(StatusCode::OK, &gateway.observe()),
+        (&Method::PUT, "/routes") => {
+            let refused = |message: String| {
+                json(StatusCode::UNPROCESSABLE_ENTITY, &Refusal::Refused { message })
+            };
+            let bytes = match Limited::new(request.into_body(), SET_SIZE).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) => return refused(format!("the route set could not be read: {error}")),
+            };
+            let set = match serde_json::from_slice(&bytes) {
+                Ok(set) => set,
+                Err(error) => return refused(format!("this is no route set: {error}")),
+            };
+            // In its own task: a client that goes away must not leave it half done.
+            match tokio::spawn(async move { gateway.apply(set).await }).await {
+                Ok(Ok(ack)) => json(StatusCode::OK, &ack),
+                Ok(Err(refusal)) => {
+                    let status = match refusal {
+                        Refusal::Fenced { .. } => StatusCode::CONFLICT,
+                        Refusal::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+                        Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                    };
+                    json(status, &refusal)
+                }
+                Err(error) => json(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &Refusal::Unavailable { message: format!("applying failed: {error}") },
+                ),
+            }
+        }
+        _ => json(StatusCode::NOT_FOUND, &serde_json::json!({})),
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,294 @@
+//! What happens to headers on their way through: what belongs to one connection stays there, what tells the instance
+//! about the client is ours to say, and the platform's own cookie is never shown.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use std::net::{IpAddr, SocketAddr};
+
+/// Cookies of the portal. Cookies ignore ports, so a browser sends them to every workload of this machine too.
+const OURS: [&str; 2] = ["tow_session", "__Host-tow_session"];
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// The protocol that a message wants to go on with, if that is one we pass: `websocket`. HTTP/2 is none: behind it
+/// requests would pass by the table.
+pub(crate) fn wants_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let named = tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
+    let protocol = headers.get(UPGRADE)?;
+    let h2 = protocol.to_str().map_or(true, |text| {
+        text.split(',').any(|p| p.trim().to_ascii_lowercase().starts_with("h2"))
+    });
+    (named && !h2).then(|| protocol.clone())
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// Takes away what is about one connection only, and whatever `Connection` names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|token| token.parse().ok())
+        // A client may not have these taken away: they say what the message is and for whom.
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        HTTP2_SETTINGS,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Does the client take trailers?
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+/// What the gateway knows of a client.
+pub(crate) struct Client<'a> {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    /// As the client wrote it; empty where it wrote none.
+    pub(crate) host: &'a str,
+    pub(crate) request: &'a HeaderValue,
+}
+
+/// Makes a client's headers into what an instance is sent. `chunked`: the length of the body is not known.
+pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Client<'_>, chunked: bool) {
+    let upgrade = wants_upgrade(headers);
+    let trailers = takes_trailers(headers);
+    strip_hop_by_hop(headers);
+    // The gateway itself says `100 Continue` as soon as an instance takes the body.
+    headers.remove(EXPECT);
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if chunked {
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    hide_cookie(headers);
+    forwarded(headers, client);
+}
+
+/// What a client says of itself in these is not believed: there is no proxy before the gateway.
+fn forwarded(headers: &mut HeaderMap, client: &Client<'_>) {
+    for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, FORWARDED]
+    {
+        headers.remove(name);
+    }
+    headers.remove(X_REAL_IP);
+    let ip = client.peer.ip().to_canonical();
+    let mut element = match ip {
+        IpAddr::V4(ip) => format!("for={ip}"),
+        IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
+    };
+    insert(headers, X_FORWARDED_FOR, &ip.to_string());
+    insert(headers, X_FORWARDED_PROTO, "http");
+    let port = client.host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    insert(headers, X_FORWARDED_PORT, &port.unwrap_or(client.local.port()).to_string());
+    if client.host.is_empty() {
+        insert(headers, HOST, &client.local.to_string());
+    } else {
+        insert(headers, HOST, client.host);
+        insert(headers, X_FORWARDED_HOST, client.host);
+        element.push_str(&format!(";host=\"{}\"", client.host));
+    }
+    element.push_str(";proto=http");
+    insert(headers, FORWARDED, &element);
+    headers.insert(X_REQUEST_ID, client.request.clone());
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Hosts were checked before; what can't be written is left out rather than sent wrong.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The client's request id if it is harmless in logs and pages, else a fresh one.
+pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(X_REQUEST_ID).filter(|value| {
+        (1..=128).contains(&value.len())
+            && value
+                .as_bytes()
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+    });
+    match given {
+        Some(value) => value.clone(),
+        None => HeaderValue::from_str(tow_names::Id::fresh("req").as_str())
+            .expect("an id holds letters, digits and dashes only"),
+    }
+}
+
+fn is_ours(pair: &[u8]) -> bool {
+    let name = pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii();
+    OURS.iter().any(|ours| ours.as_bytes() == name)
+}
+
+/// Takes the platform's cookie out of a request.
+fn hide_cookie(headers: &mut HeaderMap) {
+    let found = headers
+        .get_all(COOKIE)
+        .iter()
+        .any(|value| value.as_bytes().split(|b| *b == b';').any(is_ours));
+    if !found {
+        return;
+    }
+    let kept: Vec<Vec<u8>> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(|value| {
+            let pairs: Vec<&[u8]> = value
+                .as_bytes()
+                .split(|b| *b == b';')
+                .filter(|pair| !is_ours(pair))
+                .map(<[u8]>::trim_ascii)
+                .filter(|pair| !pair.is_empty())
+                .collect();
+            pairs.join(&b"; "[..])
+        })
+        .filter(|value| !value.is_empty())
+        .collect();
+    headers.remove(COOKIE);
+    for value in kept {
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            headers.append(COOKIE, value);
+        }
+    }
+}
+
+/// Makes an instance's headers into what the client is sent. `upgraded`: it is a 101 that the client asked for.
+pub(crate) fn to_client(headers: &mut HeaderMap, request: &HeaderValue, upgraded: bool) {
+    let protocol = headers.get(UPGRADE).cloned();
+    strip_hop_by_hop(headers);
+    if upgraded {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = protocol {
+            headers.insert(UPGRADE, protocol);
+        }
+    }
+    refuse_cookie(headers);
+    headers.entry(X_REQUEST_ID).or_insert_with(|| request.clone());
+}
+
+/// A workload may not set the platform's cookie either: it would sign people in as somebody of its choice.
+fn refuse_cookie(headers: &mut HeaderMap) {
+    if !headers.get_all(SET_COOKIE).iter().any(|value| is_ours(value.as_bytes())) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter(|value| !is_ours(value.as_bytes()))
+        .cloned()
+        .collect();
+    headers.remove(SET_COOKIE);
+    for value in kept {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    fn cookies(given: &[&str]) -> Vec<String> {
+        let mut headers = map(&given.iter().map(|v| ("cookie", *v)).collect::<Vec<_>>());
+        hide_cookie(&mut headers);
+        headers.get_all(COOKIE).iter().map(|v| v.to_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn the_platforms_cookie_is_hidden_and_no_other() {
+        assert_eq!(cookies(&["a=1; tow_session=x; b=2"]), ["a=1; b=2"]);
+        assert_eq!(cookies(&["tow_session=x"]), Vec::<String>::new());
+        assert_eq!(cookies(&["a=1;tow_session=x", "__Host-tow_session=y"]), ["a=1"]);
+        assert_eq!(
+            cookies(&["tow_session2=x; a=tow_session=1"]),
+            ["tow_session2=x; a=tow_session=1"]
+        );
+        let mut answer = map(&[("set-cookie", "tow_session=evil; Path=/"), ("set-cookie", "a=1")]);
+        to_client(&mut answer, &HeaderValue::from_static("r"), false);
+        assert_eq!(answer.get_all(SET_COOKIE).iter().count(), 1);
+    }
+
+    #[test]
+    fn what_connection_names_is_taken_away_but_not_what_the_message_is() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret, Host, content-length"),
+            ("x-secret", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("x-kept", "1"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn only_asked_for_and_harmless_upgrades_pass() {
+        assert!(
+            wants_upgrade(&map(&[("connection", "Upgrade"), ("upgrade", "websocket")])).is_some()
+        );
+        assert!(wants_upgrade(&map(&[("upgrade", "websocket")])).is_none());
+        assert!(wants_upgrade(&map(&[("connection", "upgrade"), ("upgrade", "h2c")])).is_none());
+    }
+
+    #[test]
+    fn request_ids_are_kept_where_they_are_harmless() {
+        assert_eq!(request_id(&map(&[("x-request-id", "abc-1.2_3:4")])), "abc-1.2_3:4");
+        for bad in ["", "a b", "<script>", &"x".repeat(129)] {
+            let id = request_id(&map(&[("x-request-id", bad)]));
+            assert!(id.to_str().unwrap().starts_with("req-"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `tow gateway DIR [--listen ADDRESS]… [--drain SECONDS]`: the process.
+
+use crate::control;
+use crate::door;
+use crate::served::Gateway;
+use crate::sockets;
+use crate::table::Entrance;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: &str = "usage: tow gateway DIR [--listen IP:PORT]... [--drain SECONDS]";
+/// How long requests in flight may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Between two looks for connections that were idle for long.
+const SWEEP: Duration = Duration::from_secs(10);
+
+struct Asked {
+    dir: PathBuf,
+    listen: Vec<String>,
+    drain: Duration,
+}
+
+fn asked(args: Vec<OsString>) -> Result<Asked, String> {
+    let mut dir = None;
+    let mut listen = Vec::new();
+    let mut drain = DRAIN;
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let mut value = |what: &str| {
+            let given = args.next().and_then(|value| value.into_string().ok());
+            given.ok_or_else(|| format!("{what} needs a value"))
+        };
+        match arg.to_str() {
+            Some("--listen") => listen.push(value("--listen")?),
+            Some("--drain") => {
+                let text = value("--drain")?;
+                let seconds = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+                drain = Duration::from_secs(seconds);
+            }
+            _ if dir.is_none() => dir = Some(PathBuf::from(arg)),
+            _ => return Err(format!("{} was not expected", arg.to_string_lossy())),
+        }
+    }
+    Ok(Asked { dir: dir.ok_or("the folder is missing")?, listen, drain })
+}
+
+/// Runs a gateway until SIGTERM or SIGINT. `args` are those after `gateway`. Answers the exit status: 0 after a drain,
+/// 1 where it could not start, 2 for arguments that make no sense.
+///
+/// Writes one line per address it listens on, `listening on IP:PORT`, and `ready`, to standard output.
+pub fn gateway_main(args: Vec<OsString>) -> i32 {
+    let asked = match asked(args) {
+        Ok(asked) => asked,
+        Err(error) => {
+            complain(&format!("{error}\n{USAGE}"));
+            return 2;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(512 * 1024)
+        .thread_keep_alive(Duration::from_secs(1))
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(run(asked));
+            // What is still in flight past the drain's deadline does not hold us.
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&format!("the gateway could not start: {error}"));
+            1
+        }
+    }
+}
+
+async fn run(asked: Asked) -> io::Result<()> {
+    let mut listeners: Vec<TcpListener> = sockets::handed_on()?;
+    for address in &asked.listen {
+        listeners.push(sockets::bind(address).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })?);
+    }
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    std::fs::create_dir_all(&asked.dir)?;
+    let (gateway, notes) = Gateway::load(&asked.dir).await;
+    for note in notes {
+        complain(&note);
+    }
+    let mut doors = Vec::new();
+    let mut told = String::new();
+    for listener in listeners {
+        told.push_str(&format!("listening on {}\n", listener.local_addr()?));
+        doors.push(door::open(&gateway, sockets::into_tokio(listener)?, Entrance::Main));
+    }
+    control::open(&gateway, sockets::control(&asked.dir)?)?;
+    if let Err(error) = sockets::say_ready() {
+        complain(&format!("cannot tell that the gateway is ready: {error}"));
+    }
+    told.push_str("ready\n");
+    // Nobody may be listening: that is no reason to serve nothing.
+    let _ = io::stdout().write_all(told.as_bytes());
+
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            _ = sweep.tick() => gateway.sweep(),
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+        }
+    }
+    // Whoever holds the listeners besides us goes on holding them: new connections wait for the next gateway.
+    gateway.closing.cancel();
+    gateway.tasks.close();
+    let _ = tokio::time::timeout(asked.drain, gateway.tasks.wait()).await;
+    drop(doors);
+    Ok(())
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
