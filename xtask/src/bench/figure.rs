@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub(super) struct Figure {
     name: String,
     unit: &'static str,
-    /// `median` or `p95`.
+    /// `median`, `p95` or `most`.
     by: &'static str,
     value: f64,
     /// At most.
@@ -26,6 +26,12 @@ impl Figure {
     pub(super) fn p95(name: &str, unit: &'static str, limit: f64, samples: Vec<f64>) -> Self {
         let value = quantile(&samples, 0.95);
         Self { name: name.into(), unit, by: "p95", value, limit, samples, peer: None }
+    }
+
+    /// Judged by its largest sample.
+    pub(super) fn most(name: &str, unit: &'static str, limit: f64, samples: Vec<f64>) -> Self {
+        let value = quantile(&samples, 1.0);
+        Self { name: name.into(), unit, by: "most", value, limit, samples, peer: None }
     }
 
     /// Measured in the same run, to know the machine by.

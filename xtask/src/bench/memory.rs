@@ -18,8 +18,9 @@ impl Process {
     fn is(&self, role: &str) -> bool {
         self.args.first().is_some_and(|arg| arg == role)
     }
-    fn names(&self, part: &str) -> bool {
-        self.args.iter().any(|arg| arg.contains(part))
+    /// Does its folder have this name?
+    fn is_in(&self, folder: &str) -> bool {
+        self.args.iter().any(|arg| arg.trim_end_matches('/').rsplit('/').next() == Some(folder))
     }
 }
 
@@ -62,8 +63,7 @@ pub(super) fn idle(running: &Running) -> Result<Figure> {
         let kb: f64 = all.iter().map(|process| process.pss).sum();
         looks.push(kb / 1024.0);
     }
-    let most = looks.iter().copied().fold(0.0, f64::max);
-    Ok(Figure::median("idle PSS: control plane + gateway + its shim", "MB", 60.0, vec![most]))
+    Ok(Figure::most("idle PSS: control plane + gateway + its shim", "MB", 60.0, looks))
 }
 
 /// Each shim that is not the gateway's; nothing where nothing is deployed.
@@ -72,9 +72,9 @@ pub(super) fn further_shims(running: &Running) -> Result<Option<Figure>> {
     let shims: Vec<f64> = all
         .iter()
         .filter(|process| process.pid != running.pid && process.is("shim"))
-        .filter(|process| !process.names("gateway"))
+        .filter(|process| !process.is_in("gateway"))
         .map(|process| process.pss / 1024.0)
         .collect();
-    let figure = |shims| Figure::median("PSS per further shim", "MB", 0.5, shims);
+    let figure = |shims| Figure::most("PSS per further shim", "MB", 0.5, shims);
     Ok((!shims.is_empty()).then(|| figure(shims)))
 }
