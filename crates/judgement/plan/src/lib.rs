@@ -1,1 +1,26 @@
-//! (being built)
+//! What should be: pure and synchronous. Makes plans out of what is wanted and what is, decides the next step of a
+//! rollout, and explains itself. Knows nothing of time but what it is told, does no IO, keeps no memory.
+
+mod admit;
+mod delivery;
+mod draft;
+mod gate;
+mod heal;
+mod pods;
+mod rollout;
+mod routes;
+mod settle;
+mod spec;
+mod status;
+
+pub use admit::{Refusal, refusals, warnings};
+pub use delivery::{Delivered, delivered};
+pub use draft::{Draft, Drafted, draft};
+pub use gate::gate;
+pub use heal::{Ailment, ailment};
+pub use pods::{PodWanted, container_order, pods, revision};
+pub use rollout::{InstanceDraft, Next, View, next};
+pub use routes::{Placed, primary_port, routes, workload_urls};
+pub use settle::{Settled, settled};
+pub use spec::{SpecError, SpecInput, instance_spec};
+pub use status::{WorkloadStatus, instance_state, workload_status};

@@ -17,6 +17,11 @@ impl Id {
         Self(format!("{prefix}-{}", uuid::Uuid::now_v7().simple()))
     }
 
+    /// 244 random bits from the operating system, as hexadecimal text: for tokens and one-time links.
+    pub fn secret() -> String {
+        format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    }
+
     /// Takes a text that came from one of ours; only letters, digits, `-`, `_` and `.` pass.
     pub fn parse(text: &str) -> Option<Self> {
         let ok = (1..=200).contains(&text.len())

@@ -12,6 +12,6 @@ mod time;
 pub use digest::{Digest, DigestError, Hasher};
 pub use entity::{EntityRef, Place};
 pub use id::Id;
-pub use name::{Name, NameError, Namespace, host_label, is_score_name};
+pub use name::{Name, NameError, Namespace, host_label, is_absolute_url, is_score_name};
 pub use quantity::{Cpu, Memory, QuantityError};
 pub use time::{Duration, DurationError, Timestamp};

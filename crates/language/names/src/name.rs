@@ -21,7 +21,7 @@ pub struct NameError {
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = r"^([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"))]
 pub struct Name(String);
 
 /// A namespace: a DNS label of 1 to 63 characters. `default` where nothing is said.
@@ -29,7 +29,7 @@ pub struct Name(String);
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
 pub struct Namespace(String);
 
 const NAME_RULE: &str =
@@ -117,6 +117,11 @@ pub fn is_score_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
+}
+
+/// Is this an absolute URL by the WHATWG rules, as `https://example.org/x` is and `example.org/x` is not?
+pub fn is_absolute_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok()
 }
 
 /// One DNS label made from several parts, joined by `-`: lower case, at most 63 characters. A label that had to be

@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = r"^([0-9]{1,7}(us|ms|s|m|h|d)){1,6}$"))]
 pub struct Duration(i64);
 
 /// The text is not a duration.

@@ -135,8 +135,17 @@ pub struct Operation {
     pub deployment: Option<i64>,
     /// What the deployment will be made with.
     pub replicas: BTreeMap<String, u32>,
+    /// What the placement keeps of it: replicas that `tow scale` asked for.
+    #[serde(default)]
+    pub scaled: BTreeMap<String, u32>,
+    /// Nothing runs afterwards.
+    #[serde(default)]
+    pub stops: bool,
     /// Version of the configuration.
     pub config: i64,
+    /// The environment's own variables as seen.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
     /// Told apart from an otherwise equal one.
     pub salt: i64,
     /// A release that exists already.
@@ -157,6 +166,13 @@ pub struct Operation {
     pub created_by: String,
     /// From which request.
     pub request: String,
+}
+
+impl Operation {
+    /// The id its build has, whether or not there is one: the effect key of the build.
+    pub fn build_id(&self) -> Id {
+        Id::parse(&format!("build-{}", self.id)).unwrap_or_else(|| self.id.clone())
+    }
 }
 
 impl Record for Operation {

@@ -136,7 +136,7 @@ pub struct Target {
 }
 
 /// A saved plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Its id.
     pub id: Id,
@@ -156,6 +156,14 @@ pub struct Plan {
     pub read_set: Vec<ReadMember>,
     /// The release it makes, where it makes one; its number is known after apply.
     pub release: Option<Box<Release>>,
+    /// A release that exists already, where it makes none.
+    #[serde(default)]
+    pub release_number: Option<i64>,
+    /// The deployment as it would be; its number and times are known after apply.
+    pub deployment: Option<Box<crate::Deployment>>,
+    /// What the placement keeps of it: replicas that `tow scale` asked for.
+    #[serde(default)]
+    pub scaled: BTreeMap<String, u32>,
     /// The build that comes first, where the artifact is not there yet.
     pub build: Option<BuildSpec>,
     /// Values of the new configuration, sealed; only for `config`.
@@ -163,7 +171,7 @@ pub struct Plan {
     pub config: Option<crate::ConfigVersion>,
     /// Catalog objects that are created with it, as applied.
     #[serde(default)]
-    pub creates: Vec<serde_json::Value>,
+    pub creates: Vec<tow_model::Manifest>,
     /// Who made it.
     pub created_by: String,
     /// When.

@@ -1,15 +1,130 @@
-//! The one error of the app, as people may read it.
+//! The one error of the app, as people may read it, and the one table `code → status`. What only the log may hold is
+//! logged where it happens.
 
-use tow_record::Problem;
+use tow_record::{Problem, Violation};
+use tow_store::{CommitError, StoreError};
 
-/// Why a use-case was not done. What only the log may hold was logged where it happened.
+/// Why a use-case was not done.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", .0.detail)]
 pub struct AppError(Box<Problem>);
 
+/// Every code, its status and its title. Part of the contract: codes are never renamed.
+pub const CODES: &[(&str, u16, &str)] = &[
+    ("input/invalid", 422, "The input is not valid"),
+    ("input/missing", 422, "Something is missing"),
+    ("idempotency/differs", 422, "The same key was used for another request"),
+    ("access/unauthenticated", 401, "Sign in first"),
+    ("access/forbidden", 403, "Not allowed"),
+    ("access/link-used", 403, "This sign-in link does not work"),
+    ("object/not-found", 404, "There is no such thing"),
+    ("object/in-use", 409, "It is in use"),
+    ("object/moved", 409, "It was changed meanwhile"),
+    ("plan/refused", 422, "A rule refuses this plan"),
+    ("plan/stale", 409, "The plan is stale"),
+    ("plan/nothing-runs", 422, "There is nothing to change"),
+    ("operation/under-way", 409, "Something is under way here"),
+    ("source/too-large", 413, "The source is too large"),
+    ("store/full", 507, "The disk is full"),
+    ("platform/unavailable", 503, "A part of the platform does not answer"),
+    ("platform/internal", 500, "Something went wrong inside the platform"),
+];
+
 impl AppError {
+    /// With a code of [`CODES`].
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        let (status, title) = CODES
+            .iter()
+            .find(|(known, ..)| *known == code)
+            .map_or((500, "Something went wrong inside the platform"), |(_, s, t)| (*s, *t));
+        Self(Box::new(Problem {
+            code: code.into(),
+            title: title.into(),
+            status,
+            detail: detail.into(),
+            untouched: if status < 500 { "nothing was changed".into() } else { String::new() },
+            hint: None,
+            next: Vec::new(),
+            violations: Vec::new(),
+            request: String::new(),
+        }))
+    }
+
+    /// Adds a way on.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a command to go on with.
+    #[must_use]
+    pub fn next(mut self, command: impl Into<String>) -> Self {
+        self.0.next.push(command.into());
+        self
+    }
+
+    /// Broken rules of documents.
+    pub fn invalid(code: &str, violations: Vec<Violation>) -> Self {
+        let detail = match violations.as_slice() {
+            [one] => one.message.clone(),
+            [first, ..] => format!("{} (and {} more)", first.message, violations.len() - 1),
+            [] => "the documents are not valid".into(),
+        };
+        let mut error = Self::new(code, detail);
+        error.0.violations = violations;
+        error
+    }
+
+    /// There is no such thing, or none that the asker may see.
+    pub fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::new("object/not-found", format!("{what} is not there"))
+    }
+
     /// As it leaves the platform.
     pub fn problem(&self) -> Problem {
         (*self.0).clone()
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "store");
+        Self::new("platform/internal", "the store did not answer; the log says more")
+    }
+}
+
+impl From<CommitError> for AppError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict { kind, id, .. } if kind == "operation" => {
+                Self::new("operation/under-way", format!("another change is under way ({id})"))
+                    .hint("wait for it to end: tow status")
+            }
+            CommitError::Conflict { kind, id, .. } => {
+                Self::new("object/moved", format!("{kind} {id} was changed meanwhile"))
+                    .hint("look at it again and repeat")
+            }
+            CommitError::Full => Self::new("store/full", "the data directory's disk is full")
+                .hint("free some space; nothing was lost"),
+            other => {
+                tracing::error!(error = %other, "commit");
+                Self::new("platform/internal", "the store did not take it; the log says more")
+            }
+        }
+    }
+}
+
+impl From<tow_ports::PortError> for AppError {
+    fn from(error: tow_ports::PortError) -> Self {
+        use tow_ports::PortError as P;
+        match error {
+            P::NotThere(what) => Self::not_found(what),
+            P::Refused(why) => Self::new("input/invalid", why),
+            P::Fenced { .. } | P::Unavailable(_) => {
+                tracing::warn!(%error, "port");
+                Self::new("platform/unavailable", error.to_string())
+            }
+        }
     }
 }

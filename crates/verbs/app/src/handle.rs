@@ -1,16 +1,38 @@
-//! How doors reach the use-cases: `app.handle(ctx, call)` for every endpoint of the contract.
+//! How doors reach the use-cases: `app.handle(ctx, call)` for every endpoint of the contract; and what each use-case
+//! needs first: rights, and the memory of requests that were answered before.
 
 use crate::AppError;
-use futures::stream::BoxStream;
-use std::future::Future;
-use tow_api::{Endpoint, event, log, source};
-use tow_names::Timestamp;
-use tow_ports::ByteStream;
-use tow_record::{Actor, Event, Source};
+use std::{future::Future, sync::Arc};
+use tow_api::{Action, Endpoint};
+use tow_names::{Digest, EntityRef, Namespace, Timestamp};
+use tow_policy::{Object, decide};
+use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Runtime};
+use tow_record::{Actor, EventBody, NewEvent};
+use tow_store::{Batch, Idempotent, Store};
+
+/// What the use-cases stand on.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its name")]
+pub struct Parts {
+    pub store: Store,
+    pub runtime: Arc<dyn Runtime>,
+    pub edge: Arc<dyn Edge>,
+    pub builder: Arc<dyn Builder>,
+    pub blobs: Arc<dyn Blobs>,
+    pub keys: Arc<dyn Keys>,
+    pub clock: Arc<dyn Clock>,
+    /// Changes with each start.
+    pub boot: String,
+    /// The gateway's address, once bound.
+    pub gateway: Arc<std::sync::OnceLock<String>>,
+}
 
 /// The use-cases. Cheap to clone.
 #[derive(Clone)]
-pub struct App {}
+pub struct App {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) started_at: Timestamp,
+}
 
 /// Who asks, and by which request. The first argument of every use-case.
 #[derive(Debug, Clone)]
@@ -44,63 +66,128 @@ pub trait Handle<E: Endpoint> {
     ) -> impl Future<Output = Result<E::Reply, AppError>> + Send;
 }
 
-/// A browser's session, fresh.
-#[derive(Debug, Clone)]
-pub struct Session {
-    /// For the cookie.
-    pub token: String,
-    /// Who it is.
-    pub actor: Actor,
-    /// When it ends.
-    pub expires_at: Timestamp,
-}
-
-macro_rules! stub {
-    (plain: [$($e:ty),* $(,)?], special: [$($s:ty),* $(,)?]) => {
-        $(impl Handle<$e> for App {
-            async fn handle(&self, _: &OpCtx, _: Call<$e>) -> Result<<$e as Endpoint>::Reply, AppError> {
-                unimplemented!()
-            }
-        })*
-    };
-}
-tow_api::endpoints!(stub);
-
-#[expect(missing_docs, reason = "being built")]
-#[expect(clippy::unimplemented, unused_variables, reason = "being built")]
 impl App {
-    pub async fn authenticate(&self, token: &str) -> Result<Actor, AppError> {
-        unimplemented!()
+    /// On these parts.
+    pub fn new(parts: Parts) -> Self {
+        let started_at = parts.clock.now();
+        Self { parts: Arc::new(parts), started_at }
     }
-    pub async fn redeem_sign_in(&self, secret: &str) -> Result<Session, AppError> {
-        unimplemented!()
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.parts.store
     }
-    pub async fn upload_source(
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// The port of the gateway's address; 0 before it is bound.
+    pub(crate) fn gateway_port(&self) -> u16 {
+        let address = self.parts.gateway.get();
+        address.and_then(|a| a.rsplit(':').next()).and_then(|p| p.parse().ok()).unwrap_or(0)
+    }
+
+    /// Refuses unless the actor may; the refusal says which rule and who could.
+    pub(crate) fn authorize(
         &self,
         ctx: &OpCtx,
-        query: source::upload::Query,
-        bytes: ByteStream,
-    ) -> Result<Source, AppError> {
-        unimplemented!()
+        action: Action,
+        object: &Object,
+    ) -> Result<(), AppError> {
+        let decision = decide(&ctx.actor, action, object);
+        if decision.allow {
+            return Ok(());
+        }
+        Err(AppError::new("access/forbidden", format!("{}: {}", action.as_str(), decision.reason))
+            .hint(format!("who could: {}", decision.who)))
     }
-    pub async fn stream_logs(
+
+    /// The answer that was given to the same request before; an error where the key was used for another one.
+    pub(crate) async fn replayed<E: Endpoint>(
         &self,
         ctx: &OpCtx,
-        query: log::stream::Query,
-    ) -> Result<BoxStream<'static, log::stream::LogEvent>, AppError> {
-        unimplemented!()
+        call: &Call<E>,
+    ) -> Result<Option<E::Reply>, AppError> {
+        let Some(key) = &call.idempotency_key else { return Ok(None) };
+        let found = self.store().replay(&ctx.actor.name, E::ID, key, self.now()).await?;
+        match found {
+            None => Ok(None),
+            Some(replay) if replay.body_sha256 != fingerprint(call) => Err(AppError::new(
+                "idempotency/differs",
+                format!("the idempotency key {key} came with another request before"),
+            )
+            .hint("use a fresh key for each request")),
+            Some(replay) => serde_json::from_str(&replay.reply).map(Some).map_err(internal),
+        }
     }
-    pub async fn stream_events(
+
+    /// Adds the answer to the batch, to be given again to the same request for 24 hours. `reply` must hold no secret.
+    pub(crate) fn remember<E: Endpoint>(
+        &self,
+        batch: &mut Batch,
+        ctx: &OpCtx,
+        call: &Call<E>,
+        reply: &E::Reply,
+    ) -> Result<(), AppError> {
+        if let Some(key) = &call.idempotency_key {
+            batch.idempotency(Idempotent {
+                actor: ctx.actor.name.clone(),
+                route: E::ID.into(),
+                key: key.clone(),
+                body_sha256: fingerprint(call),
+                status: E::OK,
+                reply: serde_json::to_string(reply).map_err(internal)?,
+                at: self.now(),
+            });
+        }
+        Ok(())
+    }
+
+    /// An event of this request.
+    pub(crate) fn event(
         &self,
         ctx: &OpCtx,
-        query: event::list::Query,
-    ) -> Result<BoxStream<'static, Event>, AppError> {
-        unimplemented!()
+        kind: &str,
+        subject: impl Into<String>,
+        body: EventBody,
+    ) -> NewEvent {
+        NewEvent {
+            at: self.now(),
+            actor: ctx.actor.name.clone(),
+            request: ctx.request.clone(),
+            kind: kind.into(),
+            subject: subject.into(),
+            body,
+        }
     }
-    pub async fn ready(&self) -> Result<(), AppError> {
-        unimplemented!()
+}
+
+/// What the body and the path of a call are told from another's by.
+fn fingerprint<E: Endpoint>(call: &Call<E>) -> String {
+    let parts = serde_json::json!([&call.path, &call.query, &call.body]);
+    Digest::of(parts.to_string().as_bytes()).hex().to_string()
+}
+
+pub(crate) fn internal(error: impl std::fmt::Display) -> AppError {
+    tracing::error!(%error, "internal");
+    AppError::new("platform/internal", "an answer could not be put together; the log says more")
+}
+
+/// A component as people name it: `web`, `namespace/web`, `component:namespace/web`.
+pub(crate) fn component_ref(text: &str) -> Result<EntityRef, AppError> {
+    let parsed = EntityRef::parse(text, Some("component"), &Namespace::default())
+        .map_err(|e| AppError::new("input/invalid", e.to_string()))?;
+    if parsed.kind() != "component" {
+        return Err(AppError::new("input/invalid", format!("{parsed} is not a component")));
     }
-    pub fn metrics(&self) -> String {
-        unimplemented!()
-    }
+    Ok(parsed)
+}
+
+/// Before and after in one line for people.
+pub(crate) fn body(
+    summary: impl Into<String>,
+    before: serde_json::Value,
+    after: serde_json::Value,
+) -> EventBody {
+    EventBody { summary: summary.into(), before, after }
 }

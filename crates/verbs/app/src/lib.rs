@@ -1,8 +1,23 @@
 //! What is done, and by whom it may be: use-cases, one file per noun. Each authorises, admits, and commits once, as its
 //! last act, so a dropped request is harmless. Knows neither StatusCode nor HTML nor SQL.
 
+mod access;
+mod config;
+mod deployment;
 mod error;
+mod event;
 mod handle;
+mod instance;
+mod log;
+mod object;
+mod observe;
+mod operation;
+mod plan;
+mod platform;
+mod release;
+mod source;
+mod status;
 
-pub use error::AppError;
-pub use handle::{App, Call, Handle, OpCtx, Session};
+pub use access::Session;
+pub use error::{AppError, CODES};
+pub use handle::{App, Call, Handle, OpCtx, Parts};

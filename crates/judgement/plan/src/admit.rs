@@ -1,0 +1,234 @@
+//! What a runtime of processes can't do yet, what no recipe makes, and what must not be: refused at plan time, by line.
+
+use crate::delivered;
+use std::collections::BTreeSet;
+use tow_model::{
+    Invalid,
+    kinds::{
+        delivery::WorkloadKind,
+        environment::{EnvironmentSpec, Tier},
+        workload::{Container, Scheme, Workload},
+    },
+    placeholder::{self, Part},
+};
+use tow_names::Name;
+use tow_record::Release;
+
+/// A broken rule and the Score file it is broken in (by `metadata.name`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The workload whose file it is.
+    pub workload: String,
+    /// Where and what.
+    pub invalid: Invalid,
+}
+
+/// The types of resource that the platform makes by itself.
+const MADE: [&str; 2] = ["environment", "route"];
+
+/// Everything that keeps this release from running in this environment. `keys` are the names of configuration that
+/// are set there.
+pub fn refusals(
+    release: &Release,
+    name: &Name,
+    environment: &EnvironmentSpec,
+    keys: &BTreeSet<String>,
+) -> Vec<Refusal> {
+    let mut all = Vec::new();
+    for (workload, file) in &release.workloads {
+        let mut found = Vec::new();
+        let delivered = delivered(&release.delivery, &file.score, name, environment);
+        if matches!(delivered.kind, WorkloadKind::Cron | WorkloadKind::Job) {
+            found.push(
+                Invalid::new(
+                    "/metadata/name",
+                    "plan/workload-kind",
+                    format!("tow.yaml makes {workload} a {:?}", delivered.kind).to_lowercase(),
+                    "service, worker or static: this runtime runs nothing on a schedule yet",
+                )
+                .hint("say `kind: worker` for it in tow.yaml, or leave it out of this folder"),
+            );
+        }
+        if environment.tier == Tier::Production {
+            found.push(
+                Invalid::new(
+                    "/metadata/name",
+                    "plan/isolation",
+                    format!("{name} is of tier production, and the process runtime isolates nothing"),
+                    "isolation of level sandbox or better",
+                )
+                .hint("deploy to an environment of tier development or staging"),
+            );
+        }
+        for (container, spec) in &file.score.containers {
+            container_refusals(&format!("/containers/{container}"), spec, &mut found);
+        }
+        resource_refusals(&file.score, keys, &mut found);
+        all.extend(found.into_iter().map(|invalid| Refusal { workload: workload.clone(), invalid }));
+    }
+    all
+}
+
+/// What is allowed but should be known.
+pub fn warnings(release: &Release, environment: &EnvironmentSpec) -> Vec<String> {
+    let mut all = vec![
+        "isolation is none: instances run as the platform's own user and see its files".to_string(),
+    ];
+    for (workload, file) in &release.workloads {
+        for (container, spec) in &file.score.containers {
+            if spec.variables.contains_key("PORT") {
+                all.push(format!(
+                    "{workload}/{container} sets PORT: the platform gives every instance its own, and that one wins"
+                ));
+            }
+            if spec.resources.as_ref().is_some_and(|r| r.requests.is_some()) {
+                all.push(format!("{workload}/{container}: resources.requests are not reserved by this runtime"));
+            }
+        }
+    }
+    let _ = environment;
+    all
+}
+
+fn container_refusals(at: &str, spec: &Container, found: &mut Vec<Invalid>) {
+    if spec.image != "." {
+        found.push(
+            Invalid::new(
+                format!("{at}/image"),
+                "plan/no-container-runtime",
+                format!("image {:?} needs a runtime of containers; this environment's runs processes", spec.image),
+                "image: . (this folder, built)",
+            )
+            .hint("an image is never replaced by a program of the machine"),
+        );
+    }
+    if spec.resources.as_ref().is_some_and(|r| r.limits.is_some()) {
+        found.push(Invalid::new(
+            format!("{at}/resources/limits"),
+            "plan/limits",
+            "limits can't be kept by this runtime yet",
+            "no limits, or a runtime that keeps them",
+        ));
+    }
+    for (target, file) in &spec.files {
+        let pointer = format!("{at}/files/{}", escape(target));
+        let outside = target.starts_with('/') || target.split('/').any(|part| part == "..");
+        if outside {
+            found.push(
+                Invalid::new(
+                    &pointer,
+                    "plan/absolute-target",
+                    format!("{target} is outside the instance's own folder"),
+                    "a path relative to the working folder: no path of the host is ever written",
+                )
+                .hint(format!("write it as {}", target.trim_start_matches('/'))),
+            );
+        }
+        if file.source.is_some() {
+            found.push(
+                Invalid::new(
+                    format!("{pointer}/source"),
+                    "plan/file-source",
+                    "files from a source are not carried into a release yet",
+                    "content or binaryContent",
+                )
+                .hint("with image: . the folder itself is there at run time: read the file from it"),
+            );
+        }
+    }
+    for target in spec.volumes.keys() {
+        found.push(Invalid::new(
+            format!("{at}/volumes/{}", escape(target)),
+            "plan/volumes",
+            "volumes can't be mounted by this runtime yet",
+            "no volumes",
+        ));
+    }
+    for (name, probe) in
+        [("livenessProbe", &spec.liveness_probe), ("readinessProbe", &spec.readiness_probe)]
+    {
+        let https = probe.as_ref().and_then(|p| p.http_get.as_ref()).and_then(|g| g.scheme);
+        if https == Some(Scheme::Https) {
+            found.push(Invalid::new(
+                format!("{at}/{name}/httpGet/scheme"),
+                "plan/https-probe",
+                "probes over HTTPS are not made by this runtime yet",
+                "scheme: HTTP",
+            ));
+        }
+    }
+}
+
+fn resource_refusals(score: &Workload, keys: &BTreeSet<String>, found: &mut Vec<Invalid>) {
+    for (name, resource) in &score.resources {
+        if !MADE.contains(&resource.kind.as_str()) {
+            found.push(
+                Invalid::new(
+                    format!("/resources/{}/type", escape(name)),
+                    "plan/no-recipe",
+                    format!("no recipe makes a resource of type {}", resource.kind),
+                    format!("one of {}", MADE.join(", ")),
+                )
+                .hint("the platform team declares how a type is made; nothing was provisioned"),
+            );
+        }
+        if resource.kind == "route" {
+            let declared = score.service.iter().flat_map(|s| s.ports.iter());
+            let port = resource.params.as_ref().and_then(|p| p.get("port"));
+            let known = port.is_none_or(|port| {
+                let text = port.as_str().map_or_else(|| port.to_string(), str::to_string);
+                declared.clone().any(|(name, p)| *name == text || p.port.to_string() == text)
+            });
+            if !known {
+                found.push(Invalid::new(
+                    format!("/resources/{}/params/port", escape(name)),
+                    "plan/route-port",
+                    "the route names a port that service.ports does not declare",
+                    "the name or number of a declared port",
+                ));
+            }
+        }
+    }
+    for (container, spec) in &score.containers {
+        let at = format!("/containers/{}", escape(container));
+        for (key, text) in &spec.variables {
+            unset_keys(score, keys, &format!("{at}/variables/{}", escape(key)), text, found);
+        }
+        for (target, file) in spec.files.iter().filter(|(_, f)| f.no_expand != Some(true)) {
+            if let Some(text) = &file.content {
+                unset_keys(score, keys, &format!("{at}/files/{}/content", escape(target)), text, found);
+            }
+        }
+    }
+}
+
+/// Refuses `${resources.NAME.KEY}` of type `environment` where no such configuration is set.
+fn unset_keys(
+    score: &Workload,
+    keys: &BTreeSet<String>,
+    pointer: &str,
+    text: &str,
+    found: &mut Vec<Invalid>,
+) {
+    for part in placeholder::parse(text).unwrap_or_default() {
+        let Part::Reference(path) = part else { continue };
+        let [root, resource, key] = path.as_slice() else { continue };
+        let is_environment = root == "resources"
+            && score.resources.get(resource).is_some_and(|r| r.kind == "environment");
+        if is_environment && !keys.contains(key) {
+            found.push(
+                Invalid::new(
+                    pointer,
+                    "plan/config-missing",
+                    format!("{key} is not set here"),
+                    "a name that configuration has",
+                )
+                .hint(format!("tow config set {key}=…")),
+            );
+        }
+    }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,137 @@
+//! What `tow.yaml` says of one workload in one environment: the workload's own words, then the overrides that match, the
+//! later ones winning, then the defaults of the tier.
+
+use tow_model::kinds::{
+    delivery::{DeliverySpec, Health, WorkloadDelivery, WorkloadKind},
+    environment::{EnvironmentSpec, Tier},
+    workload::Workload,
+};
+use tow_names::{Duration, Name};
+
+/// One workload's delivery with nothing left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// What it is for.
+    pub kind: WorkloadKind,
+    /// How many run.
+    pub replicas: u32,
+    /// Time between two probes.
+    pub interval: Duration,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// Successes in a row.
+    pub successes: u32,
+    /// How long it must have been ready.
+    pub min_healthy_time: Duration,
+    /// How long it may take to become ready.
+    pub deadline: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// For requests in flight after the switch.
+    pub drain: Duration,
+}
+
+/// Resolves `workload` (a Score file's `metadata.name`) in an environment.
+pub fn delivered(
+    delivery: &DeliverySpec,
+    score: &Workload,
+    environment: &Name,
+    spec: &EnvironmentSpec,
+) -> Delivered {
+    let name = &score.metadata.name;
+    let mut said = delivery.workloads.get(name).cloned().unwrap_or_default();
+    for over in &delivery.overrides {
+        let matches = over.tier.is_none_or(|t| t == spec.tier)
+            && over.stage.as_ref().is_none_or(|s| Some(s) == spec.stage.as_ref())
+            && over.environment.as_ref().is_none_or(|e| e == environment);
+        if let (true, Some(more)) = (matches, over.workloads.get(name)) {
+            said = merge(said, more);
+        }
+    }
+    let has_port = score.service.as_ref().is_some_and(|s| !s.ports.is_empty());
+    let health = said.health.unwrap_or_default();
+    let stop = said.stop.unwrap_or_default();
+    let tier = defaults(spec.tier);
+    Delivered {
+        kind: said.kind.unwrap_or(if has_port {
+            WorkloadKind::Service
+        } else {
+            WorkloadKind::Worker
+        }),
+        replicas: said.replicas.unwrap_or(1),
+        interval: health.interval.unwrap_or(tier.interval),
+        timeout: health.timeout.unwrap_or(Duration::from_secs(1)),
+        successes: health.successes.unwrap_or(tier.successes),
+        min_healthy_time: health.min_healthy_time.unwrap_or(tier.min_healthy_time),
+        deadline: health.deadline.unwrap_or(tier.deadline),
+        grace: stop.grace.unwrap_or(tier.grace),
+        drain: stop.drain.unwrap_or(tier.drain),
+    }
+}
+
+struct TierDefaults {
+    interval: Duration,
+    successes: u32,
+    min_healthy_time: Duration,
+    deadline: Duration,
+    grace: Duration,
+    drain: Duration,
+}
+
+const fn defaults(tier: Tier) -> TierDefaults {
+    match tier {
+        Tier::Development | Tier::Preview => TierDefaults {
+            interval: Duration::from_millis(50),
+            successes: 1,
+            min_healthy_time: Duration::ZERO,
+            deadline: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+        },
+        Tier::Staging => TierDefaults {
+            interval: Duration::from_millis(500),
+            successes: 2,
+            min_healthy_time: Duration::from_secs(2),
+            deadline: Duration::from_secs(120),
+            grace: Duration::from_secs(30),
+            drain: Duration::from_secs(30),
+        },
+        Tier::Production => TierDefaults {
+            interval: Duration::from_secs(1),
+            successes: 3,
+            min_healthy_time: Duration::from_secs(10),
+            deadline: Duration::from_secs(300),
+            grace: Duration::from_secs(30),
+            drain: Duration::from_secs(30),
+        },
+    }
+}
+
+fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
+    let health = match (base.health, &more.health) {
+        (None, more) => more.clone(),
+        (base, None) => base,
+        (Some(base), Some(more)) => Some(Health {
+            interval: more.interval.or(base.interval),
+            timeout: more.timeout.or(base.timeout),
+            successes: more.successes.or(base.successes),
+            min_healthy_time: more.min_healthy_time.or(base.min_healthy_time),
+            deadline: more.deadline.or(base.deadline),
+        }),
+    };
+    let stop = match (base.stop, &more.stop) {
+        (None, more) => more.clone(),
+        (base, None) => base,
+        (Some(mut base), Some(more)) => {
+            base.grace = more.grace.or(base.grace);
+            base.drain = more.drain.or(base.drain);
+            Some(base)
+        }
+    };
+    WorkloadDelivery {
+        kind: more.kind.or(base.kind),
+        replicas: more.replicas.or(base.replicas),
+        health,
+        stop,
+    }
+}

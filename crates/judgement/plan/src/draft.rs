@@ -1,0 +1,195 @@
+//! The plan for people: every step labelled, with its reason, before anything happens.
+
+use crate::{delivered, gate, pods, routes::why_no_route, warnings};
+use std::collections::BTreeMap;
+use tow_model::kinds::environment::EnvironmentSpec;
+use tow_record::{
+    Action, BuildSpec, Change, Deployment, Gate, PlanStep, Placement, Release,
+};
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft<'a> {
+    /// What was asked for.
+    pub change: &'a Change,
+    /// Where things stand.
+    pub placement: &'a Placement,
+    /// The environment.
+    pub environment: &'a EnvironmentSpec,
+    /// What is deployed now.
+    pub current: Option<(&'a Deployment, &'a Release)>,
+    /// What would be deployed; its number is 0 where it gets a new one.
+    pub release: &'a Release,
+    /// The deployment as it would be.
+    pub deployment: &'a Deployment,
+    /// The build that would come first.
+    pub build: Option<&'a BuildSpec>,
+    /// Catalog objects that would be created, as references.
+    pub creates: &'a [String],
+    /// The URLs as far as they are known.
+    pub urls: &'a [String],
+}
+
+/// A plan's visible part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drafted {
+    /// In order.
+    pub steps: Vec<PlanStep>,
+    /// How many do something.
+    pub changes: u32,
+    /// What must hold before the switch.
+    pub gates: Vec<Gate>,
+    /// What is allowed but should be known.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the visible part of a plan.
+pub fn draft(input: &Draft<'_>) -> Drafted {
+    let Draft { change, placement, current, release, deployment, .. } = *input;
+    let mut steps = Vec::new();
+    let mut step = |action, subject: String, reason: String| {
+        steps.push(PlanStep { action, subject, reason });
+    };
+    for entity in input.creates {
+        step(Action::Create, entity.clone(), "the catalog does not have it yet".into());
+    }
+    if let Some(build) = input.build {
+        let how = build.command.clone().unwrap_or_else(|| "the detected tool".into());
+        step(
+            Action::Create,
+            format!("artifact {}", build.key().short()),
+            format!("source {} was not built yet; built by {how}", build.source.short()),
+        );
+    } else if let (Some(key), Change::Deploy { .. }) = (&release.artifact, change) {
+        step(Action::None, format!("artifact {}", key.short()), "built already".into());
+    }
+    if release.number == 0 {
+        let why = match current {
+            Some((_, now)) => format!("differs from release {}: {}", now.number, difference(now, release)),
+            None => "the first of this component here".into(),
+        };
+        step(Action::Create, "release (number known after apply)".into(), why);
+    }
+    let revision = crate::revision(deployment);
+    let wanted = pods(release, deployment);
+    let why = reason(input);
+    for name in workload_names(current, release) {
+        let now = placement.serving.iter().filter(|pod| pod.workload == name);
+        let kept = now.clone().filter(|pod| release.number != 0 && pod.revision == revision).count();
+        let now = now.count();
+        let then = wanted.iter().filter(|pod| pod.workload == name).count();
+        let subject = format!("workload {name}");
+        let (action, text) = match (now, then, kept) {
+            (0, 0, _) => (Action::None, "nothing runs, nothing is wanted".to_string()),
+            (0, then, _) => (Action::Create, format!("{then} × new; {why}")),
+            (now, 0, _) => (Action::Destroy, format!("{now} × stopped after drain; {why}")),
+            (now, then, kept) if kept == now && now == then => {
+                (Action::None, format!("{now} × as wanted"))
+            }
+            (now, then, kept) if kept == now.min(then) && kept > 0 => {
+                (Action::UpdateInPlace, format!("{now} → {then}; what runs stays; {why}"))
+            }
+            (now, then, _) => (
+                Action::Replace,
+                format!("{now} → {then} × new, switched at once, then the old ones drained; {why}"),
+            ),
+        };
+        step(action, subject, text);
+    }
+    for url in input.urls {
+        let known = placement.deployment != 0 && !placement.stopped;
+        let (action, why) = match (known, wanted.is_empty()) {
+            (_, true) => (Action::UpdateInPlace, "answers 503 with the reason"),
+            (true, false) => (Action::None, "stays"),
+            (false, false) => (Action::Create, "answers once the switch is made"),
+        };
+        step(action, format!("route {url}"), why.into());
+    }
+    if let (true, true) = (input.urls.is_empty(), !wanted.is_empty()) {
+        step(Action::None, "route".into(), why_no_route(release, input.environment));
+    }
+    let real = |s: &&PlanStep| s.action != Action::None && !s.subject.starts_with("route ");
+    let changes = steps.iter().filter(real).count() as u32;
+    let gates = if wanted.is_empty() || changes == 0 { Vec::new() } else { gates(input) };
+    Drafted { steps, changes, gates, warnings: warnings(release, input.environment) }
+}
+
+fn gates(input: &Draft<'_>) -> Vec<Gate> {
+    let environment = &input.placement.place.environment;
+    let mut gates = Vec::new();
+    for file in input.release.workloads.values() {
+        let delivered =
+            delivered(&input.release.delivery, &file.score, environment, input.environment);
+        for container in crate::container_order(&file.score) {
+            gates.extend(gate(&file.score, &container, &delivered));
+        }
+    }
+    gates
+}
+
+fn workload_names(current: Option<(&Deployment, &Release)>, release: &Release) -> Vec<String> {
+    let mut names: Vec<String> = release.workloads.keys().cloned().collect();
+    if let Some((_, now)) = current {
+        names.extend(now.workloads.keys().filter(|n| !release.workloads.contains_key(*n)).cloned());
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn reason(input: &Draft<'_>) -> String {
+    match input.change {
+        Change::Deploy { .. } => match (input.current, input.release.number) {
+            (Some((_, now)), 0) => format!("release {} → the new one", now.number),
+            (Some((_, now)), number) if number != now.number => {
+                format!("release {} → {number}", now.number)
+            }
+            (Some((now, _)), _) if now.config != input.deployment.config => {
+                format!("configuration {} → {}", now.config, input.deployment.config)
+            }
+            (Some((now, _)), _) if now.variables != input.deployment.variables => {
+                "the environment's variables changed".into()
+            }
+            (Some(_), _) => "the same release".into(),
+            (None, _) => "first deployment here".into(),
+        },
+        Change::Rollback { to } => format!(
+            "back to deployment {}, release {}",
+            to.map_or_else(String::new, |n| n.to_string()),
+            input.release.number
+        ),
+        Change::Config { set, unset, version } => {
+            let mut what: Vec<String> = set.iter().map(|k| format!("{k} is set")).collect();
+            what.extend(unset.iter().map(|k| format!("{k} is taken away")));
+            format!("configuration {version}: {}", what.join(", "))
+        }
+        Change::Scale { .. } => "asked for".into(),
+        Change::Restart => "fresh instances of the same".into(),
+        Change::Stop => "asked to stop".into(),
+        Change::Start => "asked to start".into(),
+    }
+}
+
+/// What differs between two releases, in a line.
+fn difference(old: &Release, new: &Release) -> String {
+    let mut what = Vec::new();
+    if old.artifact != new.artifact {
+        what.push("source".to_string());
+    }
+    if old.delivery != new.delivery {
+        what.push("tow.yaml".to_string());
+    }
+    let digests = |r: &Release| -> BTreeMap<String, String> {
+        r.workloads.iter().map(|(n, w)| (n.clone(), w.digest.to_string())).collect()
+    };
+    let (before, after) = (digests(old), digests(new));
+    for (name, digest) in &after {
+        match before.get(name) {
+            None => what.push(format!("{name} is new")),
+            Some(was) if was != digest => what.push(format!("{name}'s Score file")),
+            Some(_) => {}
+        }
+    }
+    what.extend(before.keys().filter(|n| !after.contains_key(*n)).map(|n| format!("{n} is gone")));
+    if what.is_empty() { "commit".into() } else { what.join(", ") }
+}

@@ -1,0 +1,354 @@
+//! The next step of a rollout: `(operation, journal, what is there, what is seen, now)` in, one decision out.
+//!
+//! Order: build → number → start every wanted container → all gates hold → one switch → drain → stop → remove → end.
+//! On failure before the switch: stop and remove what is new, end; what served goes on serving. After the switch there
+//! is no way back but a new operation.
+
+use crate::{
+    Delivered, PodWanted, delivered, pods, pods::predecessors, routes::instance_ready,
+};
+use std::collections::BTreeMap;
+use tow_model::kinds::{environment::EnvironmentSpec, workload::ReadyState};
+use tow_names::{Duration, Id, Timestamp};
+use tow_record::{
+    Deployment, Desired, Effect, Exit, Failure, Instance, Observed, ObservedInstance, Operation,
+    Phase, Placement, Pod, Release, StepRow,
+};
+
+/// What a decision looks at besides the operation.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "each field is the record of its name")]
+pub struct View<'a> {
+    pub placement: &'a Placement,
+    /// The rows of the place.
+    pub instances: &'a [Instance],
+    pub observed: &'a Observed,
+    /// The deployment that is being made live, once numbered.
+    pub deployment: Option<&'a Deployment>,
+    /// Its release.
+    pub release: Option<&'a Release>,
+    pub environment: &'a EnvironmentSpec,
+    /// The artifact is there, or none is needed.
+    pub built: bool,
+}
+
+/// A container to start; id and ports are found by whoever carries it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceDraft {
+    /// `metadata.name` of the Score file.
+    pub workload: String,
+    /// Which replica, from 0.
+    pub replica: u32,
+    /// The container.
+    pub container: String,
+    /// The pod's revision.
+    pub revision: String,
+    /// Ports of the pod, if an earlier container of it has them already.
+    pub ports: Option<BTreeMap<String, u16>>,
+    /// The names of the pod's ports.
+    pub port_names: Vec<String>,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Build the artifact.
+    Build,
+    /// Give the release and the deployment their numbers.
+    Number,
+    /// Start a container.
+    Start(InstanceDraft),
+    /// Route to exactly these pods.
+    Switch(Vec<Pod>),
+    /// Stop an instance.
+    Stop(Id, Duration),
+    /// Take away what a stopped one left.
+    Remove(Id),
+    /// Note that it failed; from here on it clears away.
+    Fail(Failure),
+    /// Nothing, until this time at the latest, and why.
+    Wait(Option<Timestamp>, String),
+    /// It ended.
+    Finish,
+}
+
+/// Can a row still become, or be, what is wanted? Not once its process can't come back by itself.
+pub(crate) fn usable(row: &Instance, observed: &Observed) -> bool {
+    row.desired == Desired::Running
+        && observed.instances.get(&row.id).is_some_and(|seen| {
+            seen.phase != Phase::Lost
+                && (seen.phase != Phase::Exited || seen.exit == Some(Exit::Code { code: 0 }))
+        })
+}
+
+/// Decides. Begun steps were settled before; a start that is not done shows as a row that nobody observed.
+pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp) -> Next {
+    if op.failure.is_some() && !op.switched {
+        return clear_away(op, view, now);
+    }
+    if !view.built {
+        return match journal.iter().rfind(|row| matches!(row.step.effect, Effect::Build { .. })) {
+            None => Next::Build,
+            Some(row) => Next::Wait(None, row.step.title.clone()),
+        };
+    }
+    let (Some(deployment), Some(release)) = (view.deployment, view.release) else {
+        return Next::Number;
+    };
+    let wanted = pods(release, deployment);
+    let deliveries: BTreeMap<&str, Delivered> = release
+        .workloads
+        .iter()
+        .map(|(name, file)| {
+            let d = delivered(
+                &release.delivery,
+                &file.score,
+                &op.place.environment,
+                view.environment,
+            );
+            (name.as_str(), d)
+        })
+        .collect();
+
+    let mut chosen: Vec<Pod> = Vec::new();
+    let mut unready: Option<(&Instance, Option<&ObservedInstance>)> = None;
+    let mut healthy_at: Option<Timestamp> = None;
+    let mut start: Option<InstanceDraft> = None;
+    for pod in &wanted {
+        let score = &release.workloads[&pod.workload].score;
+        let mut ids = Vec::new();
+        for container in &pod.containers {
+            let row = row_of(pod, container, view);
+            let Some(row) = row else {
+                let waits = predecessors(score, container);
+                let free = waits.iter().all(|(before, ready)| {
+                    row_of(pod, before, view)
+                        .and_then(|row| view.observed.instances.get(&row.id))
+                        .is_some_and(|seen| is_so_far(seen, *ready))
+                });
+                if free && start.is_none() {
+                    start = Some(draft_of(pod, container, score, view));
+                }
+                continue;
+            };
+            ids.push(row.id.clone());
+            let seen = view.observed.instances.get(&row.id);
+            let min = deliveries.get(pod.workload.as_str()).map_or(Duration::ZERO, |d| d.min_healthy_time);
+            match seen {
+                Some(seen) if instance_ready(seen) => {
+                    let at = seen.ready_since.unwrap_or(now).plus(min);
+                    if seen.ready {
+                        healthy_at = healthy_at.max(Some(at));
+                    }
+                }
+                seen => unready = unready.or(Some((row, seen))),
+            }
+        }
+        chosen.push(Pod {
+            workload: pod.workload.clone(),
+            replica: pod.replica,
+            revision: pod.revision.clone(),
+            instances: ids,
+        });
+    }
+    let complete = chosen
+        .iter()
+        .zip(&wanted)
+        .all(|(pod, want)| pod.instances.len() == want.containers.len());
+
+    if !op.switched {
+        if !op.heal
+            && let Some(failure) = gate_failure(op, view, unready, complete, now)
+        {
+            return Next::Fail(failure);
+        }
+        if let Some(draft) = start {
+            return Next::Start(draft);
+        }
+        if !complete {
+            return Next::Wait(op.deadline, "a container that others wait for".into());
+        }
+        if let (false, Some((row, seen))) = (op.heal, unready) {
+            return Next::Wait(op.deadline, waiting_for(row, seen));
+        }
+        if let (false, Some(at)) = (op.heal, healthy_at)
+            && at > now
+        {
+            return Next::Wait(Some(at), "min_healthy_time to pass".into());
+        }
+        return Next::Switch(chosen);
+    }
+    retire(op, view, &chosen, &deliveries, now)
+}
+
+fn row_of<'a>(pod: &PodWanted, container: &str, view: &View<'a>) -> Option<&'a Instance> {
+    view.instances.iter().find(|row| {
+        row.workload == pod.workload
+            && row.replica == pod.replica
+            && row.container == container
+            && row.revision == pod.revision
+            && usable(row, view.observed)
+    })
+}
+
+fn draft_of(
+    pod: &PodWanted,
+    container: &str,
+    score: &tow_model::kinds::workload::Workload,
+    view: &View<'_>,
+) -> InstanceDraft {
+    let ports =
+        pod.containers.iter().find_map(|other| row_of(pod, other, view)).map(|r| r.ports.clone());
+    InstanceDraft {
+        workload: pod.workload.clone(),
+        replica: pod.replica,
+        container: container.to_string(),
+        revision: pod.revision.clone(),
+        ports,
+        port_names: score.service.iter().flat_map(|s| s.ports.keys().cloned()).collect(),
+    }
+}
+
+fn is_so_far(seen: &ObservedInstance, ready: ReadyState) -> bool {
+    match ready {
+        ReadyState::Started => seen.phase == Phase::Running || seen.phase == Phase::Exited,
+        ReadyState::Healthy => seen.ready,
+        ReadyState::Complete => {
+            seen.phase == Phase::Exited && seen.exit == Some(Exit::Code { code: 0 })
+        }
+    }
+}
+
+fn waiting_for(row: &Instance, seen: Option<&ObservedInstance>) -> String {
+    let name = format!("{}/{} {}", row.workload, row.replica, row.container);
+    match seen.and_then(|s| s.probe.as_ref()).filter(|p| !p.ok) {
+        Some(probe) => format!("{name} to become ready: {}", probe.what),
+        None => format!("{name} to become ready"),
+    }
+}
+
+/// Rows this operation brought that are not what serves.
+fn brought<'a>(op: &Operation, view: &View<'a>) -> impl Iterator<Item = &'a Instance> {
+    let serving: Vec<Id> =
+        view.placement.serving.iter().flat_map(|pod| pod.instances.clone()).collect();
+    let deployment = op.deployment;
+    view.instances
+        .iter()
+        .filter(move |row| Some(row.deployment) == deployment && !serving.contains(&row.id))
+}
+
+fn gate_failure(
+    op: &Operation,
+    view: &View<'_>,
+    unready: Option<(&Instance, Option<&ObservedInstance>)>,
+    complete: bool,
+    now: Timestamp,
+) -> Option<Failure> {
+    for row in brought(op, view) {
+        let Some(seen) = view.observed.instances.get(&row.id) else { continue };
+        let name = format!("{}/{} {}", row.workload, row.replica, row.container);
+        let why = match (seen.phase, seen.exit) {
+            (Phase::CrashLoop, exit) => format!("{name} ends again and again{}", ended(exit)),
+            (Phase::Exited, Some(Exit::Code { code: 0 })) => continue,
+            (Phase::Exited, exit) => format!("{name} ended{}", ended(exit)),
+            (Phase::Lost, _) => format!("{name} is gone"),
+            _ => continue,
+        };
+        let message =
+            if seen.message.is_empty() { why } else { format!("{why}: {}", seen.message) };
+        return Some(Failure {
+            gate: "start".into(),
+            message,
+            instance: Some(row.id.clone()),
+            log: Vec::new(),
+        });
+    }
+    if op.deadline.is_some_and(|deadline| now >= deadline) && (unready.is_some() || !complete) {
+        let (message, instance) = match unready {
+            Some((row, seen)) => (waiting_for(row, seen), Some(row.id.clone())),
+            None => ("a container that others wait for did not get so far".into(), None),
+        };
+        return Some(Failure {
+            gate: "deadline".into(),
+            message: format!("not ready in time; waited for {message}"),
+            instance,
+            log: Vec::new(),
+        });
+    }
+    None
+}
+
+fn ended(exit: Option<Exit>) -> String {
+    match exit {
+        Some(Exit::Code { code }) => format!(", exit code {code}"),
+        Some(Exit::Signal { signal }) => format!(", by signal {signal}"),
+        Some(Exit::Timeout) => ", it took too long".into(),
+        Some(Exit::NotStarted) => ", it could not be started".into(),
+        Some(Exit::Unknown) | None => String::new(),
+    }
+}
+
+/// Before the switch, after a failure: take away what is new. Rows keep their ports until removed.
+fn clear_away(op: &Operation, view: &View<'_>, now: Timestamp) -> Next {
+    let _ = now;
+    for row in brought(op, view) {
+        if let Some(next) = take_down(row, view, Duration::from_secs(10)) {
+            return next;
+        }
+    }
+    Next::Finish
+}
+
+fn take_down(row: &Instance, view: &View<'_>, grace: Duration) -> Option<Next> {
+    match view.observed.instances.get(&row.id) {
+        Some(seen) if row.desired == Desired::Running && seen.may_run() => {
+            Some(Next::Stop(row.id.clone(), grace))
+        }
+        Some(seen) if seen.may_run() => Some(Next::Wait(None, format!("{} to stop", row.id))),
+        _ => Some(Next::Remove(row.id.clone())),
+    }
+}
+
+/// After the switch: what no longer serves is drained, stopped and removed. All of it is told to stop before any of it
+/// is waited for.
+fn retire(
+    op: &Operation,
+    view: &View<'_>,
+    chosen: &[Pod],
+    deliveries: &BTreeMap<&str, Delivered>,
+    now: Timestamp,
+) -> Next {
+    let serving: Vec<&Id> = chosen.iter().flat_map(|pod| &pod.instances).collect();
+    let old: Vec<&Instance> =
+        view.instances.iter().filter(|row| !serving.contains(&&row.id)).collect();
+    let mut wait = None;
+    for row in &old {
+        let in_flight =
+            view.observed.edge.targets.get(row.id.as_str()).map_or(0, |t| t.in_flight);
+        let quiet = view.observed.edge.reachable && in_flight == 0;
+        let drained = quiet || op.drain_until.is_some_and(|until| now >= until);
+        let running = view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run);
+        if !running {
+            continue;
+        }
+        if row.desired == Desired::Running && !drained {
+            wait = Some(Next::Wait(op.drain_until, format!("{in_flight} requests in flight")));
+            continue;
+        }
+        if row.desired == Desired::Running {
+            let grace =
+                deliveries.get(row.workload.as_str()).map_or(Duration::from_secs(10), |d| d.grace);
+            return Next::Stop(row.id.clone(), grace);
+        }
+        wait = wait.or(Some(Next::Wait(None, format!("{} to stop", row.id))));
+    }
+    let gone = old.iter().find(|row| {
+        !view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run)
+    });
+    match (gone, wait) {
+        (Some(row), _) => Next::Remove(row.id.clone()),
+        (None, Some(wait)) => wait,
+        (None, None) => Next::Finish,
+    }
+}
+

@@ -1,0 +1,225 @@
+//! The route table as a function of what serves: routes ⊆ ready instances, every host once.
+
+use std::collections::BTreeMap;
+use tow_model::kinds::{
+    delivery::WorkloadKind,
+    environment::{EnvironmentSpec, Tier},
+    workload::{Protocol, ServicePort, Workload},
+};
+use tow_names::host_label;
+use tow_record::{Instance, Observed, Placement, Release, Route, RouteTarget, State};
+
+/// A placement with what is needed to route to it.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "each field is the record of its name")]
+pub struct Placed<'a> {
+    pub placement: &'a Placement,
+    pub release: &'a Release,
+    pub environment: &'a EnvironmentSpec,
+    /// All rows of the place.
+    pub instances: &'a [Instance],
+}
+
+/// The port that `PORT` carries and that is routed to by default: the only one, or the one named web, http or www.
+pub fn primary_port(score: &Workload) -> Option<(&str, &ServicePort)> {
+    let ports = &score.service.as_ref()?.ports;
+    if ports.len() == 1 {
+        return ports.iter().next().map(|(name, port)| (name.as_str(), port));
+    }
+    ["web", "http", "www"]
+        .iter()
+        .find_map(|name| ports.get_key_value(*name))
+        .map(|(name, port)| (name.as_str(), port))
+}
+
+struct Wanted {
+    id: String,
+    hosts: Vec<String>,
+    path: String,
+    port: String,
+}
+
+/// What of a workload is routable in this environment.
+fn wanted(placed: &Placed<'_>, workload: &str, score: &Workload) -> Vec<Wanted> {
+    let place = &placed.placement.place;
+    let delivered =
+        crate::delivered(&placed.release.delivery, score, &place.environment, placed.environment);
+    if delivered.kind == WorkloadKind::Worker {
+        return Vec::new();
+    }
+    let tcp = |port: &ServicePort| port.protocol.unwrap_or_default() == Protocol::Tcp;
+    let ports = score.service.iter().flat_map(|s| &s.ports);
+    let own_host = || vec![own_host(placed, workload)];
+    let mut all = Vec::new();
+    for (name, resource) in score.resources.iter().filter(|(_, r)| r.kind == "route") {
+        let param = |key: &str| resource.params.as_ref().and_then(|p| p.get(key));
+        let text = |value: &serde_json::Value| {
+            value.as_str().map_or_else(|| value.to_string(), str::to_string)
+        };
+        let asked = param("port").map(text);
+        let port = match asked {
+            None => primary_port(score).map(|(name, _)| name.to_string()),
+            Some(asked) => ports
+                .clone()
+                .find(|(name, p)| **name == asked || p.port.to_string() == asked)
+                .map(|(name, _)| name.clone()),
+        };
+        let host = param("host").map(text).filter(|h| !h.is_empty() && !h.contains("${"));
+        if let Some(port) = port {
+            all.push(Wanted {
+                id: format!("{place}/{workload}/{name}"),
+                hosts: host.map_or_else(own_host, |h| vec![h.to_ascii_lowercase()]),
+                path: param("path").map_or_else(|| "/".to_string(), text),
+                port,
+            });
+        }
+    }
+    let by_default = matches!(placed.environment.tier, Tier::Development | Tier::Preview);
+    if all.is_empty()
+        && by_default
+        && let Some((name, port)) = primary_port(score)
+        && tcp(port)
+    {
+        all.push(Wanted {
+            id: format!("{place}/{workload}/{name}"),
+            hosts: own_host(),
+            path: "/".into(),
+            port: name.to_string(),
+        });
+    }
+    all
+}
+
+/// `component-environment.localhost`; with several workloads, the ones not named like the component say their name.
+fn own_host(placed: &Placed<'_>, workload: &str) -> String {
+    let place = &placed.placement.place;
+    let component = place.component.name().as_str();
+    let environment = place.environment.as_str();
+    let mut parts = Vec::new();
+    if placed.release.workloads.len() > 1 && workload != component {
+        parts.push(workload);
+    }
+    parts.push(component);
+    if place.component.namespace().as_str() != "default" {
+        parts.push(place.component.namespace().as_str());
+    }
+    parts.push(environment);
+    format!("{}.localhost", host_label(&parts))
+}
+
+/// All routes, by id. Targets are the serving instances that are ready.
+pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
+    let mut routes: BTreeMap<String, Route> = BTreeMap::new();
+    for placed in all {
+        let placement = placed.placement;
+        for (workload, file) in &placed.release.workloads {
+            for want in wanted(placed, workload, &file.score) {
+                let (targets, reason) = targets(placed, workload, &want.port, observed);
+                let state = match (placement.stopped, targets.is_empty()) {
+                    (true, _) => State::Stopped,
+                    (false, true) => State::Degraded,
+                    (false, false) => State::Live,
+                };
+                let port = placement.ports.get(&want.id).copied().unwrap_or(0);
+                routes.insert(
+                    want.id.clone(),
+                    Route {
+                        id: want.id,
+                        hosts: want.hosts,
+                        path: want.path,
+                        port,
+                        component: placement.place.component.short(),
+                        environment: placement.place.environment.to_string(),
+                        targets,
+                        state,
+                        reason,
+                    },
+                );
+            }
+        }
+    }
+    routes.into_values().collect()
+}
+
+fn targets(
+    placed: &Placed<'_>,
+    workload: &str,
+    port: &str,
+    observed: &Observed,
+) -> (Vec<RouteTarget>, String) {
+    let placement = placed.placement;
+    if placement.stopped {
+        return (Vec::new(), "it was stopped; `tow start` starts it again".into());
+    }
+    let mut targets = Vec::new();
+    let mut reason = String::from("no instance of it runs");
+    for pod in placement.serving.iter().filter(|pod| pod.workload == workload) {
+        let ready = pod.instances.iter().all(|id| {
+            let seen = observed.instances.get(id);
+            if let Some(seen) = seen.filter(|seen| !instance_ready(seen)) {
+                let probe = seen.probe.as_ref().filter(|p| !p.ok).map(|p| p.what.clone());
+                reason = probe.unwrap_or_else(|| {
+                    if seen.message.is_empty() {
+                        "its instances are not ready".to_string()
+                    } else {
+                        seen.message.clone()
+                    }
+                });
+            }
+            seen.is_some_and(instance_ready)
+        });
+        let of_pod = || {
+            placed
+                .instances
+                .iter()
+                .filter(|row| pod.instances.contains(&row.id))
+                .find_map(|row| Some((row, *row.ports.get(port)?)))
+        };
+        if let (true, Some((row, port))) = (ready, of_pod()) {
+            targets.push(RouteTarget {
+                instance: row.id.to_string(),
+                address: format!("127.0.0.1:{port}"),
+                release: row.release,
+                deployment: row.deployment,
+            });
+        }
+    }
+    let reason = if targets.is_empty() { reason } else { String::new() };
+    (targets, reason)
+}
+
+/// Ready, or a container that was to complete and did.
+pub(crate) fn instance_ready(seen: &tow_record::ObservedInstance) -> bool {
+    seen.ready
+        || (seen.phase == tow_record::Phase::Exited
+            && seen.exit == Some(tow_record::Exit::Code { code: 0 }))
+}
+
+/// The URLs of a workload, the name URL first: `http://HOST:GATEWAY/`, then `http://127.0.0.1:PORT/` once known.
+pub fn workload_urls(placed: &Placed<'_>, workload: &str, gateway_port: u16) -> Vec<String> {
+    let Some(file) = placed.release.workloads.get(workload) else { return Vec::new() };
+    let mut urls = Vec::new();
+    for want in wanted(placed, workload, &file.score) {
+        for host in &want.hosts {
+            let suffix = if want.path == "/" { "" } else { want.path.trim_start_matches('/') };
+            urls.push(format!("http://{host}:{gateway_port}/{suffix}"));
+        }
+        if let Some(port) = placed.placement.ports.get(&want.id).filter(|p| **p != 0) {
+            urls.push(format!("http://127.0.0.1:{port}/"));
+        }
+    }
+    urls
+}
+
+/// Why a release has no route here, in a line.
+pub(crate) fn why_no_route(release: &Release, environment: &EnvironmentSpec) -> String {
+    let ported = release.workloads.values().any(|file| primary_port(&file.score).is_some());
+    match (ported, environment.tier) {
+        (false, _) => "no workload declares a port named web, http or www, or one port alone".into(),
+        (true, Tier::Development | Tier::Preview) => "its workloads are workers".into(),
+        (true, tier) => format!(
+            "in tier {} only a resource of type route makes one",
+            tier.as_str()
+        ),
+    }
+}

@@ -1,0 +1,55 @@
+//! After a restart, and before every decision: what became of a step that was begun? Answered from the world alone.
+
+use tow_record::{Effect, Exit, Observed, Step};
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Its effect is there.
+    Done,
+    /// It is under way.
+    Pending,
+    /// Its effect is not there: perform it (again); effects are idempotent by their key.
+    NotDone,
+    /// It was performed and did not succeed.
+    Failed(String),
+    /// The world can't say.
+    Unknowable,
+}
+
+/// Looks a begun step up in the world. `revision` is the route set that a switch wrote.
+pub fn settled(step: &Step, build: Option<&tow_names::Id>, revision: i64, seen: &Observed) -> Settled {
+    match &step.effect {
+        Effect::Build { .. } => match build.and_then(|id| seen.builds.get(id)) {
+            None => Settled::NotDone,
+            Some(build) if build.running => Settled::Pending,
+            Some(build) if build.artifact.is_some() => Settled::Done,
+            Some(build) if build.exit == Some(Exit::Unknown) => {
+                Settled::Failed("the build's end was not seen".into())
+            }
+            Some(build) => Settled::Failed(build.message.clone()),
+        },
+        Effect::Start { instance } => match seen.instances.get(&instance.id) {
+            Some(_) => Settled::Done,
+            None => Settled::NotDone,
+        },
+        Effect::Switch { .. } => {
+            if !seen.edge.reachable {
+                Settled::Unknowable
+            } else if seen.edge.revision >= revision {
+                Settled::Done
+            } else {
+                Settled::NotDone
+            }
+        }
+        Effect::Stop { instance, .. } => match seen.instances.get(instance) {
+            Some(seen) if seen.phase == tow_record::Phase::Stopping => Settled::Pending,
+            Some(seen) if seen.may_run() => Settled::NotDone,
+            _ => Settled::Done,
+        },
+        Effect::Remove { instance } => match seen.instances.get(instance) {
+            Some(_) => Settled::NotDone,
+            None => Settled::Done,
+        },
+    }
+}

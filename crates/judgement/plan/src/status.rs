@@ -1,0 +1,85 @@
+//! How things are, in the one vocabulary of state.
+
+use crate::{Placed, routes::instance_ready};
+use tow_record::{Instance, Observed, ObservedInstance, Phase, State};
+
+/// How one workload is in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadStatus {
+    /// The word.
+    pub state: State,
+    /// Why it is not live; empty where it is.
+    pub reason: String,
+    /// Replicas all of whose containers are ready.
+    pub ready: u32,
+    /// Replicas wanted.
+    pub wanted: u32,
+}
+
+/// How a workload is. `wanted`: replicas of the wanted deployment; `rolling`: an operation is under way.
+pub fn workload_status(
+    placed: &Placed<'_>,
+    workload: &str,
+    wanted: u32,
+    rolling: bool,
+    observed: &Observed,
+) -> WorkloadStatus {
+    let placement = placed.placement;
+    let pods = placement.serving.iter().filter(|pod| pod.workload == workload);
+    let ready = pods
+        .clone()
+        .filter(|pod| {
+            pod.instances.iter().all(|id| observed.instances.get(id).is_some_and(instance_ready))
+        })
+        .count() as u32;
+    let reason = pods
+        .flat_map(|pod| &pod.instances)
+        .find_map(|id| match observed.instances.get(id) {
+            None => Some("an instance is gone; it is being replaced".to_string()),
+            Some(seen) if instance_ready(seen) => None,
+            Some(seen) => Some(instance_reason(seen)),
+        })
+        .unwrap_or_default();
+    let wanted = if placement.stopped { 0 } else { wanted };
+    let state = if rolling {
+        State::Rolling
+    } else if placement.stopped {
+        State::Stopped
+    } else if ready >= wanted {
+        State::Live
+    } else {
+        State::Degraded
+    };
+    let reason = if state == State::Live { String::new() } else { reason };
+    WorkloadStatus { state, reason, ready, wanted }
+}
+
+fn instance_reason(seen: &ObservedInstance) -> String {
+    if !seen.message.is_empty() {
+        return seen.message.clone();
+    }
+    match (&seen.probe, seen.phase) {
+        (Some(probe), Phase::Running) if !probe.ok => probe.what.clone(),
+        (_, phase) => format!("an instance is {phase:?}").to_lowercase(),
+    }
+}
+
+/// How one instance is: `seen` is none where its runtime knows nothing of it.
+pub fn instance_state(row: &Instance, serving: bool, seen: Option<&ObservedInstance>) -> State {
+    let Some(seen) = seen else { return State::Unknown };
+    if row.desired == tow_record::Desired::Stopped {
+        return if seen.may_run() { State::Rolling } else { State::Stopped };
+    }
+    match seen.phase {
+        Phase::Starting => State::Rolling,
+        Phase::Running if seen.ready => State::Live,
+        Phase::Running if serving => State::Degraded,
+        Phase::Running => State::Rolling,
+        Phase::Backoff => State::Degraded,
+        Phase::CrashLoop | Phase::Lost => State::Failed,
+        Phase::Stopping => State::Rolling,
+        Phase::Exited if instance_ready(seen) => State::Stopped,
+        Phase::Exited => State::Failed,
+        Phase::Unknown => State::Unknown,
+    }
+}

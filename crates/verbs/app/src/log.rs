@@ -1,0 +1,168 @@
+//! Logs of instances and builds, for owners.
+
+use crate::{App, AppError, OpCtx};
+use futures::stream::{self, BoxStream, StreamExt as _};
+use tow_api::Action;
+use tow_api::log::stream::{LogEvent, Query};
+use tow_names::{Duration, Id};
+use tow_ports::LogQuery;
+use tow_record::{Instance, LogLine, Operation};
+use tow_store::Find;
+
+const TAIL: usize = 100;
+
+impl App {
+    /// Log lines of one build, or of the instances that the query names. With `follow`, instances that come later join
+    /// in, and the stream ends only when its reader goes.
+    pub async fn stream_logs(
+        &self,
+        ctx: &OpCtx,
+        query: Query,
+    ) -> Result<BoxStream<'static, LogEvent>, AppError> {
+        let tail = query.tail.unwrap_or(TAIL);
+        if let Some(build) = &query.build {
+            return self.build_log(ctx, build, tail, query.follow).await;
+        }
+        let rows = self.log_instances(ctx, &query).await?;
+        let mut streams = Vec::new();
+        for row in &rows {
+            streams.push(self.instance_log(row, tail, query.follow).await?);
+        }
+        let first = stream::select_all(streams);
+        if !query.follow || query.instance.is_some() {
+            return Ok(first.boxed());
+        }
+        Ok(stream::select(first, self.newcomers(ctx.clone(), query, rows)).boxed())
+    }
+
+    async fn log_instances(&self, ctx: &OpCtx, query: &Query) -> Result<Vec<Instance>, AppError> {
+        let mut found = Vec::new();
+        if let Some(id) = &query.instance {
+            let missing = || AppError::not_found(format!("instance {id}"));
+            let row = self.store().get::<Instance>(id).await?.ok_or_else(missing)?;
+            found.push(row.value);
+        } else {
+            let places =
+                self.places(query.component.as_deref(), query.environment.as_deref()).await?;
+            if let (true, Some(component)) = (places.is_empty(), &query.component) {
+                return Err(AppError::not_found(format!("an instance of {component}"))
+                    .next("tow status"));
+            }
+            for facts in places {
+                found.extend(facts.instances.into_iter().map(|row| row.value).filter(|row| {
+                    query.workload.as_ref().is_none_or(|name| *name == row.workload)
+                }));
+            }
+        }
+        for row in &found {
+            let object = self.owner_of(&row.place, &[]).await?;
+            self.authorize(ctx, Action::ReadPrivate, &object)?;
+        }
+        Ok(found)
+    }
+
+    async fn instance_log(
+        &self,
+        row: &Instance,
+        tail: usize,
+        follow: bool,
+    ) -> Result<BoxStream<'static, LogEvent>, AppError> {
+        let query = LogQuery { tail: Some(tail), after: None, follow };
+        let lines = self.parts.runtime.logs(&row.id, query).await?;
+        let (id, source, container) = (
+            row.id.to_string(),
+            format!("{}/{}", row.workload, row.replica),
+            row.container.clone(),
+        );
+        Ok(lines
+            .map(move |line| LogEvent {
+                instance: id.clone(),
+                source: source.clone(),
+                container: container.clone(),
+                line,
+            })
+            .boxed())
+    }
+
+    /// Logs of instances that start after the stream did.
+    fn newcomers(
+        &self,
+        ctx: OpCtx,
+        query: Query,
+        known: Vec<Instance>,
+    ) -> impl futures::Stream<Item = LogEvent> + Send + 'static {
+        let app = self.clone();
+        let known: Vec<Id> = known.into_iter().map(|row| row.id).collect();
+        let commits = self.store().commits();
+        stream::unfold((app, ctx, query, known, commits), |(app, ctx, query, mut known, mut commits)| async move {
+            loop {
+                commits.changed().await.ok()?;
+                let rows = app.log_instances(&ctx, &query).await.unwrap_or_default();
+                let mut fresh = Vec::new();
+                for row in rows.iter().filter(|row| !known.contains(&row.id)) {
+                    // The row comes before the process: what has no log yet is asked again later.
+                    if let Ok(lines) = app.instance_log(row, usize::MAX, true).await {
+                        fresh.push((row.id.clone(), lines));
+                    }
+                }
+                if !fresh.is_empty() {
+                    known.extend(fresh.iter().map(|(id, _)| id.clone()));
+                    let lines: Vec<_> = fresh.into_iter().map(|(_, lines)| lines).collect();
+                    return Some((stream::select_all(lines), (app, ctx, query, known, commits)));
+                }
+            }
+        })
+        .flatten_unordered(None)
+    }
+
+    async fn build_log(
+        &self,
+        ctx: &OpCtx,
+        build: &str,
+        tail: usize,
+        follow: bool,
+    ) -> Result<BoxStream<'static, LogEvent>, AppError> {
+        let missing = || AppError::not_found(format!("build {build}"));
+        let id = Id::parse(build).ok_or_else(missing)?;
+        let operations = self.store().list::<Operation>(Find::default()).await?;
+        let owner = operations.into_iter().find(|row| row.value.build_id() == id);
+        let operation = owner.ok_or_else(missing)?.value;
+        let object = self.owner_of(&operation.place, &[]).await?;
+        self.authorize(ctx, Action::ReadPrivate, &object)?;
+        let app = self.clone();
+        let start = (app, id, None::<LogLine>, true);
+        let pages = stream::unfold(start, move |(app, id, last, more)| async move {
+            if !more {
+                return None;
+            }
+            // Whether it runs is asked before its lines are, so that the last lines are never missed.
+            let running = app.parts.builder.observe(&id).await.is_ok_and(|seen| seen.running);
+            let ask = if last.is_none() { tail } else { usize::MAX };
+            let lines = app.parts.builder.log(&id, ask).await.unwrap_or_default();
+            let fresh: Vec<LogLine> = match &last {
+                None => lines,
+                Some(last) => {
+                    let seen = lines.iter().rposition(|line| line == last);
+                    lines.into_iter().skip(seen.map_or(0, |at| at + 1)).collect()
+                }
+            };
+            let next = fresh.last().cloned().or(last);
+            let more = follow && running;
+            if more {
+                let soon = app.now().plus(Duration::from_millis(200));
+                app.parts.clock.sleep_until(soon).await;
+            }
+            let events: Vec<LogEvent> = fresh
+                .into_iter()
+                .map(|line| LogEvent {
+                    instance: id.to_string(),
+                    source: "build".into(),
+                    container: String::new(),
+                    line,
+                })
+                .collect();
+            Some((events, (app, id, next, more)))
+        });
+        Ok(pages.flat_map(stream::iter).boxed())
+    }
+}

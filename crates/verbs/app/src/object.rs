@@ -1,0 +1,342 @@
+//! Declared objects: apply, list, get, delete.
+
+use crate::{
+    App, AppError, Call, Handle, OpCtx,
+    handle::{body, internal},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tow_api::Action;
+use tow_api::object::{
+    apply::{self, Applied, Apply, Verdict},
+    delete::{self, DeleteObject},
+    get::{GetObject, ObjectView, Path},
+    list::{self, ListObjects},
+};
+use tow_formats::Document;
+use tow_model::{Invalid, Kind, Manifest, Spec};
+use tow_names::{EntityRef, Id, Name, Namespace};
+use tow_policy::Object;
+use tow_record::{Placement, Violation};
+use tow_store::{Batch, Find, ObjectRow};
+
+/// Who owns it, as far as rights are concerned.
+pub(crate) fn owned(manifest: &Manifest) -> Object {
+    let namespace = &manifest.metadata.namespace;
+    let group = |owner: &str| {
+        EntityRef::parse(owner, Some("group"), namespace).ok().map(|r| r.to_string())
+    };
+    match &manifest.spec {
+        Spec::Component(spec) => Object::Owned { owner: group(&spec.owner) },
+        Spec::System(spec) => Object::Owned { owner: group(&spec.owner) },
+        _ => Object::Platform,
+    }
+}
+
+/// What it takes to declare an object of this kind.
+const fn declares(kind: Kind) -> Action {
+    match kind {
+        Kind::Component | Kind::System | Kind::Delivery => Action::Declare,
+        Kind::Environment | Kind::Runtime | Kind::Group | Kind::User => Action::Govern,
+    }
+}
+
+/// A document that was read, with the text it came from.
+pub(crate) struct Source<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) documents: Vec<Document>,
+}
+
+/// Reads all documents; every broken rule of all of them is in the error.
+pub(crate) fn read_all(documents: &[apply::Document]) -> Result<Vec<Source<'_>>, AppError> {
+    let mut sources = Vec::new();
+    let mut violations = Vec::new();
+    for document in documents {
+        match tow_formats::read(&document.name, &document.text) {
+            Ok(documents) => {
+                sources.push(Source { name: &document.name, text: &document.text, documents });
+            }
+            Err(found) => violations.extend(found),
+        }
+    }
+    if violations.is_empty() {
+        Ok(sources)
+    } else {
+        Err(AppError::invalid("input/invalid", violations))
+    }
+}
+
+impl App {
+    /// The object of a reference, or a refusal that names it.
+    pub(crate) async fn object_row(&self, entity: &EntityRef) -> Result<ObjectRow, AppError> {
+        self.store().object(entity).await?.ok_or_else(|| AppError::not_found(entity))
+    }
+
+    /// May the actor make `old` into `new`? Both sides of a change of owner are asked.
+    fn may_declare(
+        &self,
+        ctx: &OpCtx,
+        old: Option<&Manifest>,
+        new: &Manifest,
+        component: Option<&Manifest>,
+    ) -> Result<(), AppError> {
+        let action = declares(new.kind);
+        if new.kind == Kind::Delivery {
+            let object = component.map_or(Object::Owned { owner: None }, owned);
+            return self.authorize(ctx, action, &object);
+        }
+        if let Some(old) = old {
+            self.authorize(ctx, action, &owned(old))?;
+        }
+        self.authorize(ctx, action, &owned(new))
+    }
+}
+
+impl Handle<Apply> for App {
+    async fn handle(&self, ctx: &OpCtx, call: Call<Apply>) -> Result<apply::Reply, AppError> {
+        if let Some(before) = self.replayed(ctx, &call).await? {
+            return Ok(before);
+        }
+        let sources = read_all(&call.body.documents)?;
+        let manifests = manifests(&sources)?;
+        let mut batch = Batch::new();
+        let mut objects = Vec::new();
+        for (manifest, source) in manifests.values() {
+            let entity = manifest.entity();
+            if let Spec::Environment(spec) = &manifest.spec {
+                let runtime = runtime_ref(&spec.runtime);
+                if !manifests.contains_key(&runtime) && self.store().object(&runtime).await?.is_none()
+                {
+                    return Err(AppError::invalid("input/invalid", vec![missing_runtime(source, &runtime)]));
+                }
+            }
+            let old = self.store().object(&entity).await?;
+            let component = match &manifest.spec {
+                Spec::Delivery(spec) => {
+                    let name = spec.component.clone().unwrap_or_else(|| manifest.metadata.name.to_string());
+                    let owner = crate::handle::component_ref(&name)?;
+                    self.store().object(&owner).await?.map(|row| row.manifest)
+                }
+                _ => None,
+            };
+            self.may_declare(ctx, old.as_ref().map(|o| &o.manifest), manifest, component.as_ref())?;
+            let (verdict, generation) = match &old {
+                None => {
+                    batch.create_object(manifest, Id::fresh("uid").to_string(), self.now(), &ctx.actor.name);
+                    (Verdict::Created, 1)
+                }
+                Some(old) if old.manifest == *manifest => (Verdict::Unchanged, old.generation),
+                Some(old) => {
+                    let bump = old.manifest.spec != manifest.spec;
+                    batch.update_object(manifest, old.version, self.now(), bump);
+                    (Verdict::Updated, old.generation + i64::from(bump))
+                }
+            };
+            if verdict != Verdict::Unchanged {
+                let before = match &old {
+                    Some(old) => serde_json::to_value(&old.manifest).map_err(internal)?,
+                    None => Value::Null,
+                };
+                let after = serde_json::to_value(manifest).map_err(internal)?;
+                let word = if old.is_some() { "updated" } else { "created" };
+                let what = body(format!("{entity} was {word}"), before, after);
+                batch.event(self.event(ctx, &format!("object.{word}"), entity.to_string(), what));
+            }
+            objects.push(Applied { entity: entity.to_string(), verdict, generation });
+        }
+        let reply = apply::Reply { objects, dry_run: call.body.dry_run };
+        if !call.body.dry_run {
+            self.remember(&mut batch, ctx, &call, &reply)?;
+            if !batch.is_empty() {
+                self.store().commit(batch).await?;
+            }
+        }
+        Ok(reply)
+    }
+}
+
+type Read<'a> = BTreeMap<EntityRef, (Manifest, &'a str)>;
+
+/// The declared objects among the documents; a Score file or the same object twice is refused.
+fn manifests<'a>(sources: &'a [Source<'a>]) -> Result<Read<'a>, AppError> {
+    let mut found: Read<'a> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for source in sources {
+        for document in &source.documents {
+            match document {
+                Document::Manifest(manifest) => {
+                    let entity = manifest.entity();
+                    if let Some((_, other)) = found.get(&entity) {
+                        let invalid = Invalid::new(
+                            "/metadata/name",
+                            "apply/twice",
+                            format!("{entity} is declared in {other} too"),
+                            "each object once",
+                        );
+                        violations.push(locate(source, &invalid));
+                    }
+                    found.insert(entity, (manifest.clone(), source.name));
+                }
+                Document::Score(file) => {
+                    let invalid = Invalid::new(
+                        "/apiVersion",
+                        "apply/score",
+                        format!("{} is a Score file: it is deployed, not applied", file.file),
+                        "declared objects",
+                    )
+                    .hint("tow deploy DIR");
+                    violations.push(tow_formats::violation(
+                        source.name,
+                        Some(source.text),
+                        &file.positions,
+                        &invalid,
+                    ));
+                }
+            }
+        }
+    }
+    if violations.is_empty() { Ok(found) } else { Err(AppError::invalid("input/invalid", violations)) }
+}
+
+fn locate(source: &Source<'_>, invalid: &Invalid) -> Violation {
+    tow_formats::violation(source.name, Some(source.text), &BTreeMap::new(), invalid)
+}
+
+fn missing_runtime(file: &str, runtime: &EntityRef) -> Violation {
+    let invalid = Invalid::new(
+        "/spec/runtime",
+        "environment/runtime-unknown",
+        format!("there is no runtime {}", runtime.name()),
+        "the name of a Runtime",
+    )
+    .hint("tow get runtimes");
+    tow_formats::violation(file, None, &BTreeMap::new(), &invalid)
+}
+
+pub(crate) fn runtime_ref(name: &Name) -> EntityRef {
+    EntityRef::new(Kind::Runtime.as_str(), &Namespace::default(), name)
+}
+
+fn entity_of(path: &Path) -> Result<EntityRef, AppError> {
+    let kind = kind_of(&path.kind)?;
+    let bad = |e: tow_names::NameError| AppError::new("input/invalid", e.to_string());
+    let namespace = Namespace::new(path.namespace.to_ascii_lowercase()).map_err(bad)?;
+    let name = Name::new(path.name.clone()).map_err(bad)?;
+    Ok(EntityRef::new(kind.as_str(), &namespace, &name))
+}
+
+fn kind_of(text: &str) -> Result<Kind, AppError> {
+    Kind::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Kind::ALL.iter().map(|k| k.as_str()).collect();
+        AppError::not_found(format!("kind {text}")).hint(format!("kinds: {}", known.join(", ")))
+    })
+}
+
+fn view(row: &ObjectRow) -> Result<ObjectView, AppError> {
+    let mut value = serde_json::to_value(&row.manifest).map_err(internal)?;
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("uid".into(), json!(row.uid));
+        metadata.insert("generation".into(), json!(row.generation));
+    }
+    let Value::Object(mut object) = value else { return Err(internal("not an object")) };
+    object.insert(
+        "status".into(),
+        json!({
+            "createdAt": row.created_at, "updatedAt": row.updated_at, "createdBy": row.created_by,
+        }),
+    );
+    Ok(ObjectView { object })
+}
+
+impl Handle<GetObject> for App {
+    async fn handle(&self, _: &OpCtx, call: Call<GetObject>) -> Result<ObjectView, AppError> {
+        view(&self.object_row(&entity_of(&call.path)?).await?)
+    }
+}
+
+impl Handle<ListObjects> for App {
+    async fn handle(&self, _: &OpCtx, call: Call<ListObjects>) -> Result<list::Reply, AppError> {
+        let rows = self.store().objects(Some(kind_of(&call.path.kind)?)).await?;
+        Ok(list::Reply { items: rows.iter().map(view).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Handle<DeleteObject> for App {
+    async fn handle(
+        &self,
+        ctx: &OpCtx,
+        call: Call<DeleteObject>,
+    ) -> Result<delete::Reply, AppError> {
+        if let Some(before) = self.replayed(ctx, &call).await? {
+            return Ok(before);
+        }
+        let entity = entity_of(&call.path)?;
+        let row = self.object_row(&entity).await?;
+        self.authorize(ctx, declares(row.manifest.kind), &owned(&row.manifest))?;
+        let mut batch = Batch::new();
+        self.refuse_in_use(&row.manifest, &entity, &mut batch).await?;
+        batch.remove_object(&entity, row.version);
+        let before = serde_json::to_value(&row.manifest).map_err(internal)?;
+        let what = body(format!("{entity} was deleted"), before, Value::Null);
+        batch.event(self.event(ctx, "object.deleted", entity.to_string(), what));
+        let reply = delete::Reply { entity: entity.to_string() };
+        self.remember(&mut batch, ctx, &call, &reply)?;
+        self.store().commit(batch).await?;
+        Ok(reply)
+    }
+}
+
+impl App {
+    /// Refuses where something runs of the object or stands on it; placements at rest go with it.
+    async fn refuse_in_use(
+        &self,
+        manifest: &Manifest,
+        entity: &EntityRef,
+        batch: &mut Batch,
+    ) -> Result<(), AppError> {
+        let in_use = |why: String| AppError::new("object/in-use", format!("{entity} is in use: {why}"));
+        match &manifest.spec {
+            Spec::Runtime(_) => {
+                for row in self.store().objects(Some(Kind::Environment)).await? {
+                    if let Spec::Environment(spec) = &row.manifest.spec
+                        && runtime_ref(&spec.runtime) == *entity
+                    {
+                        let name = &row.manifest.metadata.name;
+                        return Err(in_use(format!("environment {name} runs on it")));
+                    }
+                }
+            }
+            Spec::Environment(_) | Spec::Component(_) => {
+                for row in self.store().list::<Placement>(Find::default()).await? {
+                    let place = &row.value.place;
+                    let concerned = place.component == *entity
+                        || (manifest.kind == Kind::Environment && place.environment == *entity.name());
+                    if !concerned {
+                        continue;
+                    }
+                    let busy = !row.value.serving.is_empty()
+                        || !self
+                            .store()
+                            .list::<tow_record::Operation>(Find {
+                                subject: Some(place.to_string()),
+                                open: Some(true),
+                                ..Find::default()
+                            })
+                            .await?
+                            .is_empty();
+                    if busy {
+                        return Err(in_use(format!("{place} runs")).next(format!(
+                            "tow stop --component {} --environment {}",
+                            place.component.short(),
+                            place.environment
+                        )));
+                    }
+                    batch.remove::<Placement>(&place.to_string(), Some(row.version));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! How an operation stands, with a long poll.
+
+use crate::{App, AppError, Call, Handle, OpCtx};
+use tow_api::operation::get::{GetOperation, OperationView, StepView};
+use tow_names::Duration;
+use tow_plan::{Next, View};
+use tow_record::{Effect, Instance, Operation, State, StepRow};
+use tow_store::{Find, Row};
+
+/// How long a long poll waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Handle<GetOperation> for App {
+    async fn handle(
+        &self,
+        _: &OpCtx,
+        call: Call<GetOperation>,
+    ) -> Result<OperationView, AppError> {
+        let until = self.now().plus(PATIENCE);
+        let mut commits = self.store().commits();
+        loop {
+            commits.mark_unchanged();
+            let view = self.operation_view(&call.path.operation).await?;
+            let news = call.query.after.is_none_or(|after| view.version > after);
+            if news || view.finished || self.now() >= until {
+                return Ok(view);
+            }
+            tokio::select! {
+                _ = commits.changed() => {}
+                () = self.parts.clock.sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+impl App {
+    async fn operation_view(&self, id: &str) -> Result<OperationView, AppError> {
+        let missing = || AppError::not_found(format!("operation {id}"));
+        let row = self.store().get::<Operation>(id).await?.ok_or_else(missing)?;
+        let op = &row.value;
+        let subject = Some(op.id.to_string());
+        let journal =
+            self.store().list::<StepRow>(Find { subject, ..Find::default() }).await?;
+        let version = row.version + journal.iter().map(|s| s.version).sum::<i64>();
+        let journal: Vec<StepRow> = journal.into_iter().map(|s| s.value).collect();
+        let finished = op.finished_at.is_some();
+        let state = match (&op.failure, finished, op.switched) {
+            (Some(_), true, _) => State::Failed,
+            (None, true, _) if op.stops => State::Stopped,
+            (None, true, _) => State::Live,
+            (_, false, _) if op.deployment.is_none() => State::Waiting,
+            (_, false, _) => State::Rolling,
+        };
+        let mut steps: Vec<StepView> = Vec::new();
+        for step in &journal {
+            steps.push(StepView { title: step.step.title.clone(), state: step.state });
+        }
+        let release = self.release_number(op).await?;
+        let build = journal.iter().any(|s| matches!(s.step.effect, Effect::Build { .. }));
+        Ok(OperationView {
+            id: op.id.to_string(),
+            component: op.place.component.to_string(),
+            environment: op.place.environment.to_string(),
+            plan: op.plan.as_ref().map(ToString::to_string),
+            reason: op.reason,
+            state,
+            finished,
+            version,
+            release,
+            deployment: op.deployment,
+            urls: if finished && op.failure.is_none() { self.urls(op).await? } else { Vec::new() },
+            steps,
+            waiting: if finished { None } else { self.waiting(&row, &journal).await? },
+            build: build.then(|| op.build_id().to_string()),
+            failure: op.failure.clone(),
+            started_at: op.started_at,
+            finished_at: op.finished_at,
+        })
+    }
+
+    async fn release_number(&self, op: &Operation) -> Result<Option<i64>, AppError> {
+        let Some(number) = op.deployment else { return Ok(op.release_number) };
+        let deployed = self.store().deployed(&op.place, number).await?;
+        Ok(deployed.map(|(_, release)| release.number))
+    }
+
+    async fn urls(&self, op: &Operation) -> Result<Vec<String>, AppError> {
+        let facts = self.store().place(&op.place).await?;
+        let (Some((_, release)), Some(environment)) = (&facts.current, &facts.environment) else {
+            return Ok(Vec::new());
+        };
+        let placed = tow_plan::Placed {
+            placement: &facts.placement.value,
+            release,
+            environment,
+            instances: &[],
+        };
+        let gateway = self.gateway_port();
+        let names = release.workloads.keys();
+        Ok(names.flat_map(|name| tow_plan::workload_urls(&placed, name, gateway)).collect())
+    }
+
+    /// What it waits for, in the rollout's own words.
+    async fn waiting(
+        &self,
+        row: &Row<Operation>,
+        journal: &[StepRow],
+    ) -> Result<Option<String>, AppError> {
+        let op = &row.value;
+        if op.deployment.is_none() {
+            return Ok(None);
+        }
+        let facts = self.store().place(&op.place).await?;
+        let Some(environment) = &facts.environment else { return Ok(None) };
+        let deployed = self.store().deployed(&op.place, op.deployment.unwrap_or(0)).await?;
+        let observed = self.observe().await?;
+        let instances: Vec<Instance> = facts.instances.into_iter().map(|r| r.value).collect();
+        let view = View {
+            placement: &facts.placement.value,
+            instances: &instances,
+            observed: &observed,
+            deployment: deployed.as_ref().map(|(d, _)| d),
+            release: deployed.as_ref().map(|(_, r)| r),
+            environment,
+            built: true,
+        };
+        Ok(match tow_plan::next(op, journal, &view, self.now()) {
+            Next::Wait(_, why) => Some(why),
+            _ => None,
+        })
+    }
+}

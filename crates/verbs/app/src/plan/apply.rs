@@ -1,0 +1,189 @@
+//! `plan.apply`: exactly that plan, or a refusal that names what moved.
+
+use crate::{App, AppError, Call, Handle, OpCtx, handle::body};
+use serde_json::{Value, json};
+use tow_api::Action;
+use tow_api::plan::apply::{ApplyPlan, Reply};
+use tow_names::{EntityRef, Id};
+use tow_record::{Operation, Plan, ReadMember, Reason};
+use tow_store::{Batch, CommitError};
+
+impl Handle<ApplyPlan> for App {
+    async fn handle(&self, ctx: &OpCtx, call: Call<ApplyPlan>) -> Result<Reply, AppError> {
+        if let Some(before) = self.replayed(ctx, &call).await? {
+            return Ok(before);
+        }
+        let row = self.plan_row(&call.path).await?;
+        let plan = &row.value;
+        let object = self.owner_of(&plan.place, &plan.creates).await?;
+        self.authorize(ctx, Action::Deploy, &object)?;
+        let answer = |operation: Option<&Id>| Reply {
+            operation: operation.map(ToString::to_string),
+            plan: plan.id.to_string(),
+        };
+        if plan.applied.is_some() {
+            return Ok(answer(plan.applied.as_ref()));
+        }
+        if plan.changes == 0 {
+            return Ok(answer(None));
+        }
+        self.refuse_stale(plan).await?;
+
+        let facts = self.store().place(&plan.place).await?;
+        if let Some(other) = &facts.operation {
+            return Err(under_way(&other.value));
+        }
+        let mut batch = Batch::new();
+        for member in &plan.read_set {
+            batch.expect_read(member);
+        }
+        let mut applied = plan.clone();
+        let operation = self.operation_of(ctx, plan);
+        applied.applied = Some(operation.as_ref().map_or_else(|| plan.id.clone(), |op| op.id.clone()));
+        batch.update(&applied, row.version);
+        for manifest in &plan.creates {
+            let entity = manifest.entity();
+            let after = serde_json::to_value(manifest).map_err(crate::handle::internal)?;
+            match self.store().object(&entity).await? {
+                None => {
+                    let uid = Id::fresh("uid").to_string();
+                    batch.create_object(manifest, uid, self.now(), &ctx.actor.name);
+                    let what = body(format!("{entity} was created by a deploy"), Value::Null, after);
+                    batch.event(self.event(ctx, "object.created", entity.to_string(), what));
+                }
+                Some(old) => {
+                    let bump = old.manifest.spec != manifest.spec;
+                    batch.update_object(manifest, old.version, self.now(), bump);
+                    let before =
+                        serde_json::to_value(&old.manifest).map_err(crate::handle::internal)?;
+                    let what = body(format!("{entity} was updated by a deploy"), before, after);
+                    batch.event(self.event(ctx, "object.updated", entity.to_string(), what));
+                }
+            }
+        }
+        if let Some(version) = &plan.config {
+            batch.create(version);
+            let digests: serde_json::Map<String, Value> =
+                version.values.iter().map(|(k, v)| (k.clone(), json!(v.digest))).collect();
+            let what = body(
+                format!("configuration {} of {}", version.number, plan.place),
+                Value::Null,
+                json!({"version": version.number, "change": plan.change, "digests": digests}),
+            );
+            batch.event(self.event(ctx, "config.changed", plan.place.to_string(), what));
+        }
+        match &operation {
+            Some(operation) => batch.create(operation),
+            None => {
+                // Nothing was ever deployed here: the configuration is all there is to change.
+                let mut placement = facts.placement.value.clone();
+                placement.config = plan.config.as_ref().map_or(0, |version| version.number);
+                match facts.placement.version {
+                    0 => batch.create(&placement),
+                    version => batch.update(&placement, version),
+                }
+            }
+        }
+        let what = body(
+            format!("plan for {} was applied", plan.place),
+            Value::Null,
+            json!({"plan": plan.id, "operation": operation.as_ref().map(|op| &op.id)}),
+        );
+        batch.event(self.event(ctx, "plan.applied", plan.place.to_string(), what));
+        let reply = answer(operation.as_ref().map(|op| &op.id));
+        self.remember(&mut batch, ctx, &call, &reply)?;
+        match self.store().commit(batch).await {
+            Ok(_) => Ok(reply),
+            Err(CommitError::Conflict { kind, .. }) if kind != "idempotency" => {
+                // Somebody was quicker: say who.
+                self.refuse_stale(plan).await?;
+                let facts = self.store().place(&plan.place).await?;
+                match facts.operation {
+                    Some(other) => Err(under_way(&other.value)),
+                    None => Err(AppError::new("plan/stale", "the plan was applied meanwhile")),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn under_way(other: &Operation) -> AppError {
+    AppError::new(
+        "operation/under-way",
+        format!(
+            "{} is rolling: {} by {} since {}",
+            other.place,
+            other.reason.as_str(),
+            other.created_by,
+            other.started_at
+        ),
+    )
+    .hint("wait for it to end, then plan again")
+    .next("tow status")
+}
+
+impl App {
+    /// Names every member of the plan's read-set that moved.
+    async fn refuse_stale(&self, plan: &Plan) -> Result<(), AppError> {
+        let mut moved = Vec::new();
+        for member in &plan.read_set {
+            let now = self.version_of(member).await?;
+            if now != member.version {
+                moved.push(match (member.version, now) {
+                    (0, _) => format!("{} was created", member.what),
+                    (_, 0) => format!("{} was deleted", member.what),
+                    _ => format!("{} was changed", member.what),
+                });
+            }
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        Err(AppError::new("plan/stale", format!("since the plan was made: {}", moved.join("; ")))
+            .hint("plan again and look at it")
+            .next("tow plan"))
+    }
+
+    async fn version_of(&self, member: &ReadMember) -> Result<i64, AppError> {
+        if member.kind == "object" {
+            let entity = EntityRef::try_from(member.id.clone())
+                .map_err(|e| AppError::new("platform/internal", e.to_string()))?;
+            return Ok(self.store().object(&entity).await?.map_or(0, |row| row.version));
+        }
+        let row = self.store().get::<tow_record::Placement>(&member.id).await?;
+        Ok(row.map_or(0, |row| row.version))
+    }
+
+    /// The operation that carries the plan out; none where there is only configuration to keep.
+    fn operation_of(&self, ctx: &OpCtx, plan: &Plan) -> Option<Operation> {
+        let deployment = plan.deployment.as_ref()?;
+        Some(Operation {
+            id: Id::fresh("op"),
+            place: plan.place.clone(),
+            plan: Some(plan.id.clone()),
+            reason: deployment.reason,
+            heal: false,
+            build: plan.build.clone(),
+            release: plan.release.clone(),
+            artifact: plan.release.as_ref().and_then(|r| r.artifact.clone()),
+            deployment: None,
+            replicas: deployment.replicas.clone(),
+            scaled: plan.scaled.clone(),
+            stops: matches!(deployment.reason, Reason::Stop | Reason::Config)
+                && deployment.replicas.values().all(|count| *count == 0),
+            config: deployment.config,
+            variables: deployment.variables.clone(),
+            salt: deployment.salt,
+            release_number: plan.release_number,
+            deadline: None,
+            drain_until: None,
+            switched: false,
+            failure: None,
+            started_at: self.now(),
+            finished_at: None,
+            created_by: ctx.actor.name.clone(),
+            request: ctx.request.clone(),
+        })
+    }
+}

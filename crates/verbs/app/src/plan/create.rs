@@ -1,0 +1,285 @@
+//! `plan.create`: reads, judges, drafts and saves. Nothing else happens.
+
+use super::{
+    candidate::{Asked, Candidate},
+    documents::folder,
+    view,
+};
+use crate::{App, AppError, Call, Handle, OpCtx, handle::body, handle::component_ref, object::owned};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tow_api::Action;
+use tow_api::plan::create::{ChangeRequest, CreatePlan, PlanView};
+use tow_model::{Kind, kinds::environment::EnvironmentSpec};
+use tow_names::{Id, Name, Place};
+use tow_record::{
+    Action as StepAction, Change, ConfigVersion, Placement, Plan, PlanStep, ReadMember, RouteSet,
+    Violation,
+};
+use tow_store::{Batch, PlaceFacts, environment_ref};
+
+impl Handle<CreatePlan> for App {
+    async fn handle(&self, ctx: &OpCtx, call: Call<CreatePlan>) -> Result<PlanView, AppError> {
+        if let Some(before) = self.replayed(ctx, &call).await? {
+            return Ok(before);
+        }
+        let asked = &call.body;
+        let is_folder = matches!(asked.change, ChangeRequest::Deploy { release: None });
+        let folder = if is_folder {
+            Some(folder(&asked.documents, asked.component.as_deref())?)
+        } else {
+            None
+        };
+        let component = match (&folder, &asked.component) {
+            (Some(folder), _) => folder.component.clone(),
+            (None, Some(text)) => component_ref(text)?,
+            (None, None) => {
+                return Err(AppError::new("input/missing", "which component?")
+                    .hint("say --component NAME, or run it in the component's folder"));
+            }
+        };
+        let name = asked.environment.as_deref().unwrap_or("development");
+        let name = Name::new(name).map_err(|e| AppError::new("input/invalid", e.to_string()))?;
+        let place = Place::new(component, &name);
+        let facts = self.store().place(&place).await?;
+        let environment = self.environment_of(&place, &facts).await?;
+
+        let creates = folder.as_ref().and_then(|f| f.entry.clone());
+        let row = self.store().object(&place.component).await?;
+        let object = match (&row, &creates) {
+            (Some(row), _) => owned(&row.manifest),
+            (None, Some(entry)) => owned(entry),
+            // A component nobody has declared yet becomes the deployer's own.
+            (None, None) if is_folder => {
+                tow_policy::Object::Owned { owner: Some(ctx.actor.name.clone()) }
+            }
+            (None, None) => return Err(AppError::not_found(&place.component)),
+        };
+        self.authorize(ctx, Action::Deploy, &object)?;
+        if let (Some(_), Some(entry)) = (&row, &creates) {
+            self.authorize(ctx, Action::Declare, &owned(entry))?;
+        }
+
+        let question = Asked {
+            ctx,
+            place: &place,
+            facts: &facts,
+            environment: &environment,
+            body: asked,
+            folder: folder.as_ref(),
+        };
+        let mut plan = match self.candidate(&question).await? {
+            (None, Some(version)) => self.config_only(ctx, &place, version),
+            (None, None) => return Err(AppError::not_found(&place)),
+            (Some(candidate), _) => {
+                let texts = folder.as_ref().map(|f| f.texts.clone()).unwrap_or_default();
+                self.refuse(&candidate, &place, &environment, &texts).await?;
+                self.drafted(ctx, &place, &facts, &environment, candidate).await?
+            }
+        };
+        plan.read_set = read_set(&place, &facts, row.as_ref().map_or(0, |r| r.version));
+        let reply = view(&plan);
+        let mut batch = Batch::new();
+        batch.create(&plan);
+        let what = body(
+            format!("a plan for {place} with {} changes", plan.changes),
+            Value::Null,
+            json!({"plan": plan.id, "change": plan.change, "changes": plan.changes}),
+        );
+        batch.event(self.event(ctx, "plan.created", place.to_string(), what));
+        self.remember(&mut batch, ctx, &call, &reply)?;
+        self.store().commit(batch).await?;
+        Ok(reply)
+    }
+}
+
+fn read_set(place: &Place, facts: &PlaceFacts, component: i64) -> Vec<ReadMember> {
+    let member = |kind: &str, id: String, version: i64, what: String| ReadMember {
+        kind: kind.into(),
+        id,
+        version,
+        what,
+    };
+    let environment = environment_ref(place);
+    vec![
+        member(
+            "object",
+            environment.to_string(),
+            facts.environment_version,
+            format!("environment {}", place.environment),
+        ),
+        member(
+            "object",
+            place.component.to_string(),
+            component,
+            format!("component {}", place.component.short()),
+        ),
+        member(
+            "placement",
+            place.to_string(),
+            facts.placement.version,
+            format!("what {} has in {}", place.component.short(), place.environment),
+        ),
+    ]
+}
+
+impl App {
+    async fn environment_of(
+        &self,
+        place: &Place,
+        facts: &PlaceFacts,
+    ) -> Result<EnvironmentSpec, AppError> {
+        if let Some(environment) = &facts.environment {
+            return Ok(environment.clone());
+        }
+        let known = self.store().objects(Some(Kind::Environment)).await?;
+        let known: Vec<String> =
+            known.iter().map(|row| row.manifest.metadata.name.to_string()).collect();
+        Err(AppError::not_found(format!("environment {}", place.environment))
+            .hint(format!("environments: {}", known.join(", "))))
+    }
+
+    fn empty_plan(&self, ctx: &OpCtx, place: &Place, change: Change) -> Plan {
+        Plan {
+            id: Id::fresh("plan"),
+            place: place.clone(),
+            change,
+            steps: Vec::new(),
+            changes: 0,
+            gates: Vec::new(),
+            warnings: Vec::new(),
+            read_set: Vec::new(),
+            release: None,
+            release_number: None,
+            deployment: None,
+            scaled: BTreeMap::new(),
+            build: None,
+            config: None,
+            creates: Vec::new(),
+            created_by: ctx.actor.name.clone(),
+            created_at: self.now(),
+            applied: None,
+        }
+    }
+
+    /// Configuration that is set before anything was deployed: it is kept for the first deploy.
+    fn config_only(&self, ctx: &OpCtx, place: &Place, version: ConfigVersion) -> Plan {
+        let change = Change::Config {
+            set: version.values.keys().cloned().collect(),
+            unset: Vec::new(),
+            version: version.number,
+        };
+        let mut plan = self.empty_plan(ctx, place, change);
+        plan.steps.push(PlanStep {
+            action: StepAction::Create,
+            subject: format!("configuration {}", version.number),
+            reason: "kept for the first deployment here".into(),
+        });
+        plan.changes = 1;
+        plan.config = Some(version);
+        plan
+    }
+
+    /// Refuses what this environment can't run, each by its line.
+    async fn refuse(
+        &self,
+        candidate: &Candidate,
+        place: &Place,
+        environment: &EnvironmentSpec,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<(), AppError> {
+        if candidate.deployment.replicas.values().all(|count| *count == 0) {
+            return Ok(());
+        }
+        let keys = self.config_keys(candidate, place).await?;
+        let found =
+            tow_plan::refusals(&candidate.release, &place.environment, environment, &keys);
+        let mut violations: Vec<Violation> = Vec::new();
+        for refusal in found {
+            let file = &candidate.release.workloads[&refusal.workload];
+            violations.push(tow_formats::violation(
+                &file.file,
+                texts.get(&file.file).map(String::as_str),
+                &file.positions,
+                &refusal.invalid,
+            ));
+        }
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(AppError::invalid("plan/refused", violations))
+    }
+
+    async fn drafted(
+        &self,
+        ctx: &OpCtx,
+        place: &Place,
+        facts: &PlaceFacts,
+        environment: &EnvironmentSpec,
+        candidate: Candidate,
+    ) -> Result<Plan, AppError> {
+        let placement: &Placement = &facts.placement.value;
+        let placed = tow_plan::Placed {
+            placement,
+            release: &candidate.release,
+            environment,
+            instances: &[],
+        };
+        let table = tow_plan::routes(&[placed], &tow_record::Observed::default());
+        self.refuse_taken_hosts(&table).await?;
+        let urls: Vec<String> = candidate
+            .release
+            .workloads
+            .keys()
+            .flat_map(|name| tow_plan::workload_urls(&placed, name, self.gateway_port()))
+            .collect();
+        let creates: Vec<String> =
+            candidate.creates.iter().map(|m| m.entity().to_string()).collect();
+        let drafted = tow_plan::draft(&tow_plan::Draft {
+            change: &candidate.change,
+            placement,
+            environment,
+            current: facts.current.as_ref().map(|(d, r)| (d, r)),
+            release: &candidate.release,
+            deployment: &candidate.deployment,
+            build: candidate.build.as_ref(),
+            creates: &creates,
+            urls: &urls,
+        });
+        let mut plan = self.empty_plan(ctx, place, candidate.change);
+        plan.steps = drafted.steps;
+        plan.changes = drafted.changes;
+        plan.gates = drafted.gates;
+        plan.warnings = drafted.warnings;
+        plan.release_number = (candidate.release.number != 0).then_some(candidate.release.number);
+        plan.build = candidate.build;
+        plan.release = (candidate.release.number == 0).then(|| Box::new(candidate.release));
+        plan.deployment = Some(Box::new(candidate.deployment));
+        plan.scaled = candidate.scaled;
+        plan.config = candidate.config;
+        plan.creates = candidate.creates;
+        Ok(plan)
+    }
+
+    /// One host, one route: a host that somebody else's route has is refused.
+    async fn refuse_taken_hosts(&self, table: &[tow_record::Route]) -> Result<(), AppError> {
+        let Some(set) = self.store().get::<RouteSet>("routes").await? else { return Ok(()) };
+        for route in table {
+            for other in set.value.routes.iter().filter(|o| o.id != route.id) {
+                let same = other.path == route.path
+                    && other.hosts.iter().any(|host| route.hosts.contains(host));
+                let own = other.component == route.component
+                    && other.environment == route.environment;
+                if same && !own {
+                    return Err(AppError::new(
+                        "plan/refused",
+                        format!("{} is {}'s in {}", route.hosts.join(", "), other.component, other.environment),
+                    )
+                    .hint("give the route resource another host"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
