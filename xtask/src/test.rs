@@ -1,8 +1,11 @@
 //! The README's test command: every check in turn, all of them even where one fails, then what was not run and why,
 //! then one line of numbers.
 
+mod libtest;
+
 use crate::{arrows, bench, generate, process, tidy, tools, workspace};
 use anyhow::{Context, Result, bail};
+use libtest::Reader;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -132,15 +135,15 @@ fn dependencies(root: &Path) -> Result<bool> {
     Ok(found.is_empty())
 }
 
-/// All tests in one invocation, so that nothing is compiled twice. A test that can't run here appends a line
-/// `NAME: WHY` to the file named by `TOW_NOT_RUN`: cargo shows nothing of what a passing test prints.
+/// All tests in one invocation, so that nothing is compiled twice. A test that can't run here prints `not run: WHY`;
+/// a program that a test starts appends a line `NAME: WHY` to the file named by `TOW_NOT_RUN` instead.
 fn tests(root: &Path, tally: &mut Tally) -> Result<bool> {
     let scratch = workspace::target(root)?.join("xtask");
     std::fs::create_dir_all(&scratch)?;
     let not_run = scratch.join("not-run.txt");
     std::fs::write(&not_run, "")?;
     let mut child = Command::new("cargo")
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
         .current_dir(root)
         .env("TOW_NOT_RUN", &not_run)
         .stdin(Stdio::null())
@@ -148,50 +151,22 @@ fn tests(root: &Path, tally: &mut Tally) -> Result<bool> {
         .spawn()
         .context("starting cargo test")?;
     let stdout = child.stdout.take().context("cargo test has no stdout")?;
+    let mut reader = Reader::default();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();
-        println!("{line}");
-        if let Some((passed, failed, ignored)) = result(&line) {
-            tally.passed += passed;
-            tally.failed += failed;
-            if ignored > 0 {
-                tally.skip(format!("{ignored} ignored tests"), "their own attribute says so");
-            }
+        if reader.read(&line) {
+            println!("{line}");
         }
     }
     let status = child.wait()?;
-    let mut lines: Vec<String> =
-        std::fs::read_to_string(&not_run)?.lines().map(str::to_string).collect();
-    lines.sort();
-    lines.dedup();
-    for line in lines {
-        let (name, why) = line.split_once(": ").unwrap_or((&line, "no reason given"));
+    tally.passed += reader.passed;
+    tally.failed += reader.failed;
+    tally.not_run.extend(reader.not_run);
+    for line in std::fs::read_to_string(&not_run)?.lines() {
+        let (name, why) = line.split_once(": ").unwrap_or((line, "no reason given"));
         tally.skip(name, why);
     }
+    tally.not_run.sort();
+    tally.not_run.dedup();
     Ok(status.success())
-}
-
-/// Reads `test result: ok. 5 passed; 0 failed; 1 ignored; …` into (passed, failed, ignored).
-fn result(line: &str) -> Option<(u64, u64, u64)> {
-    let rest = line.trim().strip_prefix("test result: ")?;
-    let count = |word: &str| {
-        let part = rest.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(word));
-        part.and_then(|number| number.trim().parse().ok())
-    };
-    Some((count(" passed")?, count(" failed")?, count(" ignored").unwrap_or(0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_read() {
-        let line =
-            "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out";
-        assert_eq!(result(line), Some((12, 3, 1)));
-        let line = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; finished in 0.00s";
-        assert_eq!(result(line), Some((0, 0, 0)));
-        assert_eq!(result("test a::b ... ok"), None);
-    }
 }

@@ -9,7 +9,7 @@ const MARKS: [&str; 6] = [
     concat!("XX", "X"),
     concat!("todo", "!("),
     concat!("unimplemented", "!("),
-    concat!("#[ign", "ore"),
+    concat!("#[ign", "ore]"),
 ];
 
 /// Beginnings of paths that mean one machine only.
