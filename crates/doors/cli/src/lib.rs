@@ -1,1 +1,152 @@
-//! (being built)
+//! The command line for people and scripts: `commands/<noun>/<verb>.rs`, or `commands/<verb>.rs` for the daily ones, and
+//! one printer. Speaks to the platform through the client alone; never reaches store, app or plan. The machine's own
+//! verbs (`up`, `down`, …) are the crate `host`'s; the binary puts both together.
+
+mod commands;
+mod context;
+pub mod env;
+mod exit;
+mod failure;
+mod follow;
+mod offline;
+mod printer;
+mod project;
+mod render;
+
+pub use exit::Exit;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use context::{Context, Global};
+use std::ffi::OsString;
+
+/// `tow`'s verbs that speak to a platform, or to nobody. The binary adds the host's to it. Options of all verbs are
+/// global: `output` (`text`, `json`, `yaml`), `quiet`, `url`, `data`.
+pub fn command() -> Command {
+    let command = Command::new("tow")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("From a folder to a live service, and back")
+        .override_help(HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .infer_subcommands(false)
+        .max_term_width(100);
+    commands::Verb::augment_subcommands(Global::augment_args(command))
+}
+
+/// Accepts `config:set` for `config set`: the first argument that is such a pair is taken apart.
+pub fn spell_out(command: &Command, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    let mut done = false;
+    for (at, arg) in args.into_iter().enumerate() {
+        let text = arg.to_str().unwrap_or_default();
+        if at == 0 || done {
+            out.push(arg);
+            continue;
+        }
+        if let Some((noun, verb)) = text.split_once(':') {
+            let known = command.find_subcommand(noun).and_then(|noun| noun.find_subcommand(verb));
+            if known.is_some() {
+                out.extend([noun.into(), verb.into()]);
+                done = true;
+                continue;
+            }
+        }
+        done = text == "--" || command.find_subcommand(text).is_some();
+        out.push(arg);
+    }
+    out
+}
+
+/// Does what was asked for, on a runtime of its own; the exit status.
+pub fn run(matches: &ArgMatches) -> i32 {
+    let parsed = Global::from_arg_matches(matches)
+        .and_then(|global| Ok((global, commands::Verb::from_arg_matches(matches)?)));
+    let (global, verb) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    let context = Context::new(global);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let verdict = match runtime {
+        Ok(runtime) => {
+            let verdict = runtime.block_on(verb.run(&context));
+            // A thread that still waits, as for standard input, must not hold the process back.
+            runtime.shutdown_background();
+            verdict
+        }
+        Err(error) => Err(failure::Failure::new(
+            Exit::Failed,
+            "cli/runtime",
+            "It can't start",
+            error.to_string(),
+        )),
+    };
+    context.printer.waited();
+    match verdict {
+        Ok(()) => Exit::Done.code(),
+        Err(failure) => {
+            context.printer.failure(&failure);
+            failure.exit().code()
+        }
+    }
+}
+
+/// One screen, by what people do; a test holds it against the commands.
+const HELP: &str = "\
+From a folder to a live service, and back
+
+Usage: tow VERB [OPTIONS]    every verb explains itself: tow VERB --help
+
+Daily
+  deploy [DIR]    plan, build and put live       status       what runs, and where
+  plan [DIR]      say what would happen          ps           instances, a line a container
+  rollback [N]    an earlier deployment again    logs [-f]    what they write
+  config          set, unset, list values        releases     what was built, by number
+  scale W=N       so many instances              deployments  what went where, and why
+  restart  stop  start                           events [-f]  everything that happened
+  open            the service, in a browser
+Declared things
+  apply -f FILE   create or change               validate     check files, offline
+  get KIND        list or show; describe: all    schema KIND  what a kind may say
+  delete KIND     take away
+Platform
+  up  down        start, stop it on this machine whoami       who you are to it
+  sign-in         a link for the browser         token        create, list, delete
+
+Options: -o json|yaml  -c COMPONENT  -e ENVIRONMENT  --url URL  --data DIR  -q";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_one_screen_and_names_every_verb() {
+        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
+        assert!(HELP.lines().all(|line| line.chars().count() <= 92));
+        for verb in command().get_subcommands() {
+            let named = HELP.split(|c: char| c.is_whitespace() || c == ';' || c == ':');
+            assert!(named.into_iter().any(|word| word == verb.get_name()), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn noun_colon_verb_is_a_synonym() {
+        let spell = |text: &str| {
+            let args = text.split(' ').map(OsString::from);
+            spell_out(&command(), args).join(&OsString::from(" ")).into_string().unwrap_or_default()
+        };
+        assert_eq!(spell("tow config:set A=b:c"), "tow config set A=b:c");
+        assert_eq!(spell("tow -o json token:list"), "tow -o json token list");
+        assert_eq!(spell("tow config set config:set"), "tow config set config:set");
+        assert_eq!(spell("tow nothing:at-all"), "tow nothing:at-all");
+    }
+}

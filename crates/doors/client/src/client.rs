@@ -137,6 +137,17 @@ impl Client {
         self.read(self.send(request).await?).await
     }
 
+    /// Uploads an archive that lies in a file, from where the file stands.
+    pub async fn upload_file(
+        &self,
+        query: &source::upload::Query,
+        file: std::fs::File,
+    ) -> Result<Source, ClientError> {
+        let file = tokio::fs::File::from_std(file);
+        self.upload(query, tokio_util::io::ReaderStream::with_capacity(file, 256 << 10).boxed())
+            .await
+    }
+
     /// Opens a stream of server-sent events; the body is read by [`crate::sse`].
     pub(crate) async fn open<E: Endpoint>(
         &self,

@@ -1,0 +1,73 @@
+//! `tow logs`.
+
+use crate::context::{Context, Where};
+use crate::failure::Verdict;
+use crate::render::time;
+use futures::StreamExt;
+use owo_colors::OwoColorize;
+use tow_api::log::stream::{LogEvent, Query};
+use tow_record::LogStream;
+
+/// Show what a component's instances, or a build, wrote
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    at: Where,
+    /// Go on with new lines
+    #[arg(short, long)]
+    follow: bool,
+    /// The last so many lines of each instance
+    #[arg(short = 'n', long, value_name = "N")]
+    tail: Option<usize>,
+    /// Only this workload
+    #[arg(short, long, value_name = "NAME")]
+    workload: Option<String>,
+    /// Only this instance
+    #[arg(long, value_name = "ID")]
+    instance: Option<String>,
+    /// A build's log instead
+    #[arg(long, value_name = "ID", conflicts_with_all = ["component", "environment", "workload", "instance"])]
+    build: Option<String>,
+    /// Show when each line was written, in UTC
+    #[arg(short, long)]
+    timestamps: bool,
+}
+
+pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let of_component = args.build.is_none() && args.instance.is_none();
+    let query = Query {
+        component: if of_component { Some(args.at.component()?) } else { None },
+        environment: of_component.then(|| args.at.environment()),
+        build: args.build,
+        instance: args.instance,
+        workload: args.workload,
+        tail: args.tail,
+        follow: args.follow,
+    };
+    let mut lines = tow_client::logs(cx.client()?.clone(), query);
+    while let Some(line) = lines.next().await {
+        let line = line?;
+        cx.printer.item(&line, || text(&line, args.timestamps))?;
+    }
+    Ok(())
+}
+
+fn text(line: &LogEvent, timestamps: bool) -> String {
+    let mut out = String::new();
+    if timestamps {
+        out.push_str(&format!("{} ", time(line.line.at).dimmed()));
+    }
+    let source = match line.container.as_str() {
+        "" | "main" => line.source.clone(),
+        container => format!("{} {container}", line.source),
+    };
+    out.push_str(&format!("{} ", source.cyan()));
+    match line.line.stream {
+        LogStream::Platform => out.push_str(&format!("– {}", line.line.text).dimmed().to_string()),
+        LogStream::Stdout | LogStream::Stderr => {
+            out.push_str("│ ");
+            out.push_str(&line.line.text);
+        }
+    }
+    out
+}

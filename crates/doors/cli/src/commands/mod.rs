@@ -1,0 +1,93 @@
+//! One file a verb: its arguments, whose comments are its help, and what it does.
+
+mod apply;
+mod config;
+mod delete;
+mod deploy;
+mod deployments;
+mod describe;
+mod events;
+mod get;
+mod lifecycle;
+mod logs;
+mod open;
+pub(crate) mod plan;
+mod ps;
+mod releases;
+mod rollback;
+mod scale;
+mod schema;
+mod sign_in;
+mod status;
+mod token;
+mod validate;
+mod whoami;
+
+use crate::context::Context;
+use crate::failure::Verdict;
+
+/// All verbs of this crate.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    Deploy(deploy::Args),
+    Plan(plan::Args),
+    Rollback(rollback::Args),
+    #[command(subcommand)]
+    Config(config::Verb),
+    Scale(scale::Args),
+    /// Start fresh instances of what runs
+    Restart(lifecycle::Args),
+    /// Stop a component: nothing of it runs any more
+    Stop(lifecycle::Args),
+    /// Start again what was stopped
+    Start(lifecycle::Args),
+    Status(status::Args),
+    Ps(ps::Args),
+    Releases(releases::Args),
+    Deployments(deployments::Args),
+    Logs(logs::Args),
+    Events(events::Args),
+    Open(open::Args),
+    Apply(apply::Args),
+    Get(get::Args),
+    Describe(describe::Args),
+    Delete(delete::Args),
+    Validate(validate::Args),
+    Schema(schema::Args),
+    #[command(subcommand)]
+    Token(token::Verb),
+    SignIn(sign_in::Args),
+    Whoami(whoami::Args),
+}
+
+impl Verb {
+    pub(crate) async fn run(self, cx: &Context) -> Verdict {
+        use tow_api::plan::create::ChangeRequest as Change;
+        match self {
+            Self::Deploy(args) => deploy::run(cx, args).await,
+            Self::Plan(args) => plan::run(cx, args).await,
+            Self::Rollback(args) => rollback::run(cx, args).await,
+            Self::Config(verb) => config::run(cx, verb).await,
+            Self::Scale(args) => scale::run(cx, args).await,
+            Self::Restart(args) => lifecycle::run(cx, args, Change::Restart).await,
+            Self::Stop(args) => lifecycle::run(cx, args, Change::Stop).await,
+            Self::Start(args) => lifecycle::run(cx, args, Change::Start).await,
+            Self::Status(args) => status::run(cx, args).await,
+            Self::Ps(args) => ps::run(cx, args).await,
+            Self::Releases(args) => releases::run(cx, args).await,
+            Self::Deployments(args) => deployments::run(cx, args).await,
+            Self::Logs(args) => logs::run(cx, args).await,
+            Self::Events(args) => events::run(cx, args).await,
+            Self::Open(args) => open::run(cx, args).await,
+            Self::Apply(args) => apply::run(cx, args).await,
+            Self::Get(args) => get::run(cx, args).await,
+            Self::Describe(args) => describe::run(cx, args).await,
+            Self::Delete(args) => delete::run(cx, args).await,
+            Self::Validate(args) => validate::run(cx, args),
+            Self::Schema(args) => schema::run(cx, &args),
+            Self::Token(verb) => token::run(cx, verb).await,
+            Self::SignIn(args) => sign_in::run(cx, args).await,
+            Self::Whoami(args) => whoami::run(cx, args).await,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `tow sign-in`: a one-time link for the browser.
+
+use crate::context::Context;
+use crate::failure::{Failure, Verdict};
+use tow_api::Nothing;
+use tow_api::access::sign_in_link::{Body, CreateSignInLink};
+
+/// Print a link that signs a browser in, once, within 15 minutes
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// For somebody else, as in user:default/ann; administrators only
+    #[arg(long, value_name = "REFERENCE")]
+    user: Option<String>,
+}
+
+pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let client = cx.client()?;
+    let body = Body { user: args.user };
+    let reply = client.call::<CreateSignInLink>(&Nothing {}, &Nothing {}, &body).await?;
+    let path = reply.path.ok_or_else(|| {
+        Failure::new(
+            crate::Exit::Conflict,
+            "cli/shown-already",
+            "The link was made already",
+            "the link was made by an earlier try and is not shown twice",
+        )
+        .hint("ask again")
+    })?;
+    let url = format!("{}{path}", client.url());
+    let value = serde_json::json!({"url": url, "expires_at": reply.expires_at});
+    cx.printer.data(&value, || url.clone())
+}

@@ -1,0 +1,130 @@
+//! `tow validate`: checks files offline, with the very code the platform reads them with.
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::{Failure, Verdict};
+use crate::offline;
+use crate::render::{self, line};
+use owo_colors::OwoColorize;
+use serde::Serialize;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use tow_formats::Document;
+use tow_record::Violation;
+
+/// Check files of any kind, without a platform
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Files, folders, or - for standard input
+    #[arg(required = true, value_name = "FILE|DIR|-")]
+    paths: Vec<PathBuf>,
+}
+
+/// What is longer is refused by its length; so much of it is read to say so.
+const LONGEST: u64 = 64 << 20;
+
+/// One file; the shape that scripts read.
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    ok: bool,
+    documents: Vec<Declared>,
+    violations: Vec<Violation>,
+}
+
+#[derive(Serialize)]
+struct Declared {
+    kind: &'static str,
+    name: String,
+}
+
+pub(crate) fn run(cx: &Context, args: Args) -> Verdict {
+    let mut reports = Vec::new();
+    for path in &args.paths {
+        if path.as_os_str() == "-" {
+            reports.push(report("-", &read(path, std::io::stdin().lock())?));
+        } else if path.is_dir() {
+            folder(cx, path, &mut reports)?;
+        } else {
+            let file = std::fs::File::open(path).map_err(|error| Failure::file(path, &error))?;
+            reports.push(report(&path.display().to_string(), &read(path, file)?));
+        }
+    }
+    if reports.is_empty() {
+        let names: Vec<String> = args.paths.iter().map(|p| p.display().to_string()).collect();
+        return Err(Failure::invalid(
+            "cli/nothing-to-validate",
+            "Nothing to validate",
+            format!("no file of ours in {}", names.join(", ")),
+        )
+        .hint("files are known by apiVersion: score.dev/v1b1, towpath.dev/v1 or backstage.io/v1alpha1"));
+    }
+    let bad = reports.iter().filter(|report| !report.ok).count();
+    for violation in reports.iter().flat_map(|report| &report.violations) {
+        if cx.printer.is_text() {
+            cx.printer.error_line(&render::violation(violation));
+        }
+    }
+    cx.printer.data(&reports, || text(&reports, bad))?;
+    if bad == 0 { Ok(()) } else { Err(Failure::Shown(Exit::Invalid)) }
+}
+
+fn text(reports: &[Report], bad: usize) -> String {
+    let mut out = String::new();
+    for report in reports {
+        if report.ok {
+            let names = report.documents.iter().map(|d| format!("{} {}", d.kind, d.name));
+            let names = names.collect::<Vec<_>>().join(", ");
+            line(&mut out, format_args!("{} {}  {}", "✓ ok".green(), report.file, names.dimmed()));
+        } else {
+            let count = match report.violations.len() {
+                1 => "1 error".to_string(),
+                n => format!("{n} errors"),
+            };
+            line(&mut out, format_args!("{} {}  {count}", "✕ no".red(), report.file));
+        }
+    }
+    if reports.len() > 1 {
+        line(&mut out, format_args!("{} files, {bad} not valid", reports.len()));
+    }
+    out
+}
+
+fn folder(cx: &Context, dir: &Path, reports: &mut Vec<Report>) -> Verdict {
+    for path in offline::yaml_files(dir)? {
+        let file = std::fs::File::open(&path).map_err(|error| Failure::file(&path, &error))?;
+        let bytes = read(&path, file)?;
+        let name = path.display().to_string();
+        if offline::is_ours(&String::from_utf8_lossy(&bytes)) {
+            reports.push(report(&name, &bytes));
+        } else {
+            cx.printer.say(&format!("skipped {name}: not of a kind we know by its apiVersion"));
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path, from: impl Read) -> Verdict<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(LONGEST).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
+    Ok(bytes)
+}
+
+fn report(name: &str, bytes: &[u8]) -> Report {
+    let (documents, violations) = match tow_formats::read_bytes(name, bytes) {
+        Ok(documents) => (documents.iter().map(declared).collect(), Vec::new()),
+        Err(violations) => (Vec::new(), violations),
+    };
+    Report { file: name.to_string(), ok: violations.is_empty(), documents, violations }
+}
+
+fn declared(document: &Document) -> Declared {
+    match document {
+        Document::Manifest(manifest) => {
+            Declared { kind: manifest.kind.as_str(), name: manifest.metadata.name.to_string() }
+        }
+        Document::Score(score) => {
+            Declared { kind: "Workload", name: score.workload.metadata.name.clone() }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What every verb is given: the printer, the client, and what was said for all verbs.
+
+use crate::env;
+use crate::failure::{Failure, Verdict};
+use crate::printer::{Format, Printer};
+use crate::project;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use tow_client::{Client, Local, Wanted, data_dir};
+
+/// Options of every verb.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// How results are written
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// The platform's URL (else TOW_URL, else the local platform)
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The local platform's data directory (else TOW_DATA)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// Which component, where.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Where {
+    /// The component (else the one this folder's files name)
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) component: Option<String>,
+    /// The environment (else TOW_ENVIRONMENT, else development)
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+}
+
+impl Where {
+    /// The environment that is meant.
+    pub(crate) fn environment(&self) -> String {
+        self.said_environment().unwrap_or_else(|| "development".into())
+    }
+
+    /// The environment, where one was said; lists show all of them otherwise.
+    pub(crate) fn said_environment(&self) -> Option<String> {
+        self.environment.clone().or_else(|| env::TOW_ENVIRONMENT.text())
+    }
+
+    /// The component that is meant.
+    pub(crate) fn component(&self) -> Verdict<String> {
+        if let Some(name) = &self.component {
+            return Ok(name.clone());
+        }
+        project::component(Path::new("."))?.ok_or_else(|| {
+            Failure::invalid(
+                "cli/no-component",
+                "No component",
+                "it is not said which component is meant, and this folder's files name none",
+            )
+            .hint("--component NAME says it; `tow get components` lists them")
+        })
+    }
+}
+
+/// See the module.
+pub(crate) struct Context {
+    pub(crate) printer: Printer,
+    global: Global,
+    client: OnceCell<Client>,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        let printer = Printer::new(global.output, global.quiet);
+        Self { printer, global, client: OnceCell::new() }
+    }
+
+    /// The client, found at its first use: offline verbs never look for a platform.
+    pub(crate) fn client(&self) -> Verdict<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let wanted = Wanted {
+            url: self.global.url.clone().or_else(|| env::TOW_URL.text()),
+            token: env::TOW_TOKEN.text(),
+            data: data_dir(
+                self.global.data.clone().or_else(|| env::TOW_DATA.path()),
+                env::XDG_DATA_HOME.path(),
+                env::HOME.path(),
+            ),
+        };
+        let local = Local::find(&wanted)?;
+        let client = Client::new(&local.url, local.token.as_deref())?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}

@@ -1,0 +1,159 @@
+//! The one place that prints. Data goes to standard output, talk to standard error; colour only on a terminal, and
+//! never alone.
+
+use crate::failure::{Failure, Verdict};
+use crate::render;
+use anstream::AutoStream;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For people who like it.
+    Yaml,
+}
+
+/// Prints.
+pub(crate) struct Printer {
+    pub(crate) format: Format,
+    quiet: bool,
+    progress: RefCell<Option<ProgressBar>>,
+}
+
+impl Printer {
+    pub(crate) fn new(format: Format, quiet: bool) -> Self {
+        Self { format, quiet, progress: RefCell::new(None) }
+    }
+
+    /// Is it for people?
+    pub(crate) fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// The result: as the format asks; `text` is made only for people.
+    pub(crate) fn data<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Verdict {
+        let out = match self.format {
+            Format::Text => text(),
+            Format::Json => serde_json::to_string_pretty(value).map_err(|e| {
+                Failure::new(crate::Exit::Failed, "cli/json", "Not JSON", e.to_string())
+            })?,
+            Format::Yaml => yaml(value)?,
+        };
+        self.out(&out)
+    }
+
+    /// One of many results of a stream: a line.
+    pub(crate) fn item<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Verdict {
+        let out = match self.format {
+            Format::Text => text(),
+            Format::Json => serde_json::to_string(value).map_err(|e| {
+                Failure::new(crate::Exit::Failed, "cli/json", "Not JSON", e.to_string())
+            })?,
+            Format::Yaml => format!("---\n{}", yaml(value)?),
+        };
+        self.out(&out)
+    }
+
+    /// Text to standard output, ended with a line end.
+    pub(crate) fn out(&self, text: &str) -> Verdict {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let text = text.trim_end_matches('\n');
+        self.aside(|| {
+            let mut out = anstream::stdout().lock();
+            writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|_| Failure::Closed)
+        })
+    }
+
+    /// A line of talk; not under `--quiet`.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            self.error_line(text);
+        }
+    }
+
+    /// A way on, after the result, for people.
+    pub(crate) fn hint(&self, text: &str) {
+        if self.is_text() {
+            self.say(&format!("\n{}", render::hint(text)));
+        }
+    }
+
+    /// What went wrong, always: a line of JSON where JSON was asked for.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let Failure::Problem(problem) = failure else { return };
+        match self.format {
+            Format::Json => {
+                self.error_line(&serde_json::to_string(problem).unwrap_or_default());
+            }
+            _ => self.error_line(render::problem(problem).trim_end()),
+        }
+    }
+
+    /// Text to standard error whatever was asked for.
+    pub(crate) fn error_line(&self, text: &str) {
+        self.aside(|| {
+            // Nobody can be told that talk could not be told.
+            let _ = writeln!(anstream::stderr().lock(), "{text}");
+        });
+    }
+
+    /// Says what is being waited for: a moving line on a terminal, nothing elsewhere.
+    pub(crate) fn wait(&self, what: &str) {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let mut slot = self.progress.borrow_mut();
+        let bar = slot.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}")
+            {
+                bar.set_style(style.tick_chars("◐◓◑◒ "));
+            }
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        bar.set_message(what.to_string());
+    }
+
+    /// Nothing is being waited for any more.
+    pub(crate) fn waited(&self) {
+        if let Some(bar) = self.progress.borrow_mut().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Prints with the moving line out of the way.
+    fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match self.progress.borrow().as_ref() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// May a question be asked?
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Will a person see the result?
+pub(crate) fn on_terminal() -> bool {
+    AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+        || std::io::stdout().is_terminal()
+}
+
+pub(crate) fn yaml<T: Serialize>(value: &T) -> Verdict<String> {
+    serde_saphyr::to_string(value)
+        .map_err(|e| Failure::new(crate::Exit::Failed, "cli/yaml", "Not YAML", e.to_string()))
+}

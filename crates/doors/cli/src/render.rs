@@ -1,0 +1,224 @@
+//! How things look in text: problems with the offending line, tables, states, times.
+
+use comfy_table::{Cell, Color, Table, presets};
+use owo_colors::OwoColorize;
+use std::fmt::Write;
+use tow_names::Timestamp;
+use tow_record::{Problem, SourceLine, State, Violation};
+
+/// A problem as a person reads it: what, where with the line itself, what was expected, what was left, a way on.
+pub(crate) fn problem(problem: &Problem) -> String {
+    let mut out = String::new();
+    let detail = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    let code = format!("[{}]", problem.code);
+    line(&mut out, format_args!("{} {detail} {}", "error:".red().bold(), code.dimmed()));
+    for violation in &problem.violations {
+        out.push('\n');
+        out.push_str(&self::violation(violation));
+    }
+    if !problem.violations.is_empty() && !problem.untouched.is_empty() {
+        out.push('\n');
+    }
+    if !problem.untouched.is_empty() {
+        line(&mut out, format_args!("  {}", problem.untouched));
+    }
+    let hints: Vec<&str> = problem.hint.as_deref().into_iter().collect();
+    if !hints.is_empty() || !problem.next.is_empty() {
+        out.push('\n');
+    }
+    for text in hints {
+        line(&mut out, format_args!("{}", hint(text)));
+    }
+    for command in &problem.next {
+        line(&mut out, format_args!("{} {}", " next:".cyan(), command));
+    }
+    out
+}
+
+/// `hint: …`
+pub(crate) fn hint(text: &str) -> String {
+    format!("{} {text}", "hint:".cyan().bold())
+}
+
+/// One broken rule, with the line it is written on.
+pub(crate) fn violation(violation: &Violation) -> String {
+    let mut out = String::new();
+    let code = format!("[{}]", violation.code);
+    match &violation.source {
+        Some(source) => {
+            let place = format!("{}:{}:{}", source.file, source.line, source.col);
+            line(
+                &mut out,
+                format_args!("{}: {} {}", place.bold(), violation.message, code.dimmed()),
+            );
+            snippet(&mut out, source);
+        }
+        None if violation.pointer.is_empty() => {
+            line(&mut out, format_args!("{} {}", violation.message, code.dimmed()));
+        }
+        None => {
+            let at = violation.pointer.bold();
+            line(&mut out, format_args!("{at}: {} {}", violation.message, code.dimmed()));
+        }
+    }
+    let indent = violation.source.as_ref().map_or(0, |source| digits(source.line) + 1);
+    if !violation.expected.is_empty() {
+        line(
+            &mut out,
+            format_args!("{:indent$} {} {}", "", "= expected:".dimmed(), violation.expected),
+        );
+    }
+    if let Some(text) = &violation.hint {
+        line(&mut out, format_args!("{:indent$} {} {text}", "", "= hint:".cyan()));
+    }
+    out
+}
+
+/// The line and what of it is meant.
+fn snippet(out: &mut String, source: &SourceLine) {
+    if source.snippet.is_empty() {
+        return;
+    }
+    let width = digits(source.line) + 1;
+    let bar = "│".dimmed();
+    // Tabs would put the carets in the wrong place; control characters would do worse on a terminal.
+    let shown: String =
+        source.snippet.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let before = (source.col as usize).saturating_sub(1).min(shown.chars().count());
+    let rest = shown.chars().count() - before;
+    let carets = "^".repeat((source.length as usize).clamp(1, rest.max(1)));
+    line(out, format_args!("{:width$} {bar}", ""));
+    line(out, format_args!("{:>width$} {bar} {}", source.line.dimmed(), shown.trim_end()));
+    line(out, format_args!("{:width$} {bar} {:before$}{}", "", "", carets.red().bold()));
+}
+
+fn digits(number: u32) -> usize {
+    number.to_string().len()
+}
+
+/// Writes a line; a string takes everything, so the result says nothing.
+pub(crate) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+/// How a state looks: shape, word and colour.
+fn look(state: State) -> (&'static str, Color) {
+    match state {
+        State::Live => ("●", Color::Green),
+        State::Rolling => ("◐", Color::Blue),
+        State::Waiting => ("…", Color::Blue),
+        State::Degraded => ("▲", Color::Yellow),
+        State::Failed => ("✕", Color::Red),
+        State::Stopped => ("○", Color::DarkGrey),
+        State::Unknown => ("?", Color::Magenta),
+    }
+}
+
+/// A state in a table.
+pub(crate) fn state_cell(state: State) -> Cell {
+    let (symbol, color) = look(state);
+    Cell::new(format!("{symbol} {state}")).fg(color)
+}
+
+/// A state in a line.
+pub(crate) fn state(state: State) -> String {
+    let (symbol, color) = look(state);
+    let text = format!("{symbol} {state}");
+    match color {
+        Color::Green => text.green().to_string(),
+        Color::Blue => text.blue().to_string(),
+        Color::Yellow => text.yellow().to_string(),
+        Color::Red => text.red().bold().to_string(),
+        Color::DarkGrey => text.dimmed().to_string(),
+        _ => text.magenta().to_string(),
+    }
+}
+
+/// A table without lines, or `empty` where it has no rows.
+pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>, empty: &str) -> String {
+    if rows.is_empty() {
+        return empty.to_string();
+    }
+    let mut table = Table::new();
+    // Colour is taken away again where there is no terminal, by the stream.
+    table.load_style(presets::NOTHING).enforce_styling().style_text_only();
+    table.set_header(head.iter().map(|title| Cell::new(title).fg(Color::DarkGrey)));
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_string() + "\n").collect()
+}
+
+/// A value, or a dash where there is none.
+pub(crate) fn or_dash<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "–".to_string(), |value| value.to_string())
+}
+
+/// `2026-11-22 10:31:07` in UTC.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.to_string().replace('T', " ").chars().take(19).collect()
+}
+
+/// A reference as people say it: `web`, `team/web`.
+pub(crate) fn short(reference: &str) -> String {
+    let rest = reference.split_once(':').map_or(reference, |(_, rest)| rest);
+    rest.strip_prefix("default/").unwrap_or(rest).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_shows_the_line() {
+        let problem = Problem {
+            code: "score/invalid".into(),
+            title: "t".into(),
+            status: 422,
+            detail: "score.yaml does not hold".into(),
+            untouched: "nothing was changed".into(),
+            hint: Some("tow schema Workload".into()),
+            next: vec![],
+            violations: vec![Violation {
+                code: "score/unknown-field".into(),
+                pointer: "/containers/main/imgae".into(),
+                message: "there is no field imgae".into(),
+                expected: "image".into(),
+                hint: None,
+                source: Some(SourceLine {
+                    file: "score.yaml".into(),
+                    line: 12,
+                    col: 5,
+                    length: 5,
+                    snippet: "    imgae: .".into(),
+                }),
+            }],
+            request: String::new(),
+        };
+        let plain = anstream::adapter::strip_str(&self::problem(&problem)).to_string();
+        let expected = "\
+error: score.yaml does not hold [score/invalid]
+
+score.yaml:12:5: there is no field imgae [score/unknown-field]
+    │
+ 12 │     imgae: .
+    │     ^^^^^
+    = expected: image
+
+  nothing was changed
+
+hint: tow schema Workload
+";
+        assert_eq!(plain, expected);
+    }
+
+    #[test]
+    fn references_are_shown_short() {
+        assert_eq!(short("component:default/web"), "web");
+        assert_eq!(short("component:team/web"), "team/web");
+        assert_eq!(short("web"), "web");
+    }
+}
