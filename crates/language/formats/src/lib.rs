@@ -1,1 +1,28 @@
-//! (being built)
+//! Text ↔ model: YAML with line and column; Score files and manifests. Decides nothing: what a document means for what
+//! runs is not known here.
+//!
+//! [`read`] turns a text into [`Document`]s or into everything that is wrong with it, each with file, line, column and
+//! the line itself. [`schema`] gives the JSON Schema a kind is judged by; [`violation`] puts a line to a rule that was
+//! found broken later.
+//!
+//! A text is read as YAML 1.2 (JSON is YAML): `no`, `on`, `12:30` and `012` are texts, a key stands once, an unquoted
+//! `<<` takes over the entries of a map. Limits: [`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_VALUES`], [`MAX_KEY`],
+//! [`MAX_VIOLATIONS`].
+
+mod document;
+mod judge;
+mod scalar;
+mod schema;
+mod score;
+mod source;
+mod tree;
+mod violation;
+mod words;
+mod write;
+mod yaml;
+
+pub use document::{Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes};
+pub use schema::schema;
+pub use violation::violation;
+pub use write::to_yaml;
+pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_VALUES};

@@ -1,9 +1,12 @@
 //! The kinds people declare: one file a kind under [`kinds`], each its spec, its defaults and what can be checked
 //! of one object alone. Knows nothing of text formats, of records or of the store.
 
+mod catalog;
+pub mod check;
 mod envelope;
 mod invalid;
 pub mod kinds;
+pub mod placeholder;
 
 pub use envelope::{API_VERSION, BACKSTAGE_VERSIONS, Kind, Link, Manifest, Metadata, Spec};
-pub use invalid::Invalid;
+pub use invalid::{Invalid, Spot, pointer};

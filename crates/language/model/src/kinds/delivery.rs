@@ -2,6 +2,8 @@
 //! `tow.yaml` and becomes part of the release.
 
 use super::environment::Tier;
+use super::workload::NAME_PATTERN;
+use crate::Invalid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ pub struct DeliverySpec {
     pub build: Option<Build>,
     /// By the Score file's `metadata.name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = { "minLength": 2, "maxLength": 63, "pattern": NAME_PATTERN }))]
     pub workloads: BTreeMap<String, WorkloadDelivery>,
     /// What is different where; later ones win.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,5 +132,42 @@ pub struct Override {
     pub environment: Option<Name>,
     /// By the Score file's `metadata.name`.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = { "minLength": 2, "maxLength": 63, "pattern": NAME_PATTERN }))]
     pub workloads: BTreeMap<String, WorkloadDelivery>,
+}
+
+/// The broken rules of a `Delivery` document: folders stay below the one that holds `tow.yaml`, an override says where
+/// it holds and for which workloads.
+pub(crate) fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
+    for key in ["dir", "output"] {
+        if let Some(path) = spec["build"][key].as_str()
+            && !stays_below(path)
+        {
+            out.push(Invalid::new(
+                format!("/spec/build/{key}"),
+                "delivery/path",
+                format!("{path:?} leads out of the folder"),
+                "a path below the folder that holds tow.yaml, with no .. and no leading /",
+            ));
+        }
+    }
+    for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
+        if entry.is_object()
+            && ["tier", "stage", "environment"].iter().all(|key| entry.get(key).is_none())
+        {
+            out.push(Invalid::new(
+                format!("/spec/overrides/{index}"),
+                "delivery/override-nowhere",
+                "the override doesn't say where it holds",
+                "at least one of tier, stage, environment",
+            ));
+        }
+    }
+}
+
+fn stays_below(path: &str) -> bool {
+    use std::path::{Component, Path};
+    !path.is_empty()
+        && !path.contains('\0')
+        && Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }

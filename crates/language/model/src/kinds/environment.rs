@@ -1,5 +1,6 @@
 //! `Environment`: where deployments live.
 
+use super::workload::VARIABLE_PATTERN;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,8 +50,10 @@ pub struct EnvironmentSpec {
     pub stage: Option<Name>,
     /// Who answers for it: a group or user reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub owner: Option<String>,
     /// Configuration that every component here sees unless it says otherwise. Not for secrets: anyone may read it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = { "minLength": 1, "pattern": VARIABLE_PATTERN }))]
     pub variables: BTreeMap<String, String>,
 }

@@ -7,14 +7,56 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod references;
+mod rules;
+
+pub use rules::check;
+
 /// The one `apiVersion` of Score.
 pub const SCORE_VERSION: &str = "score.dev/v1b1";
+
+/// The pattern of `metadata.name` and of every key of containers, resources and ports.
+pub const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$";
+/// The pattern of a resource's type and class.
+pub const TYPE_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]$";
+/// The pattern of a resource's id: labels joined by dots.
+pub const ID_PATTERN: &str = r"^[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*$";
+/// The pattern of an annotation's key: an optional host name and `/`, then a name.
+pub const ANNOTATION_PATTERN: &str = r"^(([a-z0-9][a-z0-9-]{0,61}[a-z0-9])(\.[a-z0-9][a-z0-9-]{0,61}[a-z0-9])*/)?[A-Za-z0-9][A-Za-z0-9._-]{0,61}[A-Za-z0-9]$";
+/// The pattern of a file's mode.
+pub const MODE_PATTERN: &str = "^0?[0-7]{3}$";
+/// The pattern of an amount of memory.
+pub const MEMORY_PATTERN: &str =
+    r"^(0\.[0-9]+|[1-9][0-9]*(\.[0-9]+)?)(K|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$";
+/// The pattern of an amount of CPU.
+pub const CPU_PATTERN: &str = r"^[0-9]+(m|\.[0-9]+)?$";
+/// The pattern of an HTTP header's name.
+pub const HEADER_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+/// The pattern of a variable's name.
+pub const VARIABLE_PATTERN: &str = "^[^=]+$";
+
+fn score_name() -> serde_json::Value {
+    serde_json::json!({ "minLength": 2, "maxLength": 63, "pattern": NAME_PATTERN })
+}
+
+fn annotation_key() -> serde_json::Value {
+    serde_json::json!({ "minLength": 2, "maxLength": 316, "pattern": ANNOTATION_PATTERN })
+}
+
+fn annotations() -> serde_json::Value {
+    serde_json::json!({
+        "type": "object",
+        "additionalProperties": { "type": "string" },
+        "propertyNames": annotation_key(),
+    })
+}
 
 /// A Score file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Workload {
     /// `score.dev/v1b1`.
+    #[schemars(extend("const" = SCORE_VERSION))]
     pub api_version: String,
     /// Who it is.
     pub metadata: WorkloadMetadata,
@@ -22,9 +64,11 @@ pub struct Workload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
     /// What runs, by name; at least one.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = score_name()))]
     pub containers: BTreeMap<String, Container>,
     /// What it needs, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = score_name()))]
     pub resources: BTreeMap<String, Resource>,
 }
 
@@ -32,9 +76,11 @@ pub struct Workload {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkloadMetadata {
     /// 2 to 63 characters of `[a-z0-9-]`.
+    #[schemars(length(min = 2, max = 63), regex(pattern = NAME_PATTERN))]
     pub name: String,
     /// Values for tools.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = annotation_key()))]
     pub annotations: BTreeMap<String, String>,
     /// Other keys; `${metadata.KEY}` may refer to them.
     #[serde(flatten)]
@@ -48,6 +94,7 @@ pub struct WorkloadMetadata {
 pub struct Service {
     /// By name.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = score_name()))]
     pub ports: BTreeMap<String, ServicePort>,
 }
 
@@ -92,6 +139,7 @@ pub struct Container {
     pub args: Option<Vec<String>>,
     /// Environment variables; placeholders are filled in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "minLength": 1, "pattern": VARIABLE_PATTERN })))]
     pub variables: BTreeMap<String, String>,
     /// Files, by target path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -101,6 +149,7 @@ pub struct Container {
     pub volumes: BTreeMap<String, Volume>,
     /// Other containers that start only after this one is so far.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = score_name()))]
     pub before: BTreeMap<String, Before>,
     /// How much it may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,12 +165,17 @@ pub struct Container {
 /// One file; exactly one of `source`, `content`, `binaryContent`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["content"] }, { "required": ["binaryContent"] }, { "required": ["source"] }
+]))]
 pub struct File {
     /// Three octal digits, with or without a leading 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = MODE_PATTERN))]
     pub mode: Option<String>,
     /// A path beside the Score file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub source: Option<String>,
     /// The text itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,15 +239,18 @@ pub struct ContainerResources {
 pub struct Amounts {
     /// Bytes with a unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = MEMORY_PATTERN))]
     pub memory: Option<String>,
     /// Cores or thousandths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = CPU_PATTERN))]
     pub cpu: Option<String>,
 }
 
 /// A probe: at least one of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "required": ["httpGet"] }, { "required": ["exec"] }]))]
 pub struct Probe {
     /// A GET that must answer 2xx or 3xx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,6 +281,7 @@ pub struct HttpGet {
     pub port: u16,
     /// The Host header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub host: Option<String>,
     /// HTTP where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -238,7 +296,9 @@ pub struct HttpGet {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "their names say it")]
 pub struct HttpHeader {
+    #[schemars(regex(pattern = HEADER_PATTERN))]
     pub name: String,
+    #[schemars(length(min = 1))]
     pub value: String,
 }
 
@@ -256,15 +316,19 @@ pub struct Exec {
 pub struct Resource {
     /// `postgres`, `route`, …
     #[serde(rename = "type")]
+    #[schemars(length(min = 2, max = 63), regex(pattern = TYPE_PATTERN))]
     pub kind: String,
     /// `default` where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 63), regex(pattern = TYPE_PATTERN))]
     pub class: Option<String>,
     /// The same id from two workloads is the same resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 63), regex(pattern = ID_PATTERN))]
     pub id: Option<String>,
     /// Whatever was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "object", "properties" = { "annotations": annotations() }))]
     pub metadata: Option<serde_json::Value>,
     /// What the recipe is told; placeholders are filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
