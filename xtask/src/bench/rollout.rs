@@ -24,7 +24,7 @@ pub(super) fn switches(running: &Running, samples: usize) -> Result<Figure> {
     let mut taken = Vec::new();
     let mut seen = last_switch(running)?.map_or(0, |(seq, _)| seq);
     for _ in 0..samples {
-        running.tow(&["restart", &component, "-o", "json"])?;
+        running.tow(&["restart", "--component", &component, "-o", "json"])?;
         let (seq, millis) = last_switch(running)?.context("no event rollout.switched")?;
         if seq <= seen {
             bail!("a restart of {component} made no event rollout.switched");
