@@ -22,8 +22,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 
 /// In Prometheus' text format, version 0.0.4.
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics())
-        .into_response()
+    match app.metrics().await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
+        Err(error) => Refusal::from(error).into_response(),
+    }
 }
 
 /// The contract.
