@@ -132,7 +132,7 @@ fn an_unreadable_file_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = folder(&[("a.txt", "1"), ("sub/locked.txt", "1")]);
     let locked = dir.path().join("sub/locked.txt");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(&locked).is_ok() {
         let missing = pack(&dir.path().join("not-there"), Vec::new()).unwrap_err();
         assert_eq!(missing.code(), "source/not-a-folder");
