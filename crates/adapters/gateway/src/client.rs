@@ -62,7 +62,7 @@ impl EdgeClient {
         path: &'static str,
         body: Vec<u8>,
     ) -> Result<(StatusCode, Bytes), String> {
-        let stream = sockets::connect(&self.dir).map_err(|error| error.to_string())?;
+        let stream = sockets::connect(&self.dir).await.map_err(|error| error.to_string())?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;

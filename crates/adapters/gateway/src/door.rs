@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// For a request's head, and for the next request on a connection kept alive.
 const HEAD: Duration = Duration::from_secs(75);
-/// A head that is longer is answered with 431.
-const HEAD_SIZE: usize = 64 * 1024;
+/// A head with more bytes is answered with 431.
+pub(crate) const HEAD_SIZE: usize = 64 * 1024;
 /// More headers are answered with 431.
 const HEADERS: usize = 128;
 /// Before accepting again when the machine is out of descriptors.

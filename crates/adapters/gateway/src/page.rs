@@ -12,7 +12,7 @@ use tow_record::{Problem, Route, State};
 
 /// A complaint about a request, not yet dressed for its reader.
 pub(crate) struct Complaint {
-    problem: Problem,
+    problem: Box<Problem>,
     facts: Vec<(&'static str, String)>,
     retry_after: Option<u32>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Complaint {
 impl Complaint {
     fn new(status: StatusCode, code: &str, title: &str, detail: String) -> Self {
         Self {
-            problem: Problem {
+            problem: Box::new(Problem {
                 code: code.into(),
                 title: title.into(),
                 status: status.as_u16(),
@@ -30,7 +30,7 @@ impl Complaint {
                 next: Vec::new(),
                 violations: Vec::new(),
                 request: String::new(),
-            },
+            }),
             facts: Vec::new(),
             retry_after: None,
         }
@@ -52,6 +52,15 @@ impl Complaint {
             "gateway/bad-request",
             "The request can't be routed",
             detail.into(),
+        )
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "gateway/head-too-large",
+            "The request's head is too large",
+            format!("Target and headers together may have {} bytes.", crate::door::HEAD_SIZE),
         )
     }
 
@@ -170,7 +179,7 @@ impl Complaint {
 
     fn json(&self) -> Vec<u8> {
         // A problem holds text and numbers only: there is nothing that could not be written.
-        serde_json::to_vec(&self.problem).unwrap_or_default()
+        serde_json::to_vec(self.problem.as_ref()).unwrap_or_default()
     }
 
     fn text(&self) -> String {

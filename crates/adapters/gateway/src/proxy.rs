@@ -1,6 +1,7 @@
 //! One request from its head to the head of its answer: which route, which target, and what to say where there is none.
 
 use crate::body::{Answer, Progress, Upload};
+use crate::door::HEAD_SIZE;
 use crate::headers::{self, Client};
 use crate::page::Complaint;
 use crate::served::Gateway;
@@ -53,6 +54,10 @@ async fn route(
     if request.method() == Method::CONNECT {
         return Err(Complaint::not_proxied());
     }
+    // The buffer's limit alone is a soft one.
+    if head_size(&request) > HEAD_SIZE {
+        return Err(Complaint::too_large());
+    }
     let host = host(&request)?;
     let key = host_key(&host);
     let path = request.uri().path().to_string();
@@ -76,6 +81,7 @@ async fn route(
 
     let mut tried: Vec<Arc<Target>> = Vec::new();
     let mut last: Option<Complaint> = None;
+    let mut broken = false;
     for _ in 0..TRIES {
         // The table of this moment, each time anew: the targets that refused may just have left it.
         let table = gateway.table();
@@ -106,7 +112,9 @@ async fn route(
                 target.erred();
                 let complaint =
                     Complaint::failed(&served.route, "the connection broke before an answer came");
-                let Some(same) = same else { return Err(complaint) };
+                // A second instance may try; a third would only spread what breaks them.
+                let Some(same) = same.filter(|_| !broken) else { return Err(complaint) };
+                broken = true;
                 last = Some(complaint);
                 tried.push(target.clone());
                 request = same;
@@ -151,6 +159,14 @@ fn relay(
     *out.status_mut() = parts.status;
     *out.headers_mut() = parts.headers;
     Ok(out)
+}
+
+fn head_size(request: &Request<Incoming>) -> usize {
+    let headers = request.headers().iter();
+    let headers: usize =
+        headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    headers + target
 }
 
 /// The host asked for, as written; empty for HTTP/1.0 clients that name none.

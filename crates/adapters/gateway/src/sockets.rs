@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
 /// The control socket's name in the gateway's folder.
@@ -78,12 +78,10 @@ pub(crate) fn control(dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Connects to the folder's control socket. Does not wait: a socket in the same machine answers at once or not at all.
-pub(crate) fn connect(dir: &Path) -> io::Result<tokio::net::UnixStream> {
+/// Connects to the folder's control socket.
+pub(crate) async fn connect(dir: &Path) -> io::Result<tokio::net::UnixStream> {
     let short = Short::new(dir)?;
-    let stream = UnixStream::connect(short.path.join(CONTROL))?;
-    stream.set_nonblocking(true)?;
-    tokio::net::UnixStream::from_std(stream)
+    tokio::net::UnixStream::connect(short.path.join(CONTROL)).await
 }
 
 /// Says that we are ready, to whoever asked for it by NOTIFY_SOCKET (systemd's `sd_notify`).

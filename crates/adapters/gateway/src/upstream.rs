@@ -45,9 +45,17 @@ pub(crate) async fn send(
     while let Some(sender) = (!upgrade).then(|| target.pool.take(max_age)).flatten() {
         let copy = repeatable.then(|| again(&request));
         match exchange(target, sender, request, progress).await {
-            Err(Failed::Broken(unsent, error)) => match unsent.or(copy) {
-                Some(same) => request = same,
-                None => return Err(Failed::Broken(None, error)),
+            Err(Failed::Broken(Some(unsent), _)) => request = unsent,
+            Err(Failed::Broken(None, error)) => match copy {
+                // It was sent, so it may be what breaks connections: once more, on a new one.
+                Some(same) => {
+                    request = same;
+                    break;
+                }
+                None => {
+                    target.asked();
+                    return Err(Failed::Broken(None, error));
+                }
             },
             other => {
                 target.asked();

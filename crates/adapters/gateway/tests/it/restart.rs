@@ -1,0 +1,86 @@
+//! What outlives a gateway: its table, its ports, and on SIGTERM its requests.
+
+use crate::support::{Gate, Instance, get, route, until};
+use std::os::unix::process::ExitStatusExt;
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn a_killed_gateway_comes_back_with_the_same_table_and_ports() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::start(dir.path());
+    let one = Instance::start("one").await;
+    let ack = gate.apply(7, vec![route("r", "web.localhost", &[&one])]).await;
+    let before = gate.seen().await;
+    gate.kill();
+    for _ in 0..3 {
+        let gate = Gate::start(dir.path());
+        let seen = gate.seen().await;
+        assert_eq!((seen.epoch, seen.revision, &seen.ports), (1, 7, &ack.ports));
+        assert_ne!(seen.boot, before.boot);
+        assert_eq!(gate.get("web.localhost", "/").await.body, "one");
+        let at = ([127, 0, 0, 1], ack.ports["r"]).into();
+        assert_eq!(get(at, "127.0.0.1", "/", &[]).await.body, "one");
+        gate.kill();
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_table_falls_back_to_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::start(dir.path());
+    let one = Instance::start("one").await;
+    gate.apply(1, vec![route("r", "web.localhost", &[&one])]).await;
+    gate.apply(2, vec![]).await;
+    gate.kill();
+    std::fs::write(dir.path().join("routes.json"), b"{\"set\": {").unwrap();
+    let gate = Gate::start(dir.path());
+    assert_eq!(gate.seen().await.revision, 1);
+    assert_eq!(gate.get("web.localhost", "/").await.body, "one");
+    gate.apply(3, vec![route("r", "other.localhost", &[&one])]).await;
+    gate.kill();
+    std::fs::write(dir.path().join("routes.json"), b"\0").unwrap();
+    std::fs::write(dir.path().join("routes.prev.json"), b"\0").unwrap();
+    let gate = Gate::start(dir.path());
+    assert_eq!(gate.seen().await.revision, 0);
+    assert_eq!(gate.get("web.localhost", "/").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_end_answers_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gate = Gate::start(dir.path());
+    let one = Instance::start("one").await;
+    gate.apply(1, vec![route("r", "web.localhost", &[&one])]).await;
+    let main = gate.main;
+    let held = tokio::spawn(async move { get(main, "web.localhost", "/held", &[]).await });
+    until("it is in flight", || async { gate.in_flight("one").await == 1 }).await;
+    gate.signal("-TERM");
+    until("it takes no more", || async { TcpStream::connect(main).await.is_err() }).await;
+    assert!(gate.child.try_wait().unwrap().is_none());
+    one.gate.add_permits(1);
+    let reply = held.await.unwrap();
+    assert_eq!((reply.status, reply.body.as_str()), (200, "one"));
+    let mut ended = None;
+    until("it ends", || {
+        ended = gate.child.try_wait().unwrap();
+        let over = ended.is_some();
+        async move { over }
+    })
+    .await;
+    let ended = ended.unwrap();
+    assert_eq!((ended.code(), ended.signal()), (Some(0), None));
+}
+
+#[tokio::test]
+async fn a_new_gateway_takes_over_from_an_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Gate::start(dir.path());
+    let one = Instance::start("one").await;
+    old.apply(1, vec![route("r", "web.localhost", &[&one])]).await;
+    let old_boot = old.seen().await.boot;
+    old.signal("-TERM");
+    let new = Gate::start(dir.path());
+    assert_ne!(new.seen().await.boot, old_boot);
+    assert_eq!(new.seen().await.ports, new.apply(1, vec![]).await.ports);
+    assert_eq!(new.get("web.localhost", "/").await.body, "one");
+}
