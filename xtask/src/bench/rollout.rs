@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Deploys the sample that needs no tool: files that the platform serves itself.
 pub(super) fn deploy(running: &Running, examples: &Path) -> Result<()> {
-    let sample = examples.join("static-site");
+    let sample = examples.join("hello-static");
     if !sample.is_dir() {
         bail!("there is no sample {}", sample.display());
     }
