@@ -53,7 +53,7 @@ pub const ALL: [Variable; 7] =
 
 impl Variable {
     /// Its value; empty counts as not set.
-    #[allow(clippy::disallowed_methods, reason = "this is the room for it")]
+    #[expect(clippy::disallowed_methods, reason = "this is the room for it")]
     pub(crate) fn os(self) -> Option<OsString> {
         std::env::var_os(self.name).filter(|value| !value.is_empty())
     }

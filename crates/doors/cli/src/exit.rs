@@ -29,6 +29,7 @@ impl Exit {
     pub fn of(problem: &Problem) -> Self {
         match problem.code.as_str() {
             "plan/stale" => Self::Conflict,
+            "plan/refused" => Self::Refused,
             code if code.starts_with("access/") || code.starts_with("rule/") => Self::Refused,
             _ => match problem.status {
                 400 | 405 | 413..=415 | 422 => Self::Invalid,

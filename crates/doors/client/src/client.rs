@@ -252,7 +252,6 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Waits before a request is sent again.
-#[allow(clippy::disallowed_methods, reason = "the one pause of this room: between two attempts")]
 pub(crate) async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
