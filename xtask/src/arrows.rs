@@ -29,7 +29,10 @@ enum Floor {
 const LANGUAGE: [&str; 5] = ["tow-names", "tow-model", "tow-record", "tow-formats", "tow-api"];
 
 /// Heavy crates from outside and the only rooms that may lean on them.
-const OUTSIDE: [(&str, &[&str]); 12] = [
+const OUTSIDE: [(&str, &[&str]); 15] = [
+    ("hyper", &["tow-gateway", "tow-runtime-process", "tow-client", "tow-testkit"]),
+    ("maud", &["tow-portal", "tow-gateway"]),
+    ("serde-saphyr", &["tow-formats", "tow-cli"]),
     ("sqlx", &["tow-store"]),
     ("axum", &["tow-server", "tow-portal"]),
     ("tower", &["tow-server"]),

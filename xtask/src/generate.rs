@@ -94,7 +94,11 @@ fn fresh(root: &Path) -> Result<Result<Files, String>> {
         .output()
         .context("starting tow reference")?;
     if !asked.status.success() {
-        bail!("`tow reference` failed\n{}", String::from_utf8_lossy(&asked.stderr).trim_end());
+        let talk = String::from_utf8_lossy(&asked.stderr);
+        if talk.contains("unrecognized subcommand") {
+            return Ok(Err("`tow` has no verb `reference` yet".into()));
+        }
+        bail!("`tow reference` failed\n{}", talk.trim_end());
     }
     let mut files = Files::new();
     collect(&dir, "", &mut files)?;

@@ -37,7 +37,7 @@ pub(super) fn switches(running: &Running, samples: usize) -> Result<Figure> {
 
 /// Its `seq`, and how long it took in milliseconds.
 fn last_switch(running: &Running) -> Result<Option<(i64, f64)>> {
-    let events = running.json(&["events", "-o", "json"])?;
+    let events = running.json(&["events", "--tail", "200", "-o", "json"])?;
     let Some(event) = events.iter().rev().find(|event| event["kind"] == "rollout.switched") else {
         return Ok(None);
     };
