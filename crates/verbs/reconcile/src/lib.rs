@@ -1,1 +1,16 @@
-//! (being built)
+//! Makes the world as it should be: one driver, and a file a controller, each of them fetch → plan → perform → commit.
+//!
+//! Controllers are level-triggered: they take no input and keep no memory; a commit, a hint of the runtime or a timer
+//! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
+
+mod driver;
+mod heal;
+mod journal;
+mod outcome;
+mod perform;
+mod rollout;
+mod route;
+mod snapshot;
+mod sweep;
+
+pub use driver::{Parts, ReconcileError, Reconciler, Ticked};

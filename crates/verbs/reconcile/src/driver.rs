@@ -1,0 +1,198 @@
+//! The loop: observe, drive what is under way, heal, route, sweep; then wait for a reason to do it again.
+
+use crate::snapshot::Snapshot;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::watch;
+use tow_names::{Duration, Timestamp};
+use tow_ports::{Builder, Clock, Edge, Keys, PortError, Runtime};
+use tow_record::{Fence, Lease, Observed};
+use tow_store::{CommitError, Store, StoreError};
+
+/// How long the control lease holds unless renewed. A big apply holds the writer about a second, so not less than ten.
+pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
+/// Without any news the loop still looks.
+const IDLE: Duration = Duration::from_secs(5);
+/// A step that could not be made is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What the controllers stand on.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its name")]
+pub struct Parts {
+    pub store: Store,
+    pub runtime: Arc<dyn Runtime>,
+    pub edge: Arc<dyn Edge>,
+    pub builder: Arc<dyn Builder>,
+    pub keys: Arc<dyn Keys>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a tick ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Somebody else is in charge now: stop at once.
+    #[error("the control lease was lost: {0}")]
+    Lost(String),
+    /// Something moved between reading and writing: the next tick sees it.
+    #[error("moved meanwhile: {0}")]
+    Moved(String),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A port did not answer; tried again soon.
+    #[error("{0}")]
+    Port(String),
+}
+
+impl From<CommitError> for ReconcileError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Fenced { .. } => Self::Lost(error.to_string()),
+            CommitError::Conflict { .. } => Self::Moved(error.to_string()),
+            CommitError::Full => Self::Port(error.to_string()),
+            CommitError::Store(store) => Self::Store(store),
+        }
+    }
+}
+
+impl From<PortError> for ReconcileError {
+    fn from(error: PortError) -> Self {
+        match error {
+            PortError::Fenced { .. } => Self::Lost(error.to_string()),
+            other => Self::Port(other.to_string()),
+        }
+    }
+}
+
+/// What a tick came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticked {
+    /// Something was done: look again at once.
+    pub progressed: bool,
+    /// Look again at this time at the latest.
+    pub until: Timestamp,
+}
+
+/// The controllers, holding the lease.
+pub struct Reconciler {
+    pub(crate) parts: Parts,
+    pub(crate) lease: tokio::sync::Mutex<Lease>,
+    pub(crate) epoch: i64,
+    pub(crate) immutable: crate::snapshot::Immutable,
+    pub(crate) swept_builds: std::sync::Mutex<Timestamp>,
+}
+
+impl Reconciler {
+    /// Takes the control lease. `force`: whoever held it is proven dead (the data directory's lock was free).
+    /// `None`: it is held by another.
+    pub async fn take(
+        parts: Parts,
+        holder: &str,
+        force: bool,
+    ) -> Result<Option<Self>, ReconcileError> {
+        let now = parts.clock.now();
+        let lease = parts.store.take_lease("control", holder, now, LEASE_TTL, force).await?;
+        Ok(lease.map(|lease| Self {
+            parts,
+            epoch: lease.epoch,
+            lease: tokio::sync::Mutex::new(lease),
+            immutable: crate::snapshot::Immutable::default(),
+            swept_builds: std::sync::Mutex::new(now),
+        }))
+    }
+
+    /// The lease's epoch.
+    pub const fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        Fence { lease: "control".into(), epoch: self.epoch }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    async fn keep_lease(&self) -> Result<(), ReconcileError> {
+        let mut lease = self.lease.lock().await;
+        let now = self.now();
+        let third = Duration::from_micros(LEASE_TTL.micros() / 3);
+        if now.plus(LEASE_TTL).since(lease.expires) < third {
+            return Ok(());
+        }
+        let renewed = self.parts.store.renew_lease(&lease, now, LEASE_TTL).await?;
+        *lease = renewed.ok_or_else(|| ReconcileError::Lost("taken by another".into()))?;
+        Ok(())
+    }
+
+    /// The world now. Builds are asked one by one where an operation wants to know.
+    pub(crate) async fn observe(&self) -> Result<Observed, ReconcileError> {
+        let (instances, edge) =
+            tokio::join!(self.parts.runtime.observe(), self.parts.edge.observe());
+        let instances = instances?.into_iter().map(|seen| (seen.id.clone(), seen)).collect();
+        Ok(Observed { instances, builds: BTreeMap::new(), edge: edge? })
+    }
+
+    /// One look at everything.
+    pub async fn tick(&self) -> Result<Ticked, ReconcileError> {
+        self.keep_lease().await?;
+        let mut until = self.now().plus(IDLE);
+        let mut progressed = false;
+        // Observed first, read after: what runs has a row before it runs, so nothing of ours looks like an orphan.
+        let observed = self.observe().await?;
+        let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
+        for operation in &snapshot.operations {
+            match self.drive(&operation.value.id).await {
+                Ok(driven) => {
+                    progressed |= driven.progressed;
+                    until = until.min(driven.until);
+                }
+                Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
+                Err(error) => {
+                    tracing::warn!(operation = %operation.value.id, %error, "a step is tried again");
+                    until = until.min(self.now().plus(RETRY));
+                }
+            }
+        }
+        let (observed, snapshot) = if progressed {
+            (self.observe().await?, Snapshot::read(&self.parts.store, &self.immutable).await?)
+        } else {
+            (observed, snapshot)
+        };
+        progressed |= self.heal(&snapshot, &observed).await?;
+        progressed |= self.route(&snapshot, &observed).await?;
+        progressed |= self.sweep(&snapshot, &observed).await?;
+        Ok(Ticked { progressed, until })
+    }
+
+    /// Ticks until told to stop, or until the lease is lost.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
+        let mut commits = self.parts.store.commits();
+        while !*stop.borrow() {
+            commits.mark_unchanged();
+            let changed = self.parts.runtime.changed();
+            tokio::pin!(changed);
+            let until = match self.tick().await {
+                Ok(ticked) if ticked.progressed => continue,
+                Ok(ticked) => ticked.until,
+                Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
+                Err(ReconcileError::Moved(what)) => {
+                    tracing::debug!(what, "again");
+                    self.now().plus(Duration::from_millis(10))
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "tick");
+                    self.now().plus(RETRY)
+                }
+            };
+            tokio::select! {
+                _ = commits.changed() => {}
+                () = &mut changed => {}
+                () = self.parts.clock.sleep_until(until) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        Ok(())
+    }
+}

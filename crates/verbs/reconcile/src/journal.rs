@@ -1,0 +1,180 @@
+//! The beginnings of steps: the journal row, and whatever must be there before the effect, in one commit.
+
+use crate::{
+    driver::{ReconcileError, Reconciler},
+    rollout::Driven,
+    snapshot::Snapshot,
+};
+use tow_names::{Duration, Id};
+use tow_plan::InstanceDraft;
+use tow_record::{
+    Desired, Effect, Instance, Placement, Pod, RouteSet, Step, StepRow, StepState,
+};
+use tow_store::{Batch, Find};
+
+impl Reconciler {
+    pub(crate) fn batch(&self) -> Batch {
+        let mut batch = Batch::new();
+        batch.fence(self.fence());
+        batch
+    }
+
+    fn row(&self, driven: &Driven, effect: Effect, title: String) -> StepRow {
+        let n = driven.journal.iter().map(|row| row.value.step.n).max().unwrap_or(0) + 1;
+        StepRow {
+            operation: driven.op.value.id.clone(),
+            step: Step { n, effect, title },
+            attempt: 1,
+            state: StepState::Started,
+            at: self.now(),
+            note: String::new(),
+        }
+    }
+
+    pub(crate) async fn begin_build(&self, driven: &Driven) -> Result<(), ReconcileError> {
+        let Some(spec) = driven.op.value.build.clone() else {
+            let why = "the artifact is gone and there is nothing to build it from";
+            return self.fail(driven, failure("build", why)).await;
+        };
+        let title = format!("build source {}", spec.source.short());
+        let row = self.row(driven, Effect::Build { spec }, title);
+        let mut batch = self.batch();
+        batch.create(&row);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// The row, then the process. Ports are taken by the row: unique on the node while it is there.
+    pub(crate) async fn begin_start(
+        &self,
+        driven: &Driven,
+        draft: InstanceDraft,
+    ) -> Result<(), ReconcileError> {
+        let Some(deployed) = &driven.deployed else { return Ok(()) };
+        let ports = match draft.ports {
+            Some(ports) => ports,
+            None => {
+                let rows = self.parts.store.list::<Instance>(Find::default()).await?;
+                let taken: Vec<u16> =
+                    rows.iter().flat_map(|row| row.value.ports.values().copied()).collect();
+                let free = self.parts.runtime.free_ports(draft.port_names.len(), &taken).await?;
+                draft.port_names.into_iter().zip(free).collect()
+            }
+        };
+        let instance = Instance {
+            id: Id::fresh("i"),
+            place: driven.op.value.place.clone(),
+            deployment: deployed.0.number,
+            release: deployed.1.number,
+            workload: draft.workload,
+            container: draft.container,
+            replica: draft.replica,
+            revision: draft.revision,
+            node: self.parts.runtime.node(),
+            ports,
+            desired: Desired::Running,
+            created_at: self.now(),
+        };
+        let title =
+            format!("start {}/{} {}", instance.workload, instance.replica, instance.container);
+        let row = self.row(driven, Effect::Start { instance: Box::new(instance.clone()) }, title);
+        let mut batch = self.batch();
+        batch.create(&row);
+        batch.create(&instance);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// The new table and what serves change in the commit that begins the switch; the gateway's acknowledgement is
+    /// the point of no return.
+    pub(crate) async fn begin_switch(
+        &self,
+        driven: &Driven,
+        snapshot: &Snapshot,
+        pods: Vec<Pod>,
+    ) -> Result<(), ReconcileError> {
+        let Some(deployed) = &driven.deployed else { return Ok(()) };
+        let op = &driven.op.value;
+        let mut placement: Placement = driven.placement.value.clone();
+        placement.serving = pods.clone();
+        if !op.heal {
+            placement.deployment = deployed.0.number;
+            placement.config = deployed.0.config;
+            placement.replicas = op.scaled.clone();
+            placement.stopped = op.stops;
+        }
+        let placed = snapshot.placed(Some((&placement, &deployed.1)));
+        let set = RouteSet {
+            epoch: self.epoch,
+            revision: snapshot.routes.value.revision + 1,
+            routes: tow_plan::routes(&placed, &driven.observed),
+        };
+        let title = match (op.stops, pods.len()) {
+            (true, _) => "route away".to_string(),
+            (false, count) => format!("switch to {count} pods"),
+        };
+        let row = self.row(driven, Effect::Switch { pods }, title);
+        let mut batch = self.batch();
+        batch.create(&row);
+        put(&mut batch, &placement, driven.placement.version);
+        put(&mut batch, &set, snapshot.routes.version);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn begin_stop(
+        &self,
+        driven: &Driven,
+        id: &Id,
+        grace: Duration,
+    ) -> Result<(), ReconcileError> {
+        let Some(found) = driven.instances.iter().find(|row| row.value.id == *id) else {
+            return Ok(());
+        };
+        let mut instance = found.value.clone();
+        instance.desired = Desired::Stopped;
+        let title = format!("stop {}/{} {}", instance.workload, instance.replica, instance.container);
+        let row = self.row(driven, Effect::Stop { instance: id.clone(), grace }, title);
+        let mut batch = self.batch();
+        batch.create(&row);
+        batch.update(&instance, found.version);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn begin_remove(
+        &self,
+        driven: &Driven,
+        id: &Id,
+    ) -> Result<(), ReconcileError> {
+        let title = match driven.instances.iter().find(|row| row.value.id == *id) {
+            Some(row) => format!(
+                "remove {}/{} {}",
+                row.value.workload, row.value.replica, row.value.container
+            ),
+            None => return Ok(()),
+        };
+        let row = self.row(driven, Effect::Remove { instance: id.clone() }, title);
+        let mut batch = self.batch();
+        batch.create(&row);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+}
+
+/// Creates or updates, by the version that was read.
+pub(crate) fn put<R: tow_record::Record>(batch: &mut Batch, value: &R, version: i64) {
+    match version {
+        0 => batch.create(value),
+        version => batch.update(value, version),
+    }
+}
+
+pub(crate) fn failure(gate: &str, message: impl Into<String>) -> tow_record::Failure {
+    tow_record::Failure {
+        gate: gate.into(),
+        message: message.into(),
+        instance: None,
+        log: Vec::new(),
+    }
+}

@@ -1,0 +1,318 @@
+//! The ends of steps and of operations: what was seen, and what follows from it, in one commit.
+
+use crate::{
+    driver::{ReconcileError, Reconciler},
+    journal::put,
+    rollout::Driven,
+};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use tow_names::{Duration, Timestamp};
+use tow_ports::LogQuery;
+use tow_record::{
+    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome,
+    Release, State, StepRow, StepState,
+};
+use tow_store::{Batch, Find, Row};
+
+/// So many log lines go with a failure.
+const LOG_LINES: usize = 100;
+
+impl Reconciler {
+    pub(crate) fn event(
+        &self,
+        driven: &Driven,
+        kind: &str,
+        summary: String,
+        after: Value,
+    ) -> NewEvent {
+        let op = &driven.op.value;
+        NewEvent {
+            at: self.now(),
+            actor: op.created_by.clone(),
+            request: op.request.clone(),
+            kind: kind.into(),
+            subject: op.place.to_string(),
+            body: EventBody { summary, before: Value::Null, after },
+        }
+    }
+
+    /// A step's effect was seen.
+    pub(crate) async fn conclude(
+        &self,
+        driven: &Driven,
+        row: &Row<StepRow>,
+    ) -> Result<(), ReconcileError> {
+        let mut batch = self.batch();
+        let mut done = row.value.clone();
+        done.state = StepState::Done;
+        done.at = self.now();
+        batch.update(&done, row.version);
+        match &row.value.step.effect {
+            Effect::Build { .. } => self.built(driven, &mut batch).await?,
+            Effect::Start { .. } | Effect::Stop { .. } => {}
+            Effect::Switch { .. } => self.switched(driven, &mut batch).await?,
+            Effect::Remove { instance } => {
+                batch.remove::<Instance>(instance.as_str(), None);
+            }
+        }
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn built(&self, driven: &Driven, batch: &mut Batch) -> Result<(), ReconcileError> {
+        let build = driven.op.value.build_id();
+        let Some(artifact) = driven.observed.builds.get(&build).and_then(|b| b.artifact.clone())
+        else {
+            return Ok(());
+        };
+        batch.upsert(&artifact);
+        let summary =
+            format!("artifact {} was built, {} bytes", artifact.key.short(), artifact.size);
+        let after = json!({"key": artifact.key, "digest": artifact.digest, "tool": artifact.tool});
+        batch.event(self.event(driven, "artifact.built", summary, after));
+        Ok(())
+    }
+
+    async fn switched(&self, driven: &Driven, batch: &mut Batch) -> Result<(), ReconcileError> {
+        let mut op = driven.op.value.clone();
+        op.switched = true;
+        let Some(deployed) = &driven.deployed else { return Ok(()) };
+        let (deployment, release) = (&deployed.0, &deployed.1);
+        let drain = release
+            .workloads
+            .values()
+            .map(|file| {
+                let place = &op.place.environment;
+                tow_plan::delivered(&release.delivery, &file.score, place, &driven.environment)
+                    .drain
+            })
+            .max()
+            .unwrap_or(Duration::ZERO);
+        op.drain_until = Some(self.now().plus(drain));
+        batch.update(&op, driven.op.version);
+
+        let mut placement = driven.placement.value.clone();
+        placement.ports.extend(
+            driven
+                .observed
+                .edge
+                .ports
+                .iter()
+                .filter(|(route, _)| route.starts_with(&format!("{}/", op.place)))
+                .map(|(route, port)| (route.clone(), *port)),
+        );
+        if placement.ports != driven.placement.value.ports {
+            put(batch, &placement, driven.placement.version);
+        }
+        if op.heal {
+            return Ok(());
+        }
+        let state = if op.stops { State::Stopped } else { State::Live };
+        let subject = Some(op.place.to_string());
+        let recent = Find { subject, newest_first: true, limit: Some(50), ..Find::default() };
+        for row in self.parts.store.list::<Deployment>(recent).await? {
+            let mut other = row.value;
+            if other.number == deployment.number {
+                other.state = state;
+                other.outcome =
+                    Some(Outcome { succeeded: true, at: self.now(), message: String::new() });
+                batch.update(&other, row.version);
+            } else if other.state == State::Live {
+                other.state = State::Stopped;
+                batch.update(&other, row.version);
+            }
+        }
+        let ready_at: Option<Timestamp> = placement
+            .serving
+            .iter()
+            .flat_map(|pod| &pod.instances)
+            .filter_map(|id| driven.observed.instances.get(id)?.ready_since)
+            .max();
+        let after = json!({
+            "deployment": deployment.number, "release": release.number,
+            "ready_at": ready_at, "acknowledged_at": self.now(),
+        });
+        let summary = format!(
+            "deployment {} of {} took over, release {}",
+            deployment.number, op.place, release.number
+        );
+        batch.event(self.event(driven, "rollout.switched", summary, after));
+        Ok(())
+    }
+
+    /// A step can't succeed: the operation fails, and from here on clears away what it brought.
+    pub(crate) async fn fail_step(
+        &self,
+        driven: &Driven,
+        row: &Row<StepRow>,
+        why: &str,
+    ) -> Result<(), ReconcileError> {
+        let mut batch = self.batch();
+        let mut failed = row.value.clone();
+        failed.state = StepState::Failed;
+        failed.at = self.now();
+        failed.note = why.to_string();
+        batch.update(&failed, row.version);
+        let (gate, instance) = match &row.value.step.effect {
+            Effect::Build { .. } => ("build", Some(driven.op.value.build_id())),
+            Effect::Start { instance } => ("start", Some(instance.id.clone())),
+            _ => ("step", None),
+        };
+        let failure = Failure { gate: gate.into(), message: why.into(), instance, log: Vec::new() };
+        self.note_failure(driven, failure, &mut batch).await?;
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn fail(
+        &self,
+        driven: &Driven,
+        failure: Failure,
+    ) -> Result<(), ReconcileError> {
+        let mut batch = self.batch();
+        self.note_failure(driven, failure, &mut batch).await?;
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn note_failure(
+        &self,
+        driven: &Driven,
+        mut failure: Failure,
+        batch: &mut Batch,
+    ) -> Result<(), ReconcileError> {
+        failure.log = self.last_lines(&failure).await;
+        let mut op = driven.op.value.clone();
+        let after = json!({"gate": failure.gate, "message": failure.message});
+        let summary = format!("{}: {}: {}", op.place, failure.gate, failure.message);
+        if !op.heal
+            && let Some(number) = op.deployment
+            && let Some(row) =
+                self.parts.store.get::<Deployment>(&format!("{}/{number}", op.place)).await?
+        {
+            let mut deployment = row.value;
+            deployment.state = State::Failed;
+            let message = format!("{}: {}", failure.gate, failure.message);
+            deployment.outcome = Some(Outcome { succeeded: false, at: self.now(), message });
+            batch.update(&deployment, row.version);
+        }
+        op.failure = Some(failure);
+        batch.update(&op, driven.op.version);
+        batch.event(self.event(driven, "deployment.failed", summary, after));
+        Ok(())
+    }
+
+    /// The last words of whoever failed, before its log is taken away.
+    async fn last_lines(&self, failure: &Failure) -> Vec<String> {
+        let Some(id) = &failure.instance else { return Vec::new() };
+        let lines: Vec<LogLine> = if failure.gate == "build" {
+            self.parts.builder.log(id, LOG_LINES).await.unwrap_or_default()
+        } else {
+            let query = LogQuery { tail: Some(LOG_LINES), after: None, follow: false };
+            match self.parts.runtime.logs(id, query).await {
+                Ok(lines) => lines.take(LOG_LINES).collect().await,
+                Err(_) => Vec::new(),
+            }
+        };
+        lines.into_iter().map(|line| line.text).collect()
+    }
+
+    /// The release and the deployment get their numbers: after the build, before anything runs.
+    pub(crate) async fn number(&self, driven: &Driven) -> Result<(), ReconcileError> {
+        let store = &self.parts.store;
+        let mut op = driven.op.value.clone();
+        let mut batch = self.batch();
+        let release = match (&op.release, op.release_number) {
+            (Some(release), _) => {
+                let last = store.last::<Release>(&op.place.component.to_string()).await?;
+                match last.map(|row| row.value) {
+                    Some(last) if last.content == release.content => last,
+                    last => {
+                        let mut new = (**release).clone();
+                        new.number = last.map_or(0, |last| last.number) + 1;
+                        new.created_at = self.now();
+                        batch.create(&new);
+                        let summary = format!("release {} of {}", new.number, new.component);
+                        let after = json!({"release": new.number, "artifact": new.artifact, "commit": new.commit});
+                        batch.event(self.event(driven, "release.created", summary, after));
+                        new
+                    }
+                }
+            }
+            (None, Some(number)) => {
+                let found = store.release(&op.place.component, number).await?;
+                found.ok_or_else(|| ReconcileError::Port(format!("release {number} is gone")))?
+            }
+            (None, None) => return Err(ReconcileError::Port("nothing to deploy".into())),
+        };
+        let mut placement = driven.placement.value.clone();
+        let deployment = Deployment {
+            place: op.place.clone(),
+            number: placement.next_deployment,
+            release: release.number,
+            config: op.config,
+            variables: op.variables.clone(),
+            replicas: op.replicas.clone(),
+            salt: op.salt,
+            reason: op.reason,
+            created_by: op.created_by.clone(),
+            created_at: self.now(),
+            plan: op.plan.clone().unwrap_or_else(|| op.id.clone()),
+            operation: op.id.clone(),
+            state: State::Rolling,
+            outcome: None,
+        };
+        placement.next_deployment += 1;
+        put(&mut batch, &placement, driven.placement.version);
+        batch.create(&deployment);
+        let patience = release
+            .workloads
+            .values()
+            .map(|file| {
+                let place = &op.place.environment;
+                tow_plan::delivered(&release.delivery, &file.score, place, &driven.environment)
+            })
+            .map(|d| Duration::from_micros(d.deadline.micros() + d.min_healthy_time.micros()))
+            .max();
+        op.deadline = patience.map(|d| self.now().plus(d));
+        op.deployment = Some(deployment.number);
+        batch.update(&op, driven.op.version);
+        let word = op.reason.as_str();
+        let summary = format!(
+            "deployment {} of {}: {word}, release {}",
+            deployment.number, op.place, release.number
+        );
+        let after = json!({
+            "deployment": deployment.number, "release": release.number, "reason": op.reason,
+            "config": op.config, "replicas": op.replicas,
+        });
+        batch.event(self.event(driven, "deployment.created", summary, after));
+        store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// All is done, or all is cleared away.
+    pub(crate) async fn finish(&self, driven: &Driven) -> Result<(), ReconcileError> {
+        let mut op = driven.op.value.clone();
+        op.finished_at = Some(self.now());
+        let mut batch = self.batch();
+        batch.update(&op, driven.op.version);
+        let number = op.deployment.unwrap_or(0);
+        let (kind, summary) = match (&op.failure, op.heal, op.stops) {
+            (Some(failure), _, _) => {
+                ("operation.failed", format!("{} stays as it was: {}", op.place, failure.message))
+            }
+            (None, true, _) => ("operation.healed", format!("{} was repaired", op.place)),
+            (None, false, true) => ("deployment.stopped", format!("{} was stopped", op.place)),
+            (None, false, false) => {
+                ("deployment.live", format!("deployment {number} of {} is live", op.place))
+            }
+        };
+        let after = json!({"operation": op.id, "deployment": op.deployment});
+        batch.event(self.event(driven, kind, summary, after));
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+}
+

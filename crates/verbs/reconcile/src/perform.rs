@@ -1,0 +1,74 @@
+//! The effects: one port call a step, idempotent by the effect key. Returns when accepted; never waits for health.
+
+use crate::{
+    driver::{ReconcileError, Reconciler},
+    rollout::Driven,
+};
+use tow_plan::SpecInput;
+use tow_ports::PortError;
+use tow_record::{Effect, Instance, RouteSet, StepRow};
+use tow_store::Row;
+
+impl Reconciler {
+    /// Performs a begun step. What can't ever succeed is noted as failed; what may succeed later is an error.
+    pub(crate) async fn perform(
+        &self,
+        driven: &Driven,
+        row: &Row<StepRow>,
+    ) -> Result<(), ReconcileError> {
+        let done = match &row.value.step.effect {
+            Effect::Build { spec } => {
+                let id = driven.op.value.build_id();
+                self.parts.builder.start(self.epoch, &id, spec, self.now()).await
+            }
+            Effect::Start { instance } => return self.start(driven, row, instance).await,
+            Effect::Switch { .. } => {
+                let stored = self.parts.store.get::<RouteSet>("routes").await?;
+                match stored {
+                    Some(set) => self.parts.edge.apply(&set.value).await.map(|_| ()),
+                    None => Ok(()),
+                }
+            }
+            Effect::Stop { instance, grace } => {
+                self.parts.runtime.stop(self.epoch, instance, *grace).await
+            }
+            Effect::Remove { instance } => self.parts.runtime.remove(self.epoch, instance).await,
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(PortError::Refused(why)) if matches!(row.value.step.effect, Effect::Build { .. }) => {
+                self.fail_step(driven, row, &why).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn start(
+        &self,
+        driven: &Driven,
+        row: &Row<StepRow>,
+        instance: &Instance,
+    ) -> Result<(), ReconcileError> {
+        let Some(deployed) = &driven.deployed else { return Ok(()) };
+        let config = self.plain_config(driven, deployed.0.config).await?;
+        let spec = tow_plan::instance_spec(SpecInput {
+            instance,
+            release: &deployed.1,
+            deployment: &deployed.0,
+            environment: &driven.environment,
+            artifact: driven.artifact.as_ref(),
+            config: &config,
+        });
+        let spec = match spec {
+            Ok(spec) => spec,
+            Err(why) => return self.fail_step(driven, row, &why.to_string()).await,
+        };
+        match self.parts.runtime.start(self.epoch, &spec).await {
+            Ok(()) => Ok(()),
+            Err(PortError::Refused(why) | PortError::NotThere(why)) => {
+                self.fail_step(driven, row, &why).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Drives one operation: settle what was begun, ask `plan` for the next step, begin it, until it must wait.
+
+use crate::{
+    driver::{ReconcileError, Reconciler, Ticked},
+    snapshot::{Deployed, Snapshot},
+};
+use std::collections::BTreeMap;
+use tow_model::kinds::environment::EnvironmentSpec;
+use tow_names::{Duration, Id};
+use tow_plan::{Next, Settled, View};
+use tow_record::{Artifact, Effect, Instance, Observed, Operation, Placement, StepRow};
+use tow_store::{Find, Row};
+
+/// More steps than any rollout has: a guard against a decision that repeats itself.
+const MOST_STEPS: usize = 2_000;
+
+/// Everything about one operation, read afresh for each decision.
+pub(crate) struct Driven {
+    pub(crate) op: Row<Operation>,
+    pub(crate) journal: Vec<Row<StepRow>>,
+    pub(crate) placement: Row<Placement>,
+    pub(crate) instances: Vec<Row<Instance>>,
+    pub(crate) deployed: Option<Deployed>,
+    pub(crate) artifact: Option<Artifact>,
+    pub(crate) environment: EnvironmentSpec,
+    pub(crate) observed: Observed,
+}
+
+enum Step {
+    Progressed,
+    Waiting(Option<tow_names::Timestamp>),
+    Ended,
+}
+
+impl Reconciler {
+    pub(crate) async fn drive(&self, id: &Id) -> Result<Ticked, ReconcileError> {
+        let mut progressed = false;
+        let idle = Duration::from_secs(5);
+        for _ in 0..MOST_STEPS {
+            let Some(driven) = self.driven(id).await? else { break };
+            match self.step(driven).await? {
+                Step::Progressed => progressed = true,
+                Step::Ended => {
+                    progressed = true;
+                    break;
+                }
+                Step::Waiting(until) => {
+                    let until = until.unwrap_or_else(|| self.now().plus(idle));
+                    return Ok(Ticked { progressed, until });
+                }
+            }
+        }
+        Ok(Ticked { progressed, until: self.now().plus(idle) })
+    }
+
+    async fn driven(&self, id: &Id) -> Result<Option<Driven>, ReconcileError> {
+        let store = &self.parts.store;
+        let mut observed = self.observe().await?;
+        let Some(op) = store.get::<Operation>(id.as_str()).await? else { return Ok(None) };
+        if op.value.finished_at.is_some() {
+            return Ok(None);
+        }
+        let facts = store.place(&op.value.place).await?;
+        let environment = facts.environment.ok_or_else(|| {
+            ReconcileError::Port(format!("environment {} is gone", op.value.place.environment))
+        })?;
+        let subject = Some(id.to_string());
+        let journal = store.list::<StepRow>(Find { subject, ..Find::default() }).await?;
+        if journal.iter().any(|row| matches!(row.value.step.effect, Effect::Build { .. })) {
+            let build = op.value.build_id();
+            if let Ok(seen) = self.parts.builder.observe(&build).await {
+                observed.builds.insert(build, seen);
+            }
+        }
+        let number = op.value.deployment.unwrap_or(0);
+        let deployed = self.immutable.deployed(store, &op.value.place, number).await?;
+        let key = deployed.as_ref().map_or(&op.value.artifact, |d| &d.1.artifact);
+        let artifact = match key {
+            Some(key) => store.get::<Artifact>(key.as_str()).await?.map(|row| row.value),
+            None => None,
+        };
+        Ok(Some(Driven {
+            op,
+            journal,
+            placement: facts.placement,
+            instances: facts.instances,
+            deployed,
+            artifact,
+            environment,
+            observed,
+        }))
+    }
+
+    async fn step(&self, driven: Driven) -> Result<Step, ReconcileError> {
+        let Driven { op, journal, observed, .. } = &driven;
+        let mut pending = false;
+        let revision = self
+            .parts
+            .store
+            .get::<tow_record::RouteSet>("routes")
+            .await?
+            .map_or(0, |row| row.value.revision);
+        for row in journal.iter().filter(|row| tow_record::Record::open(&row.value)) {
+            let build = op.value.build_id();
+            let settled = tow_plan::settled(&row.value.step, Some(&build), revision, observed);
+            match settled {
+                Settled::Done => {
+                    self.conclude(&driven, row).await?;
+                    return Ok(Step::Progressed);
+                }
+                Settled::Failed(why) => {
+                    self.fail_step(&driven, row, &why).await?;
+                    return Ok(Step::Progressed);
+                }
+                Settled::NotDone => {
+                    // Performed, it is seen as done or under way at the next look; if not, it is tried again later.
+                    self.perform(&driven, row).await?;
+                    let again = self.driven(&op.value.id).await?;
+                    let same = again.as_ref().is_some_and(|again| {
+                        tow_plan::settled(&row.value.step, Some(&build), revision, &again.observed)
+                            == Settled::NotDone
+                    });
+                    if !same {
+                        return Ok(Step::Progressed);
+                    }
+                    pending = true;
+                }
+                Settled::Pending | Settled::Unknowable => pending = true,
+            }
+        }
+        let soon = self.now().plus(Duration::from_millis(200));
+        let next = self.decide(&driven);
+        match next {
+            Next::Wait(until, _) => {
+                let until = if pending { Some(until.unwrap_or(soon).min(soon)) } else { until };
+                Ok(Step::Waiting(until))
+            }
+            // A switch that was begun must be acknowledged before anything else is decided.
+            _ if pending && self.awaits_ack(&driven) => Ok(Step::Waiting(Some(soon))),
+            Next::Build => self.begin_build(&driven).await.map(|()| Step::Progressed),
+            Next::Number => self.number(&driven).await.map(|()| Step::Progressed),
+            Next::Start(draft) => self.begin_start(&driven, draft).await.map(|()| Step::Progressed),
+            Next::Switch(pods) => {
+                let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
+                self.begin_switch(&driven, &snapshot, pods).await.map(|()| Step::Progressed)
+            }
+            Next::Stop(id, grace) => {
+                self.begin_stop(&driven, &id, grace).await.map(|()| Step::Progressed)
+            }
+            Next::Remove(id) => self.begin_remove(&driven, &id).await.map(|()| Step::Progressed),
+            Next::Fail(failure) => self.fail(&driven, failure).await.map(|()| Step::Progressed),
+            Next::Finish => self.finish(&driven).await.map(|()| Step::Ended),
+        }
+    }
+
+    fn awaits_ack(&self, driven: &Driven) -> bool {
+        driven.journal.iter().any(|row| {
+            matches!(row.value.step.effect, Effect::Switch { .. })
+                && tow_record::Record::open(&row.value)
+        })
+    }
+
+    fn decide(&self, driven: &Driven) -> Next {
+        let journal: Vec<StepRow> = driven.journal.iter().map(|r| r.value.clone()).collect();
+        let instances: Vec<Instance> = driven.instances.iter().map(|r| r.value.clone()).collect();
+        let op = &driven.op.value;
+        let needs_artifact = driven
+            .deployed
+            .as_ref()
+            .map_or(op.artifact.is_some() || op.build.is_some(), |d| d.1.artifact.is_some());
+        let view = View {
+            placement: &driven.placement.value,
+            instances: &instances,
+            observed: &driven.observed,
+            deployment: driven.deployed.as_ref().map(|d| &d.0),
+            release: driven.deployed.as_ref().map(|d| &d.1),
+            environment: &driven.environment,
+            built: !needs_artifact || driven.artifact.is_some(),
+        };
+        tow_plan::next(op, &journal, &view, self.now())
+    }
+
+    /// Values of configuration in plain text, for the one spec they go into.
+    pub(crate) async fn plain_config(
+        &self,
+        driven: &Driven,
+        version: i64,
+    ) -> Result<BTreeMap<String, String>, ReconcileError> {
+        let place = &driven.op.value.place;
+        let id = format!("{place}/{version}");
+        let Some(row) = self.parts.store.get::<tow_record::ConfigVersion>(&id).await? else {
+            return Ok(BTreeMap::new());
+        };
+        let mut plain = BTreeMap::new();
+        for (name, sealed) in &row.value.values {
+            let bytes = self.parts.keys.open(&format!("config {place} {name}"), sealed)?;
+            plain.insert(name.clone(), String::from_utf8_lossy(&bytes).into_owned());
+        }
+        Ok(plain)
+    }
+}

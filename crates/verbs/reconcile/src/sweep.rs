@@ -1,0 +1,62 @@
+//! What nothing wants: instances without a row, and builds whose log nobody needs any more.
+
+use crate::{
+    driver::{ReconcileError, Reconciler},
+    snapshot::Snapshot,
+};
+use std::sync::PoisonError;
+use tow_names::Duration;
+use tow_record::{Observed, Operation};
+use tow_store::Find;
+
+/// A build's log can be looked at for so long.
+const BUILDS_KEPT: Duration = Duration::from_secs(24 * 3600);
+const BETWEEN: Duration = Duration::from_secs(600);
+
+impl Reconciler {
+    pub(crate) async fn sweep(
+        &self,
+        snapshot: &Snapshot,
+        observed: &Observed,
+    ) -> Result<bool, ReconcileError> {
+        let mut swept = false;
+        for seen in observed.instances.values() {
+            let ours = seen.id.as_str().starts_with("i-");
+            let known = snapshot.instances.values().flatten().any(|row| row.id == seen.id);
+            if !ours || known {
+                continue;
+            }
+            if seen.may_run() {
+                tracing::warn!(instance = %seen.id, "nothing wants it: stopped");
+                self.parts.runtime.stop(self.epoch, &seen.id, Duration::from_secs(5)).await?;
+            } else {
+                self.parts.runtime.remove(self.epoch, &seen.id).await?;
+                swept = true;
+            }
+        }
+        self.sweep_builds().await?;
+        Ok(swept)
+    }
+
+    async fn sweep_builds(&self) -> Result<(), ReconcileError> {
+        let now = self.now();
+        {
+            let mut last = self.swept_builds.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.since(*last) < BETWEEN {
+                return Ok(());
+            }
+            *last = now;
+        }
+        let operations = self.parts.store.list::<Operation>(Find::default()).await?;
+        for id in self.parts.builder.list().await? {
+            let owner = operations.iter().find(|row| row.value.build_id() == id);
+            let over = owner.is_none_or(|row| {
+                row.value.finished_at.is_some_and(|at| at.plus(BUILDS_KEPT) < now)
+            });
+            if over {
+                self.parts.builder.remove(self.epoch, &id).await?;
+            }
+        }
+        Ok(())
+    }
+}
