@@ -37,18 +37,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
                 format!("«{name}» says nothing of what belongs here"),
             ));
         }
-        if let Some(parents) = parents(path) {
-            let stem = stem(path);
-            let declared = parents.iter().any(|parent| {
-                tree.rust().any(|(p, text)| p == parent && text.contains(&format!("mod {stem};")))
-            });
-            if !declared {
-                let parents = parents.join(" or ");
-                found.push(Complaint::new(
-                    "forgotten",
-                    path,
-                    format!("no `mod {stem};` in {parents}"),
-                ));
+        if let Some(parents) = parents(tree, path) {
+            let line = format!("mod {};", stem(path));
+            let declared =
+                |parent: &str| tree.rust().any(|(p, t)| p == parent && t.contains(&line));
+            if !parents.iter().any(|parent| declared(parent)) {
+                let what = format!("nobody above it says `{line}`, so it is never compiled");
+                found.push(Complaint::new("forgotten", path, what));
             }
         }
     }
@@ -105,16 +100,23 @@ fn is_ours(path: &str) -> bool {
     !path.starts_with("examples/")
 }
 
-/// Where a module must be declared to be compiled; none for files that cargo finds by itself.
-fn parents(path: &str) -> Option<Vec<String>> {
+/// Folders whose files are programs: cargo finds them by itself.
+const PROGRAMS: [&str; 4] = ["bin", "examples", "benches", "tests"];
+
+/// Where a module may be declared to be compiled; none for files that cargo finds by itself.
+fn parents(tree: &Tree, path: &str) -> Option<Vec<String>> {
+    let holds_programs = |dir: &str| PROGRAMS.contains(&dir.rsplit('/').next().unwrap_or(dir));
     let (dir, file) = path.rsplit_once('/')?;
-    let root = ["main.rs", "lib.rs", "build.rs"].contains(&file);
-    let found = ["bin", "examples", "benches", "tests"].contains(&dir.rsplit('/').next()?);
-    if root || found || !is_ours(path) {
+    let is_root = ["main.rs", "lib.rs", "build.rs"].contains(&file);
+    if is_root || !is_ours(path) || (file != "mod.rs" && holds_programs(dir)) {
         return None;
     }
     // `a/b/mod.rs` is the module b, declared where `a/b.rs` would be.
     let dir = if file == "mod.rs" { dir.rsplit_once('/')?.0 } else { dir };
+    if holds_programs(dir) {
+        let beside = |other: &str| other.rsplit_once('/').is_some_and(|(folder, _)| folder == dir);
+        return Some(tree.rust().map(|(p, _)| p.to_string()).filter(|p| beside(p)).collect());
+    }
     let beside = ["lib.rs", "main.rs", "mod.rs"].map(|name| format!("{dir}/{name}"));
     Some(beside.into_iter().chain([format!("{dir}.rs")]).collect())
 }
@@ -136,6 +138,8 @@ mod tests {
                 ("crates/a/src/c/mod.rs", "//! C.\nmod d;\n"),
                 ("crates/a/src/c/d.rs", "//! D.\n"),
                 ("crates/a/tests/it/main.rs", "//! Tests.\n"),
+                ("crates/a/tests/x.rs", "//! Tests.\nmod world;\n"),
+                ("crates/a/tests/world/mod.rs", "//! Their world.\n"),
                 ("crates/a/Cargo.toml", "[package]\nname = \"a\"\n[lints]\nworkspace = true\n"),
             ])
             .is_empty()
