@@ -10,7 +10,8 @@ use crate::{Limits, tree};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tow_names::{Duration, Id, Timestamp};
@@ -53,8 +54,12 @@ pub struct ProcessBuilder {
 }
 
 impl ProcessBuilder {
-    /// Touches nothing yet; the folders are made when the first build comes.
-    pub fn new(config: Config) -> Self {
+    /// Touches nothing yet; the folders are made when the first build comes. Relative paths are taken from the present
+    /// working folder: the builder's process has another one.
+    pub fn new(mut config: Config) -> Self {
+        for path in [&mut config.dir, &mut config.tow, &mut config.cache] {
+            *path = absolute(path);
+        }
         Self { config, bringing: tokio::sync::Mutex::new(()) }
     }
 
@@ -163,7 +168,7 @@ impl Builder for ProcessBuilder {
                 let order = Order {
                     id: id.clone(),
                     spec: spec.clone(),
-                    source: self.config.blobs.path(&spec.source).await?,
+                    source: absolute(&self.config.blobs.path(&spec.source).await?),
                     cache: self.config.cache.clone(),
                     limits: self.config.limits,
                     accepted_at: now,
@@ -264,7 +269,7 @@ impl Builder for ProcessBuilder {
         let dir = self.config.dir.clone();
         off(move || {
             let entries = match std::fs::read_dir(&dir) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
                 entries => entries?,
             };
             let mut ids = Vec::new();
@@ -296,13 +301,17 @@ fn without_result(order: &Order, instance: Option<&ObservedInstance>) -> String 
         (_, Some(Exit::Signal { signal })) => {
             format!("it was ended by signal {signal} before it was done")
         }
-        (_, Some(Exit::Code { code })) => {
-            said(format!("the builder ended with status {code} and left no result"))
-        }
+        (_, Some(Exit::Code { code })) => said(format!(
+            "the builder ended with status {code} and left no result; is there space on the disk?"
+        )),
         (_, Some(Exit::Unknown) | None) => {
             said("it ended while nobody was there to be told, and left no result".into())
         }
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
 /// A file as a stream, in pieces of 256 KiB.
@@ -310,7 +319,7 @@ async fn pieces(path: PathBuf) -> Result<ByteStream, PortError> {
     const PIECE: usize = 256 * 1024;
     let broken = |error: std::io::Error| PortError::Unavailable(format!("reading failed: {error}"));
     let file = match tokio::fs::File::open(&path).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(PortError::NotThere("the build's archive".into()));
         }
         opened => opened.map_err(broken)?,
@@ -323,12 +332,23 @@ async fn pieces(path: PathBuf) -> Result<ByteStream, PortError> {
     Ok(stream.boxed())
 }
 
-/// Work on files, away from the threads that answer; what goes wrong is worth another try.
+/// Work on files, away from the threads that answer. A full disk or a missing right is for people; the rest may pass.
 async fn off<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, PortError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| PortError::Unavailable(format!("builds: {error}"))),
-        Err(error) => Err(PortError::Unavailable(format!("builds: {error}"))),
-    }
+    let done = tokio::task::spawn_blocking(work).await;
+    let error = match done {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error,
+        Err(error) => return Err(PortError::Unavailable(format!("builds: {error}"))),
+    };
+    Err(match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => PortError::Refused(
+            "the disk is full, so nothing can be built; free some space and try again".into(),
+        ),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => PortError::Refused(format!(
+            "the folder of builds can't be used: {error}; look at the owner of the data directory"
+        )),
+        _ => PortError::Unavailable(format!("builds: {error}")),
+    })
 }

@@ -10,6 +10,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use tow_names::Digest;
 
+/// How many packages keep what earlier builds left.
+const KEPT: usize = 24;
+/// Beside a package's folder, and never taken away: whoever holds it has the folder to itself. Its time is that of the
+/// last build.
+const LOCK: &str = ".lock";
+
 /// What cargo made.
 pub(crate) struct Programs {
     /// By path in the artifact.
@@ -28,14 +34,18 @@ pub(crate) fn build(order: &Order, work: &Path, say: &dyn Fn(&str)) -> Result<Pr
         text.parse().map_err(|error| format!("Cargo.toml is not valid:\n{error}"))?;
     let cargo = find()?;
 
-    let cache = order.cache.join("cargo").join(key(&order.spec.dir, &manifest));
+    let all = order.cache.join("cargo");
+    let key = key(&order.spec.dir, &manifest);
+    let cache = all.join(&key);
     let failed = |error: std::io::Error| format!("cannot use {}: {error}", cache.display());
     std::fs::create_dir_all(&cache).map_err(failed)?;
-    let turn = File::create(cache.join("lock")).map_err(failed)?;
+    let turn = File::create(all.join(format!("{key}{LOCK}"))).map_err(failed)?;
     if turn.try_lock().is_err() {
         say("another build of this package is running; waiting for it");
         turn.lock().map_err(failed)?;
+        std::fs::create_dir_all(&cache).map_err(failed)?;
     }
+    forget(&all);
     let (source, target) = (cache.join("source"), cache.join("target"));
     if tree::size(&target) > order.limits.work / 2 {
         say("what earlier builds left has grown too large; it is cleared");
@@ -117,6 +127,29 @@ fn key(dir: &str, manifest: &toml::Table) -> String {
     Digest::of(serde_json::json!([1, dir, named]).to_string().as_bytes()).hex()[..20].into()
 }
 
+/// Clears the folders of packages that were not built for longest, where nobody builds them just now.
+fn forget(all: &Path) {
+    let Ok(entries) = std::fs::read_dir(all) else { return };
+    let mut locks: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let folder = all.join(entry.file_name().to_str()?.strip_suffix(LOCK)?);
+            let built = entry.metadata().ok()?.modified().ok()?;
+            folder.exists().then(|| (built, entry.path(), folder))
+        })
+        .collect();
+    locks.sort();
+    let spare = locks.len().saturating_sub(KEPT);
+    for (_, lock, folder) in locks.into_iter().take(spare) {
+        if let Ok(lock) = File::open(lock)
+            && lock.try_lock().is_ok()
+        {
+            // What can't be cleared now is found again by the next build.
+            let _ = tree::clear(&folder);
+        }
+    }
+}
+
 /// Is there a Cargo.lock in the folder or above it?
 fn locked(source: &Path, folder: &Path) -> bool {
     folder
@@ -179,6 +212,25 @@ mod tests {
         assert_eq!(program(&line.replace("\"bin\"", "\"lib\"")), None);
         assert_eq!(program(&line.replace("\"/t/a\"", "null")), None);
         assert_eq!(program("hello"), None);
+    }
+
+    #[test]
+    fn only_the_latest_packages_are_kept_and_none_that_is_built() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let mut locks = Vec::new();
+        for n in 0..KEPT as u64 + 2 {
+            std::fs::create_dir(dir.path().join(format!("p{n}"))).unwrap();
+            let lock = File::create(dir.path().join(format!("p{n}{LOCK}"))).unwrap();
+            lock.set_modified(start + std::time::Duration::from_secs(n)).unwrap();
+            locks.push(lock);
+        }
+        locks[0].lock().unwrap();
+        forget(dir.path());
+        let there = |n: u64| dir.path().join(format!("p{n}")).exists();
+        assert!(there(0), "it is being built");
+        assert!(!there(1), "it was built longest ago");
+        assert!((2..KEPT as u64 + 2).all(there));
     }
 
     #[test]

@@ -65,13 +65,19 @@ pub(crate) fn is_site(folder: &Path, spec: &BuildSpec) -> bool {
     spec.output.as_deref().is_some_and(|keep| folder.join(keep).join("index.html").is_file())
 }
 
-/// Files that tell the platform something and are no page of a site.
+/// Files that tell the platform something and are no page of a site: the names `tow deploy` reads in a component's
+/// folder, and what is hidden.
 pub(crate) fn is_for_the_platform(path: &str) -> bool {
+    if path.split('/').any(|part| part.starts_with('.') && part != ".well-known") {
+        return true;
+    }
     let name = path.rsplit('/').next().unwrap_or(path);
-    let hidden = path.split('/').any(|part| part.starts_with('.') && part != ".well-known");
-    hidden
-        || matches!(name, "score.yaml" | "tow.yaml" | "catalog-info.yaml")
-        || name.ends_with(".score.yaml")
+    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
+    stem.is_some_and(|stem| {
+        matches!(stem, "score" | "tow" | "catalog-info")
+            || stem.ends_with(".score")
+            || stem.starts_with("score-")
+    })
 }
 
 fn page(site: &str) -> String {
@@ -117,10 +123,12 @@ mod tests {
 
     #[test]
     fn a_site_does_not_serve_what_is_for_the_platform() {
-        for path in ["score.yaml", "web.score.yaml", "tow.yaml", ".gitignore", ".hidden/x"] {
+        for path in
+            ["score.yaml", "web.score.yaml", "score-web.yml", "tow.yaml", ".git/x", ".npmrc"]
+        {
             assert!(is_for_the_platform(path), "{path}");
         }
-        for path in ["index.html", ".well-known/security.txt", "a/style.css"] {
+        for path in ["index.html", ".well-known/security.txt", "a/style.css", "scores.yaml"] {
             assert!(!is_for_the_platform(path), "{path}");
         }
     }
