@@ -1,1 +1,3 @@
-//! (being built)
+//! The test kit: the whole platform composed for tests, and the conformance suites of the ports.
+
+pub mod conformance;

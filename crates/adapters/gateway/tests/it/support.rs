@@ -31,7 +31,7 @@ pub(crate) fn role() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.join("examples/role")
+    path.join("examples/gateway-role")
 }
 
 /// Polls until it holds.

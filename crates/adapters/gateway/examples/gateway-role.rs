@@ -1,4 +1,4 @@
-//! Runs the roles of this crate as the binary does, for its own tests: `role gateway …`, `role static …`.
+//! Runs the roles of this crate as the binary does, for its own tests: `gateway-role gateway …`, `gateway-role static …`.
 
 fn main() -> std::process::ExitCode {
     let mut args = std::env::args_os().skip(1);
