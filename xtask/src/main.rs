@@ -36,7 +36,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
@@ -44,29 +45,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &[&str]) -> Result<()> {
+/// Did all that was asked for hold?
+fn run(args: &[&str]) -> Result<bool> {
     let root = workspace::root()?;
     match args {
-        ["test"] => test::test(&root, false),
-        ["test", "--install"] => test::test(&root, true),
-        ["ci"] => test::ci(&root, false),
-        ["ci", "--install"] => test::ci(&root, true),
-        ["arrows"] => arrows::check(&root),
-        ["arrows", "--bless"] => arrows::bless(&root),
-        ["tidy"] => tidy::check(&root),
-        ["generate"] => generate::write(&root),
-        ["generate", "--check"] => match generate::check(&root)? {
-            generate::Answer::Same => Ok(()),
-            generate::Answer::NotYet(why) => {
+        ["test"] => return test::test(&root, false),
+        ["test", "--install"] => return test::test(&root, true),
+        ["ci"] => return test::ci(&root, false),
+        ["ci", "--install"] => return test::ci(&root, true),
+        ["arrows"] => arrows::check(&root)?,
+        ["arrows", "--bless"] => arrows::bless(&root)?,
+        ["tidy"] => tidy::check(&root)?,
+        ["generate"] => generate::write(&root)?,
+        ["generate", "--check"] => {
+            if let generate::Answer::NotYet(why) = generate::check(&root)? {
                 println!("not run: references: {why}");
-                Ok(())
             }
-        },
-        ["bench", rest @ ..] => bench::bench(&root, bench::Options::parse(rest)?),
-        [] | ["help" | "--help" | "-h"] => {
-            println!("{USAGE}");
-            Ok(())
         }
+        ["bench", rest @ ..] => bench::bench(&root, bench::Options::parse(rest)?)?,
+        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
         other => bail!("no such chore: {}\n\n{USAGE}", other.join(" ")),
     }
+    Ok(true)
 }
