@@ -23,6 +23,10 @@ pub(crate) async fn guard(
 ) -> Response {
     let id = request_id(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
+    // The portal below reads it here.
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        request.headers_mut().insert(REQUEST_ID, value);
+    }
     // The path alone: a query may hold a secret.
     let span = tracing::info_span!(
         "request",

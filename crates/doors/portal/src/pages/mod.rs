@@ -1,0 +1,5 @@
+//! One file a page.
+
+pub(crate) mod error;
+pub(crate) mod running;
+pub(crate) mod sign_in;
