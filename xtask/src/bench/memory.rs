@@ -2,7 +2,7 @@
 
 use super::figure::Figure;
 use super::platform::Running;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// A process of the platform.
@@ -60,6 +60,11 @@ pub(super) fn idle(running: &Running) -> Result<Figure> {
         #[expect(clippy::disallowed_methods, reason = "a look a while later is what is wanted")]
         std::thread::sleep(std::time::Duration::from_millis(100));
         let all = processes(&running.data)?;
+        // A smaller sum for want of a process would be a lie.
+        if let Some(role) = ["up", "gateway", "shim"].iter().find(|r| !all.iter().any(|p| p.is(r)))
+        {
+            bail!("no process `tow {role} …` names {}", running.data.display());
+        }
         let kb: f64 = all.iter().map(|process| process.pss).sum();
         looks.push(kb / 1024.0);
     }

@@ -1,4 +1,4 @@
-//! How long a switch takes: from the first time the app itself answered to the gateway's acknowledgement, as the
+//! How long a switch takes: from the first probe that the app answered to the gateway's acknowledgement, as the
 //! event `rollout.switched` says in `body.after`: `{ready_at, acknowledged_at}`. Draining is not in it.
 
 use super::figure::Figure;
@@ -32,7 +32,7 @@ pub(super) fn switches(running: &Running, samples: usize) -> Result<Figure> {
         seen = seq;
         taken.push(millis);
     }
-    Ok(Figure::p95("deploy: app's first 200 → gateway's acknowledgement", "ms", 400.0, taken))
+    Ok(Figure::p95("deploy: app ready, as probed → gateway's acknowledgement", "ms", 400.0, taken))
 }
 
 /// Its `seq`, and how long it took in milliseconds.
