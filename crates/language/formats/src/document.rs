@@ -24,6 +24,10 @@ const MAX_POINTERS: usize = 4 << 20;
 
 /// A document, read.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "manifests are the many, and are read one text at a time"
+)]
 pub enum Document {
     /// One of the declared kinds.
     Manifest(Manifest),
@@ -55,13 +59,18 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<Violation>> {
     if text.len() > MAX_BYTES {
         let head: String = text.chars().take(1024).collect();
         let source = Source::new(name, &head);
-        return Err(vec![source.violation(
-            Span { start: 0, end: 1 },
-            "yaml/too-large",
-            format!("the text has {} bytes; the limit is {MAX_BYTES} (1 MiB)", text.len()),
-            format!("at most {MAX_BYTES} bytes"),
-            Some("split it into several files, or move large contents into files of their own".into()),
-        )]);
+        return Err(vec![
+            source.violation(
+                Span { start: 0, end: 1 },
+                "yaml/too-large",
+                format!("the text has {} bytes; the limit is {MAX_BYTES} (1 MiB)", text.len()),
+                format!("at most {MAX_BYTES} bytes"),
+                Some(
+                    "split it into several files, or move large contents into files of their own"
+                        .into(),
+                ),
+            ),
+        ]);
     }
     let source = Source::new(name, text);
     let (roots, mut violations) = yaml::read(&source);
@@ -87,6 +96,10 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<Violation>> {
     }
     let place = |v: &Violation| v.source.as_ref().map(|s| (s.line, s.col));
     violations.sort_by_key(place);
+    // What an alias or a merge repeats is written, and wrong, once.
+    violations.dedup_by(|a, b| {
+        a.source.is_some() && a.source == b.source && a.code == b.code && a.message == b.message
+    });
     if violations.len() > MAX_VIOLATIONS {
         violations.truncate(MAX_VIOLATIONS);
         violations.push(Violation {
@@ -169,12 +182,17 @@ fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option
     if !matches!(root.data, crate::tree::Data::Map(_)) {
         let found = judge::found(&root.value());
         let expected = "a map that begins with apiVersion:";
-        refuse(Invalid::new("", "document/not-a-map", format!("the document is {found}"), expected), out);
+        refuse(
+            Invalid::new("", "document/not-a-map", format!("the document is {found}"), expected),
+            out,
+        );
         return None;
     }
     let text_of = |key: &str| root.entry(key).and_then(|(_, node)| node.text());
     let version = text_of("apiVersion").unwrap_or("");
-    if version.starts_with("score.dev/") || (root.entry("kind").is_none() && root.entry("containers").is_some()) {
+    if version.starts_with("score.dev/")
+        || (root.entry("kind").is_none() && root.entry("containers").is_some())
+    {
         return score_file(source, root, out);
     }
     let Some((_, kind_node)) = root.entry("kind") else {
@@ -186,7 +204,8 @@ fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option
     let name = kind_node.text().unwrap_or("");
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == name) else {
         let message = format!("{} is no kind that is known here", judge::found(&kind_node.value()));
-        let expected = format!("one of {}; Score files have no kind but apiVersion: {SCORE_VERSION}", kinds());
+        let expected =
+            format!("one of {}; Score files have no kind but apiVersion: {SCORE_VERSION}", kinds());
         let invalid = Invalid::new("/kind", "document/kind-unknown", message, expected);
         let meant = Kind::parse(name)
             .map(Kind::as_str)
@@ -201,9 +220,16 @@ fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option
     manifest(source, root, kind, out)
 }
 
-fn manifest(source: &Source<'_>, root: &Rc<Node>, kind: Kind, out: &mut Vec<Violation>) -> Option<Document> {
+fn manifest(
+    source: &Source<'_>,
+    root: &Rc<Node>,
+    kind: Kind,
+    out: &mut Vec<Violation>,
+) -> Option<Document> {
     let value = root.value();
-    let clean = judged(source, root, &value, schema::of_kind(kind), out, &|value| check::manifest(kind, value));
+    let clean = judged(source, root, &value, schema::of_kind(kind), out, &|value| {
+        check::manifest(kind, value)
+    });
     if !clean {
         return None;
     }
@@ -277,7 +303,9 @@ fn version_hint(mut invalid: Invalid) -> Invalid {
 fn whole(value: &mut Value) {
     match value {
         Value::Number(n) => {
-            if let Some(float) = n.as_f64().filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15) {
+            if let Some(float) =
+                n.as_f64().filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15)
+            {
                 *value = Value::from(float as i64);
             }
         }
@@ -297,7 +325,12 @@ fn finish<T>(
         Ok(read) => Some(read),
         Err(error) => {
             // The schema passed what the types refuse: still an answer with a place, not a panic.
-            let invalid = Invalid::new("", "document/unreadable", error.to_string(), "what the kind's schema says");
+            let invalid = Invalid::new(
+                "",
+                "document/unreadable",
+                error.to_string(),
+                "what the kind's schema says",
+            );
             out.push(located(source, root.spot("", invalid.spot, source.text), invalid));
             None
         }

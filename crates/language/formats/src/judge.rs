@@ -15,9 +15,13 @@ pub(crate) fn judge(compiled: &Compiled, node: &Node, value: &Value, text: &str)
         for invalid in judge.say(&error) {
             // A name that is too short breaks its pattern as well; once is enough.
             let said = |other: &Invalid| {
-                other.pointer == invalid.pointer && other.spot == invalid.spot && other.code == invalid.code
+                other.pointer == invalid.pointer
+                    && other.spot == invalid.spot
+                    && other.code == invalid.code
             };
-            if invalid.code != "schema/format" && invalid.code != "schema/name" || !out.iter().any(said) {
+            if invalid.code != "schema/format" && invalid.code != "schema/name"
+                || !out.iter().any(said)
+            {
                 out.push(invalid);
             }
         }
@@ -45,7 +49,8 @@ impl Judge<'_> {
             // Its type is refused already.
             Kind::Enum { .. } | Kind::Constant { .. } if !is_text => Vec::new(),
             Kind::AdditionalProperties { unexpected } => {
-                unexpected.iter().map(|field| self.unknown(&at, here, field)).collect()
+                let few = unexpected.iter().take(crate::MAX_VIOLATIONS + 1);
+                few.map(|field| self.unknown(&at, here, field)).collect()
             }
             Kind::Required { property } => {
                 let field = property.as_str().unwrap_or_default();
@@ -53,29 +58,62 @@ impl Judge<'_> {
             }
             Kind::Type { kind } => vec![self.wrong_type(at, kind)],
             Kind::Pattern { pattern } => {
-                let expected = words::rule(pattern).map_or_else(|| format!("text of the pattern {pattern}"), str::to_string);
+                let expected = words::rule(pattern)
+                    .map_or_else(|| format!("text of the pattern {pattern}"), str::to_string);
                 let found = found(self.value.pointer(&at).unwrap_or(&Value::Null));
-                vec![Invalid::new(at, "schema/format", format!("{found} is not valid for {name}"), expected)]
+                vec![Invalid::new(
+                    at,
+                    "schema/format",
+                    format!("{found} is not valid for {name}"),
+                    expected,
+                )]
             }
             Kind::MinLength { .. } | Kind::MaxLength { .. } => {
-                let expected = here["pattern"].as_str().and_then(words::rule).map_or_else(|| length(here), str::to_string);
+                let expected = here["pattern"]
+                    .as_str()
+                    .and_then(words::rule)
+                    .map_or_else(|| length(here), str::to_string);
                 let found = found(self.value.pointer(&at).unwrap_or(&Value::Null));
-                vec![Invalid::new(at, "schema/format", format!("{found} is not valid for {name}"), expected)]
+                vec![Invalid::new(
+                    at,
+                    "schema/format",
+                    format!("{found} is not valid for {name}"),
+                    expected,
+                )]
             }
             Kind::Minimum { .. } | Kind::Maximum { .. } => {
                 let expected = format!("a number from {} to {}", here["minimum"], here["maximum"]);
                 let found = found(self.value.pointer(&at).unwrap_or(&Value::Null));
-                vec![Invalid::new(at, "schema/range", format!("{found} is out of range for {name}"), expected)]
+                vec![Invalid::new(
+                    at,
+                    "schema/range",
+                    format!("{found} is out of range for {name}"),
+                    expected,
+                )]
             }
-            Kind::MinProperties { .. } => vec![Invalid::new(at, "schema/empty", format!("{name} is empty"), "at least one entry")],
+            Kind::MinProperties { .. } => vec![Invalid::new(
+                at,
+                "schema/empty",
+                format!("{name} is empty"),
+                "at least one entry",
+            )],
             Kind::PropertyNames { error } => {
                 let key = error.instance().as_str().unwrap_or_default();
                 let rule = here["propertyNames"]["pattern"].as_str().and_then(words::rule);
                 let message = format!("{key:?} is not a valid key of {name}");
-                vec![Invalid::new(pointer(&at, key), "schema/name", message, rule.unwrap_or("another key")).at_key()]
+                vec![
+                    Invalid::new(
+                        pointer(&at, key),
+                        "schema/name",
+                        message,
+                        rule.unwrap_or("another key"),
+                    )
+                    .at_key(),
+                ]
             }
             Kind::Enum { options } => {
-                let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let options: Vec<&str> =
+                    options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 vec![self.choice(at, &options)]
             }
             Kind::Constant { expected_value } => {
@@ -83,8 +121,15 @@ impl Judge<'_> {
                 vec![self.choice(at, &options)]
             }
             // Exactly one of, at least one of: the model's own rules say those better.
-            Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } | Kind::AnyOf { .. } => Vec::new(),
-            _ => vec![Invalid::new(at, "schema/other", error.to_string(), "what the kind's schema says")],
+            Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } | Kind::AnyOf { .. } => {
+                Vec::new()
+            }
+            _ => vec![Invalid::new(
+                at,
+                "schema/other",
+                error.to_string(),
+                "what the kind's schema says",
+            )],
         }
     }
 
@@ -94,9 +139,13 @@ impl Judge<'_> {
         known.sort_unstable();
         let path = pointer(at, field);
         let expected = format!("one of {}", words::list(&known));
-        let invalid =
-            Invalid::new(path, "schema/unknown-field", format!("unknown field `{field}`{}", of(at)), expected)
-                .at_key();
+        let invalid = Invalid::new(
+            path,
+            "schema/unknown-field",
+            format!("unknown field `{field}`{}", of(at)),
+            expected,
+        )
+        .at_key();
         let listed = ["/files/", "/volumes/"].iter().any(|part| at.contains(part));
         if field == "target" && listed && at.starts_with("/containers/") {
             return invalid.hint("in a map the key is the target: take the field out");
@@ -113,7 +162,12 @@ impl Judge<'_> {
             Some(words) if !words.is_empty() => format!("{field}: {words}"),
             _ => format!("a field {field}"),
         };
-        Invalid::new(at, "schema/missing-field", format!("`{field}` is missing{}", of(at)), expected)
+        Invalid::new(
+            at,
+            "schema/missing-field",
+            format!("`{field}` is missing{}", of(at)),
+            expected,
+        )
     }
 
     fn choice(&self, at: String, options: &[&str]) -> Invalid {
@@ -149,7 +203,9 @@ impl Judge<'_> {
         let (_, node) = self.node.find(&at);
         let raw = self.text.get(node.span.start..node.span.end).unwrap_or("");
         let hint = match (wanted.as_str(), value) {
-            ("string", Value::Number(_) | Value::Bool(_)) => Some(format!("write it in quotes: \"{raw}\"")),
+            ("string", Value::Number(_) | Value::Bool(_)) => {
+                Some(format!("write it in quotes: \"{raw}\""))
+            }
             ("integer" | "number", Value::String(text)) if text.parse::<f64>().is_ok() => {
                 Some(format!("write it without quotes: {text}"))
             }

@@ -24,5 +24,5 @@ mod yaml;
 pub use document::{Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes};
 pub use schema::schema;
 pub use violation::violation;
-pub use write::to_yaml;
+pub use write::{to_json, to_yaml};
 pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_VALUES};

@@ -82,21 +82,50 @@ mod tests {
     #[test]
     fn only_what_yaml_1_2_calls_so_is_no_text() {
         for text in [
-            "no", "on", "yes", "off", "y", "n", "012", "-012", "00", "12:30", "1_000", "0x", "0o8",
-            "1e", "e1", ".", "+", "-", "2026-01-02", "1.2.3", "00.5", "+.e3", "nan", "inf", "0b1",
+            "no",
+            "on",
+            "yes",
+            "off",
+            "y",
+            "n",
+            "012",
+            "-012",
+            "00",
+            "12:30",
+            "1_000",
+            "0x",
+            "0o8",
+            "1e",
+            "e1",
+            ".",
+            "+",
+            "-",
+            "2026-01-02",
+            "1.2.3",
+            "00.5",
+            "+.e3",
+            "nan",
+            "inf",
+            "0b1",
         ] {
             assert_eq!(read(text), Scalar::Text, "{text}");
         }
         for text in ["", "~", "null"] {
             assert_eq!(read(text), Scalar::Null, "{text}");
         }
-        for text in [".inf", "-.inf", ".nan", "1e999", "99999999999999999999", "0xfffffffffffffffff"] {
+        for text in
+            [".inf", "-.inf", ".nan", "1e999", "99999999999999999999", "0xfffffffffffffffff"]
+        {
             assert_eq!(read(text), Scalar::Unwieldy, "{text}");
         }
-        for (text, number) in [("0", 0), ("12", 12), ("+7", 7), ("-3", -3), ("0o14", 12), ("0xC", 12)] {
+        for (text, number) in
+            [("0", 0), ("12", 12), ("+7", 7), ("-3", -3), ("0o14", 12), ("0xC", 12)]
+        {
             assert_eq!(read(text), Scalar::Number(number.into()), "{text}");
         }
-        for (text, number) in [("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("0.10", 0.1)] {
+        for (text, number) in
+            [("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("0.10", 0.1)]
+        {
             assert_eq!(read(text), Scalar::Number(Number::from_f64(number).unwrap()), "{text}");
         }
     }

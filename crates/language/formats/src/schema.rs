@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 use tow_model::kinds::{
     component::ComponentSpec, delivery::DeliverySpec, environment::EnvironmentSpec,
-    group::GroupSpec, runtime::RuntimeSpec, system::SystemSpec, user::UserSpec,
-    workload::Workload,
+    group::GroupSpec, runtime::RuntimeSpec, system::SystemSpec, user::UserSpec, workload::Workload,
 };
 use tow_model::{API_VERSION, BACKSTAGE_VERSIONS, Kind, Metadata};
 
@@ -152,7 +151,8 @@ fn const_words(choices: &Value) -> Option<Value> {
 fn admit_lists(schema: &mut Value) {
     for (field, def) in [("files", "File"), ("volumes", "Volume")] {
         let mut item = schema["$defs"][def].clone();
-        item["properties"]["target"] = json!({ "type": "string", "minLength": 1, "deprecated": true });
+        item["properties"]["target"] =
+            json!({ "type": "string", "minLength": 1, "deprecated": true });
         match &mut item["required"] {
             Value::Array(required) => required.push(json!("target")),
             none => *none = json!(["target"]),

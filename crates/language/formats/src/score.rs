@@ -8,11 +8,16 @@ use tow_record::Violation;
 /// The document with every `containers.*.{files,volumes}` a map. Pointers into such a list then go by its targets:
 /// `/containers/main/files/~1etc~1app.conf/mode`. Items without a target, or with one that was there before, are
 /// refused and left out.
-pub(crate) fn normalised(root: &Rc<Node>, source: &Source<'_>, out: &mut Vec<Violation>) -> Rc<Node> {
+pub(crate) fn normalised(
+    root: &Rc<Node>,
+    source: &Source<'_>,
+    out: &mut Vec<Violation>,
+) -> Rc<Node> {
     let mut pass = Pass { source, out, path: String::new() };
     pass.entries(root, "containers", &mut |pass, containers| {
         pass.all(containers, &mut |pass, container| {
-            let container = pass.entries(container, "files", &mut |pass, files| pass.list(files, "file"));
+            let container =
+                pass.entries(container, "files", &mut |pass, files| pass.list(files, "file"));
             pass.entries(&container, "volumes", &mut |pass, volumes| pass.list(volumes, "volume"))
         })
     })
@@ -70,23 +75,47 @@ impl<'a, 's, 't> Pass<'a, 's, 't> {
             let start = item.span.start;
             let here = Span { start, end: start + 1 };
             let Data::Map(fields) = &item.data else {
-                self.say(index, here, "schema/type", format!("item {index} is no map"), format!("a {what} with a target"));
+                self.say(
+                    index,
+                    here,
+                    "schema/type",
+                    format!("item {index} is no map"),
+                    format!("a {what} with a target"),
+                );
                 continue;
             };
             let Some((_, target)) = item.entry("target") else {
                 let message = format!("`target` is missing in this {what}");
-                self.say(index, here, "schema/missing-field", message, "target: a path in the container".into());
+                self.say(
+                    index,
+                    here,
+                    "schema/missing-field",
+                    message,
+                    "target: a path in the container".into(),
+                );
                 continue;
             };
             let Some(path) = target.text() else {
                 let message = format!("the target of this {what} is no text");
-                self.say(index, target.span, "schema/type", message, "a path in the container".into());
+                self.say(
+                    index,
+                    target.span,
+                    "schema/type",
+                    message,
+                    "a path in the container".into(),
+                );
                 continue;
             };
             if let Some(first) = seen.insert(path, target.span) {
                 let (line, _) = self.source.position(first.start);
                 let message = format!("the target {path:?} is already in line {line}");
-                self.say(index, target.span, "score/target-twice", message, "each target once".into());
+                self.say(
+                    index,
+                    target.span,
+                    "score/target-twice",
+                    message,
+                    "each target once".into(),
+                );
                 continue;
             }
             let rest = fields.iter().filter(|(key, _)| key.text != "target").cloned().collect();
@@ -97,6 +126,9 @@ impl<'a, 's, 't> Pass<'a, 's, 't> {
     }
 
     fn say(&mut self, index: usize, span: Span, code: &str, message: String, expected: String) {
+        if self.out.len() > crate::MAX_VIOLATIONS {
+            return;
+        }
         let mut violation = self.source.violation(span, code, message, expected, None);
         violation.pointer = format!("{}/{index}", self.path);
         self.out.push(violation);

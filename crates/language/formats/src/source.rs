@@ -13,11 +13,16 @@ pub(crate) struct Span {
     pub(crate) end: usize,
 }
 
+/// Characters are counted ahead every so many bytes, so that a place in one very long line costs no more than another.
+const STEP: usize = 256;
+
 /// A text, its name, and where its lines begin.
 pub(crate) struct Source<'a> {
     pub(crate) name: &'a str,
     pub(crate) text: &'a str,
     starts: Vec<usize>,
+    /// How many characters begin before each multiple of [`STEP`] bytes.
+    counted: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
@@ -30,15 +35,28 @@ impl<'a> Source<'a> {
                 starts.push(at + 1);
             }
         }
-        Self { name, text, starts }
+        let mut counted = vec![0];
+        let mut characters = 0;
+        for chunk in bytes.chunks(STEP) {
+            characters += begun(chunk);
+            counted.push(characters);
+        }
+        Self { name, text, starts, counted }
+    }
+
+    /// How many characters begin before a byte.
+    fn characters(&self, byte: usize) -> usize {
+        let byte = byte.min(self.text.len());
+        let step = byte / STEP;
+        let before = self.counted.get(step).copied().unwrap_or(0);
+        before + self.text.as_bytes().get(step * STEP..byte).map_or(0, begun)
     }
 
     /// Line and column, from 1, columns in characters.
     pub(crate) fn position(&self, byte: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|start| *start <= byte).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let before = self.text.get(start..byte).unwrap_or("");
-        (line as u32, before.chars().count() as u32 + 1)
+        (line as u32, (self.characters(byte) - self.characters(start)) as u32 + 1)
     }
 
     /// Where a line and column are, in bytes.
@@ -69,8 +87,9 @@ impl<'a> Source<'a> {
     pub(crate) fn line_of(&self, span: Span) -> SourceLine {
         let (line, col) = self.position(span.start);
         let text = self.line(line);
-        let left = (text.chars().count() as u32).saturating_sub(col - 1);
-        let length = (self.slice(span).chars().count() as u32).min(left).max(1);
+        let line_end = self.byte(line, 1) + text.len();
+        let end = span.end.min(line_end).max(span.start);
+        let length = ((self.characters(end) - self.characters(span.start)) as u32).max(1);
         SourceLine { file: self.name.to_string(), line, col, length, snippet: snippet(text) }
     }
 
@@ -94,6 +113,11 @@ impl<'a> Source<'a> {
     }
 }
 
+/// How many characters begin in these bytes of a text.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+}
+
 /// One character of a line for each character shown, so that columns still fit; control characters become blanks.
 pub(crate) fn snippet(line: &str) -> String {
     line.chars().take(SNIPPET).map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -112,5 +136,14 @@ mod tests {
         assert_eq!(source.byte(2, 4), 7);
         assert_eq!(source.line(2), "bé c");
         assert_eq!(source.position(11), (4, 1));
+    }
+
+    #[test]
+    fn columns_of_long_lines_count_characters_too() {
+        let text = "é".repeat(1000);
+        let source = Source::new("x", &text);
+        for chars in [0, 1, 127, 128, 129, 999, 1000] {
+            assert_eq!(source.position(chars * 2), (1, chars as u32 + 1));
+        }
     }
 }

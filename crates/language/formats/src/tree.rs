@@ -124,9 +124,7 @@ impl Node {
     /// A part of a text, found by its own words in what is written: escapes elsewhere in the text do no harm.
     fn inside(&self, offset: usize, length: usize, text: &str) -> Option<Span> {
         let own = self.text()?;
-        let byte = |chars: usize| {
-            own.char_indices().nth(chars).map_or(own.len(), |(byte, _)| byte)
-        };
+        let byte = |chars: usize| own.char_indices().nth(chars).map_or(own.len(), |(byte, _)| byte);
         let (from, to) = (byte(offset), byte(offset + length));
         let part = own.get(from..to).filter(|part| !part.is_empty())?;
         let earlier = own.get(..from)?.matches(part).count();

@@ -49,9 +49,11 @@ fn extent(rest: &str, spot: Spot) -> (u32, u32) {
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     let whole = match quote {
         Some(quote) => rest.chars().skip(1).position(|c| c == quote).map(|end| end + 2),
-        None => [" #", ": ", ", "].iter().filter_map(|end| rest.find(end)).min().map(|byte| {
-            rest.get(..byte).unwrap_or(rest).chars().count()
-        }),
+        None => [" #", ": ", ", "]
+            .iter()
+            .filter_map(|end| rest.find(end))
+            .min()
+            .map(|byte| rest.get(..byte).unwrap_or(rest).chars().count()),
     };
     let whole = whole.unwrap_or_else(|| rest.trim_end().trim_end_matches(':').chars().count());
     if let Spot::Inside { offset, length } = spot {

@@ -52,7 +52,11 @@ pub(crate) fn meant<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = 1 + lower.chars().count() / 4;
     known
         .iter()
-        .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), *word))
+        .map(|word| {
+            let known = word.to_lowercase();
+            let begun = lower.len() >= 3 && known.starts_with(&lower);
+            (if begun { 1 } else { strsim::damerau_levenshtein(&lower, &known) }, *word)
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, word)| word)

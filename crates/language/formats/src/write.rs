@@ -1,6 +1,12 @@
-//! Values → YAML, for `-o yaml`.
+//! Values → text, for `-o yaml` and `-o json`.
 
 use serde_json::Value;
+use tow_model::Manifest;
+
+/// The object as it was applied, with what was left out still left out.
+pub fn to_json(manifest: &Manifest) -> Value {
+    serde_json::to_value(manifest).unwrap_or_default()
+}
 
 /// The value as a YAML document that [`crate::read`] and older readers alike read back as the same value: texts that
 /// one of them could take for something else are quoted.

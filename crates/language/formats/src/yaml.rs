@@ -19,8 +19,15 @@ pub const MAX_VALUES: usize = 200_000;
 pub const MAX_KEY: usize = 512;
 
 enum Frame {
-    List { items: Vec<Rc<Node>> },
-    Map { entries: Vec<(Key, Rc<Node>)>, seen: BTreeMap<String, Span>, key: Option<Pending>, merges: Vec<(Span, Rc<Node>)> },
+    List {
+        items: Vec<Rc<Node>>,
+    },
+    Map {
+        entries: Vec<(Key, Rc<Node>)>,
+        seen: BTreeMap<String, Span>,
+        key: Option<Pending>,
+        merges: Vec<(Span, Rc<Node>)>,
+    },
 }
 
 /// A key that waits for its value.
@@ -91,7 +98,17 @@ fn bytes(source: &Source<'_>, span: &parser::Span) -> Span {
 }
 
 impl Reader<'_, '_> {
-    fn say(&mut self, span: Span, code: &str, message: impl Into<String>, expected: &str, hint: Option<&str>) {
+    fn say(
+        &mut self,
+        span: Span,
+        code: &str,
+        message: impl Into<String>,
+        expected: &str,
+        hint: Option<&str>,
+    ) {
+        if self.violations.len() > crate::MAX_VIOLATIONS {
+            return;
+        }
         let violation =
             self.source.violation(span, code, message, expected, hint.map(str::to_string));
         self.violations.push(violation);
@@ -113,7 +130,13 @@ impl Reader<'_, '_> {
         } else {
             None
         };
-        self.say(span, "yaml/syntax", format!("this is not YAML: {}", error.info()), "YAML 1.2", hint);
+        self.say(
+            span,
+            "yaml/syntax",
+            format!("this is not YAML: {}", error.info()),
+            "YAML 1.2",
+            hint,
+        );
         Err(Stop)
     }
 
@@ -192,8 +215,15 @@ impl Reader<'_, '_> {
 
     fn budget(&mut self, span: Span) -> Result<(), Stop> {
         if self.values > MAX_VALUES || self.merged > MAX_VALUES {
-            let message = format!("with its aliases written out the text has more than {MAX_VALUES} values");
-            self.say(span, "yaml/too-many-values", message, &format!("at most {MAX_VALUES} values"), None);
+            let message =
+                format!("with its aliases written out the text has more than {MAX_VALUES} values");
+            self.say(
+                span,
+                "yaml/too-many-values",
+                message,
+                &format!("at most {MAX_VALUES} values"),
+                None,
+            );
             return Err(Stop);
         }
         Ok(())
@@ -262,7 +292,13 @@ impl Reader<'_, '_> {
             };
             for source in sources {
                 let Data::Map(more) = &source.data else {
-                    self.say(span, "yaml/merge", "<< takes the entries of a map, and this is none", "a map, or a list of maps", Some("quote the key if it is meant as a text"));
+                    self.say(
+                        span,
+                        "yaml/merge",
+                        "<< takes the entries of a map, and this is none",
+                        "a map, or a list of maps",
+                        Some("quote the key if it is meant as a text"),
+                    );
                     continue;
                 };
                 self.merged = self.merged.saturating_add(more.len());
@@ -313,12 +349,24 @@ impl Reader<'_, '_> {
             (Some(written), None) if !matches!(node.data, Data::Null) => written,
             _ => {
                 let span = Span { start: node.span.start, end: node.span.start + 1 };
-                self.say(span, "yaml/key", "a key has to be a text", "a word or a quoted text before the colon", Some("quote it"));
+                self.say(
+                    span,
+                    "yaml/key",
+                    "a key has to be a text",
+                    "a word or a quoted text before the colon",
+                    Some("quote it"),
+                );
                 return Pending::Refused;
             }
         };
         if text.chars().count() > MAX_KEY {
-            self.say(node.span, "yaml/key", format!("a key is longer than {MAX_KEY} characters"), &format!("at most {MAX_KEY} characters"), None);
+            self.say(
+                node.span,
+                "yaml/key",
+                format!("a key is longer than {MAX_KEY} characters"),
+                &format!("at most {MAX_KEY} characters"),
+                None,
+            );
             return Pending::Refused;
         }
         let Some(Open { frame: Frame::Map { seen, .. }, .. }) = self.stack.last_mut() else {
@@ -335,7 +383,8 @@ impl Reader<'_, '_> {
     }
 
     fn scalar(&mut self, text: &str, plain: bool, tag: Option<&parser::Tag>, span: Span) -> Data {
-        let core = tag.map(|tag| if tag.original() == "!" { Some("str") } else { tag.core_suffix() });
+        let core =
+            tag.map(|tag| if tag.original() == "!" { Some("str") } else { tag.core_suffix() });
         let read = match core {
             None if plain => scalar::read(text),
             None | Some(Some("str")) => Scalar::Text,
@@ -363,8 +412,15 @@ impl Reader<'_, '_> {
             Scalar::Number(n) => Data::Number(n),
             Scalar::Text => Data::Text(text.to_string()),
             Scalar::Unwieldy => {
-                let message = format!("the number {} can't be kept exactly", self.source.slice(span));
-                self.say(span, "yaml/number", message, "a finite number of at most 64 bits", Some("quote it if it is meant as a text"));
+                let message =
+                    format!("the number {} can't be kept exactly", self.source.slice(span));
+                self.say(
+                    span,
+                    "yaml/number",
+                    message,
+                    "a finite number of at most 64 bits",
+                    Some("quote it if it is meant as a text"),
+                );
                 Data::Null
             }
         }
@@ -379,6 +435,12 @@ impl Reader<'_, '_> {
     fn tag(&mut self, tag: Option<&parser::Tag>, span: Span) {
         let name = tag.map(parser::Tag::original).unwrap_or_default();
         let span = self.tag.unwrap_or(span);
-        self.say(span, "yaml/tag", format!("the tag {name} does not fit here"), "a value without a tag", None);
+        self.say(
+            span,
+            "yaml/tag",
+            format!("the tag {name} does not fit here"),
+            "a value without a tag",
+            None,
+        );
     }
 }

@@ -194,6 +194,10 @@ fn same_but_for_case(value: &Value, path: &str, out: &mut Vec<Invalid>) {
 
 fn clashes(members: &Map<String, Value>, path: &str, out: &mut Vec<Invalid>) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    if path == "/metadata" && !members.contains_key("namespace") {
+        // It is there even where nobody wrote it.
+        seen.insert("namespace".into(), "namespace");
+    }
     for key in members.keys() {
         if let Some(first) = seen.insert(key.to_lowercase(), key) {
             out.push(

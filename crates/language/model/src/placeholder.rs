@@ -162,7 +162,9 @@ mod tests {
 
     fn filled(text: &str) -> Result<String, PlaceholderError> {
         expand(text, &mut |parts| match parts {
-            [a, rest @ ..] if a == "metadata" || a == "resources" => Ok(format!("<{}>", rest.join("|"))),
+            [a, rest @ ..] if a == "metadata" || a == "resources" => {
+                Ok(format!("<{}>", rest.join("|")))
+            }
             [a, ..] => Err(format!("unknown root {a}")),
             [] => Err("nothing".into()),
         })

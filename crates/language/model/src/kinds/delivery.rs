@@ -169,5 +169,7 @@ fn stays_below(path: &str) -> bool {
     use std::path::{Component, Path};
     !path.is_empty()
         && !path.contains('\0')
-        && Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+        && Path::new(path)
+            .components()
+            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }

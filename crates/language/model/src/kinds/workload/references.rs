@@ -4,6 +4,9 @@
 use crate::{Invalid, placeholder, pointer};
 use serde_json::Value;
 
+/// Nobody reads more than so many.
+const ENOUGH: usize = 1000;
+
 /// Checks every text of `containers.*.{variables.*, files.*.content, volumes.*.source}` and, at any depth, of
 /// `resources.*.params`: the places where placeholders are filled in.
 pub(super) fn check(document: &Value, out: &mut Vec<Invalid>) {
@@ -51,29 +54,36 @@ fn deep(document: &Value, path: &str, value: &Value, out: &mut Vec<Invalid>) {
 
 fn text(document: &Value, path: &str, value: &Value, out: &mut Vec<Invalid>) {
     let Value::String(text) = value else { return };
+    let (mut byte, mut offset) = (0, 0);
     for (range, found) in placeholder::find(text) {
+        if out.len() > ENOUGH {
+            return;
+        }
         let written = &text[range.clone()];
-        let offset = text[..range.start].chars().count();
+        offset += text[byte..range.start].chars().count();
+        byte = range.start;
         let length = written.chars().count();
         let refused = match found {
-            Err(error) => Some(Invalid::new(
-                path,
-                "score/placeholder-syntax",
-                error.message,
-                "${metadata.KEY} or ${resources.NAME.KEY}",
-            )
-            .hint("write $${…} for a text that only looks like a placeholder")),
-            Ok(parts) => refers(document, path, written, &parts).err(),
+            Err(error) => Some(
+                Invalid::new(
+                    path,
+                    "score/placeholder-syntax",
+                    error.message,
+                    "${metadata.KEY} or ${resources.NAME.KEY}",
+                )
+                .hint("write $${…} for a text that only looks like a placeholder"),
+            ),
+            Ok(parts) => refers(document, path, written, &parts),
         };
         out.extend(refused.map(|invalid| invalid.inside(offset, length)));
     }
 }
 
-fn refers(document: &Value, path: &str, written: &str, parts: &[String]) -> Result<(), Invalid> {
+fn refers(document: &Value, path: &str, written: &str, parts: &[String]) -> Option<Invalid> {
     match parts {
         [root, keys @ ..] if root == "metadata" => {
             if keys.is_empty() {
-                return Err(Invalid::new(
+                return Some(Invalid::new(
                     path,
                     "score/placeholder-incomplete",
                     format!("{written} names no key of metadata"),
@@ -83,21 +93,23 @@ fn refers(document: &Value, path: &str, written: &str, parts: &[String]) -> Resu
             let mut at = &document["metadata"];
             for key in keys {
                 let Some(next) = at.get(key.as_str()) else {
-                    return Err(Invalid::new(
-                        path,
-                        "score/placeholder-unknown",
-                        format!("{written} refers to a key that metadata doesn't have"),
-                        known("one of", at),
-                    )
-                    .hint("a dot within a key is written \\."));
+                    return Some(
+                        Invalid::new(
+                            path,
+                            "score/placeholder-unknown",
+                            format!("{written} refers to a key that metadata doesn't have"),
+                            known("one of", at),
+                        )
+                        .hint("a dot within a key is written \\."),
+                    );
                 };
                 at = next;
             }
-            Ok(())
+            None
         }
         [root, keys @ ..] if root == "resources" => {
             let Some(name) = keys.first() else {
-                return Err(Invalid::new(
+                return Some(Invalid::new(
                     path,
                     "score/placeholder-incomplete",
                     format!("{written} names no resource"),
@@ -105,23 +117,27 @@ fn refers(document: &Value, path: &str, written: &str, parts: &[String]) -> Resu
                 ));
             };
             if document["resources"].get(name.as_str()).is_none() {
-                return Err(Invalid::new(
-                    path,
-                    "score/placeholder-unknown",
-                    format!("{written} refers to the resource {name:?}, which is not declared"),
-                    known("a key of resources:", &document["resources"]),
-                )
-                .hint(format!("declare it: resources: {{{name}: {{type: …}}}}")));
+                return Some(
+                    Invalid::new(
+                        path,
+                        "score/placeholder-unknown",
+                        format!("{written} refers to the resource {name:?}, which is not declared"),
+                        known("a key of resources:", &document["resources"]),
+                    )
+                    .hint(format!("declare it: resources: {{{name}: {{type: …}}}}")),
+                );
             }
-            Ok(())
+            None
         }
-        _ => Err(Invalid::new(
-            path,
-            "score/placeholder-root",
-            format!("{written} begins with neither metadata nor resources"),
-            "${metadata.KEY} or ${resources.NAME.KEY}",
-        )
-        .hint("write $${…} for a text that only looks like a placeholder")),
+        _ => Some(
+            Invalid::new(
+                path,
+                "score/placeholder-root",
+                format!("{written} begins with neither metadata nor resources"),
+                "${metadata.KEY} or ${resources.NAME.KEY}",
+            )
+            .hint("write $${…} for a text that only looks like a placeholder"),
+        ),
     }
 }
 

@@ -45,7 +45,10 @@ fn a_score_file_is_read_whole_with_its_places() {
     assert_eq!(at("/service/ports/http/targetPort"), place(SCORE, "8080", 0));
     assert_eq!(at("/containers/main"), place(SCORE, "main:", 0));
     assert_eq!(at("/containers/main/args/0"), place(SCORE, "\"--name", 0));
-    assert_eq!(at("/containers/main/files/~1etc~1orders.conf"), place(SCORE, "/etc/orders.conf", 0));
+    assert_eq!(
+        at("/containers/main/files/~1etc~1orders.conf"),
+        place(SCORE, "/etc/orders.conf", 0)
+    );
     assert_eq!(at("/containers/sidecar/files/~1etc~1a"), place(SCORE, "/etc/a\n", 0));
     assert_eq!(at("/resources/db/type"), place(SCORE, "postgres\n", 0));
     assert_eq!(at(""), place(SCORE, "apiVersion", 0));
@@ -55,7 +58,9 @@ fn a_score_file_is_read_whole_with_its_places() {
 fn a_later_refusal_points_at_its_line() {
     let file = score(SCORE);
     let invalid = |pointer: &str| Invalid::new(pointer, "plan/x", "wrong", "right");
-    let at = |invalid: &Invalid, text| violation("score.yaml", text, &file.positions, invalid).source.unwrap();
+    let at = |invalid: &Invalid, text| {
+        violation("score.yaml", text, &file.positions, invalid).source.unwrap()
+    };
 
     let found = at(&invalid("/resources/db/type"), Some(SCORE));
     assert_eq!((found.line, found.col), place(SCORE, "postgres\n", 0));
@@ -106,17 +111,71 @@ fn a_score_file_reads_back_as_written() {
 #[test]
 fn yaml_reads_back_as_the_same_value() {
     let texts = [
-        "no", "on", "y", "012", "0x1F", "1e3", "1_000", "12:30", "~", "null", "true", "", " lead", "trail ",
-        "a: b", "a #b", "# x", "- a", "*a", "&a", "!x", "%x", "@x", "`x", "[a", "{a", "a\nb", "a\nb\n", "\n",
-        "a\n\n", " a\n b", "\ttab", "a\tb", "a\r\nb", "é — ü", "\u{1F600}", "\u{85}", "\u{2028}", "\u{feff}x",
-        "\"", "'", "\\", "<<", "=", "2026-01-02", ".inf", "-", "?", "|", ">", "\u{0}", "\u{7f}", "a: |\n  x",
+        "no",
+        "on",
+        "y",
+        "012",
+        "0x1F",
+        "1e3",
+        "1_000",
+        "12:30",
+        "~",
+        "null",
+        "true",
+        "",
+        " lead",
+        "trail ",
+        "a: b",
+        "a #b",
+        "# x",
+        "- a",
+        "*a",
+        "&a",
+        "!x",
+        "%x",
+        "@x",
+        "`x",
+        "[a",
+        "{a",
+        "a\nb",
+        "a\nb\n",
+        "\n",
+        "a\n\n",
+        " a\n b",
+        "\ttab",
+        "a\tb",
+        "a\r\nb",
+        "é — ü",
+        "\u{1F600}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}x",
+        "\"",
+        "'",
+        "\\",
+        "<<",
+        "=",
+        "2026-01-02",
+        ".inf",
+        "-",
+        "?",
+        "|",
+        ">",
+        "\u{0}",
+        "\u{7f}",
+        "a: |\n  x",
     ];
     let long = "word ".repeat(60);
     for text in texts.iter().copied().chain([long.as_str()]) {
-        for value in [json!({ "k": text }), json!([text, [text]]), json!({ text: { "x": [] , "y": {}} })] {
-            let yaml = format!("apiVersion: score.dev/v1b1\nmetadata: {{name: ab}}\ncontainers: {{main: {{image: .}}}}\nresources:\n  rr:\n    type: tt\n    params:\n      v:\n{}",
-                to_yaml(&value).lines().map(|l| format!("        {l}\n")).collect::<String>());
-            let inner = to_yaml(&json!({ "apiVersion": "score.dev/v1b1", "metadata": { "name": "ab" },
+        for value in
+            [json!({ "k": text }), json!([text, [text]]), json!({ text: { "x": [] , "y": {}} })]
+        {
+            let yaml = format!(
+                "apiVersion: score.dev/v1b1\nmetadata: {{name: ab}}\ncontainers: {{main: {{image: .}}}}\nresources:\n  rr:\n    type: tt\n    params:\n      v:\n{}",
+                to_yaml(&value).lines().map(|l| format!("        {l}\n")).collect::<String>()
+            );
+            let inner =
+                to_yaml(&json!({ "apiVersion": "score.dev/v1b1", "metadata": { "name": "ab" },
                 "containers": { "main": { "image": "." } },
                 "resources": { "rr": { "type": "tt", "params": { "v": value } } } }));
             let file = score(&inner);
@@ -128,7 +187,16 @@ fn yaml_reads_back_as_the_same_value() {
 
 #[test]
 fn numbers_keep_their_value() {
-    for value in [json!(0), json!(-7), json!(u64::MAX), json!(i64::MIN), json!(0.1), json!(1e300), json!(1.0), json!(5e-324)] {
+    for value in [
+        json!(0),
+        json!(-7),
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(0.1),
+        json!(1e300),
+        json!(1.0),
+        json!(5e-324),
+    ] {
         let yaml = to_yaml(&json!({ "apiVersion": "score.dev/v1b1", "metadata": { "name": "ab" },
             "containers": { "main": { "image": "." } }, "resources": { "rr": { "type": "tt", "params": { "v": value } } } }));
         let file = score(&yaml);
@@ -148,15 +216,28 @@ fn bytes_that_are_no_text_are_refused_where_they_begin() {
 
 #[test]
 fn messages_say_what_was_found_and_what_was_meant() {
-    let text = SCORE.replace("targetPort: 8080", "target: \"8080\"").replace("port: 9090", "port: '9090'").replace("ON: on", "ON: true");
+    let text = SCORE
+        .replace("targetPort: 8080", "target: \"8080\"")
+        .replace("port: 9090", "port: '9090'")
+        .replace("ON: on", "ON: true");
     let violations = read("score.yaml", &text).unwrap_err();
-    let told: Vec<(&str, &str, Option<&str>)> =
-        violations.iter().map(|v| (v.message.as_str(), v.expected.as_str(), v.hint.as_deref())).collect();
+    let told: Vec<(&str, &str, Option<&str>)> = violations
+        .iter()
+        .map(|v| (v.message.as_str(), v.expected.as_str(), v.hint.as_deref()))
+        .collect();
     assert_eq!(
         told,
         [
-            ("unknown field `target` in `http`", "one of port, protocol, targetPort", None),
-            ("`port` is the text \"9090\", not a whole number", "a whole number", Some("write it without quotes: 9090")),
+            (
+                "unknown field `target` in `http`",
+                "one of port, protocol, targetPort",
+                Some("did you mean `targetPort`?")
+            ),
+            (
+                "`port` is the text \"9090\", not a whole number",
+                "a whole number",
+                Some("write it without quotes: 9090")
+            ),
             ("`ON` is the word true, not a text", "a text", Some("write it in quotes: \"true\"")),
         ]
     );
@@ -166,7 +247,18 @@ fn messages_say_what_was_found_and_what_was_meant() {
 
 #[test]
 fn there_is_a_schema_for_every_kind() {
-    for kind in ["Component", "components", "delivery", "score", "Workload", "user", "group", "system", "runtime", "environment"] {
+    for kind in [
+        "Component",
+        "components",
+        "delivery",
+        "score",
+        "Workload",
+        "user",
+        "group",
+        "system",
+        "runtime",
+        "environment",
+    ] {
         let schema = schema(kind).unwrap();
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         assert_eq!(schema["additionalProperties"], Value::Bool(false), "{kind}");

@@ -14,26 +14,48 @@ fn template(name: &str) -> (&'static str, &'static str, &'static str) {
     const SCORE: &str = "apiVersion: score.dev/v1b1\n";
     match name {
         "whole" => ("", "", ""),
-        "name" => ("apiVersion: score.dev/v1b1\nmetadata:\n  name: ", "", "containers: {main: {image: .}}\n"),
+        "name" => (
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: ",
+            "",
+            "containers: {main: {image: .}}\n",
+        ),
         "root" => ("apiVersion: score.dev/v1b1\nmetadata: {name: web-app}\n", "", ""),
         "container" => (
             "apiVersion: score.dev/v1b1\nmetadata: {name: web-app}\ncontainers:\n  main:\n    image: .\n",
             "    ",
             "",
         ),
-        "metadata-score" => ("apiVersion: score.dev/v1b1\nmetadata:\n  name: web-app\n", "  ", "containers: {main: {image: .}}\n"),
+        "metadata-score" => (
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: web-app\n",
+            "  ",
+            "containers: {main: {image: .}}\n",
+        ),
         "metadata" => (
             "apiVersion: backstage.io/v1alpha1\nkind: System\nspec: {owner: team}\nmetadata:\n",
             "  ",
             "",
         ),
-        "component" => ("apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: web}\n", "", ""),
-        "system" => ("apiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: web}\n", "", ""),
-        "group" => ("apiVersion: backstage.io/v1beta1\nkind: Group\nmetadata: {name: web}\n", "", ""),
-        "user" => ("apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: ann}\n", "", ""),
-        "environment" => ("apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {name: dev}\n", "", ""),
-        "runtime" => ("apiVersion: towpath.dev/v1\nkind: Runtime\nmetadata: {name: local}\n", "", ""),
-        "delivery" => ("apiVersion: towpath.dev/v1\nkind: Delivery\nmetadata: {name: web}\n", "", ""),
+        "component" => {
+            ("apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: web}\n", "", "")
+        }
+        "system" => {
+            ("apiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: web}\n", "", "")
+        }
+        "group" => {
+            ("apiVersion: backstage.io/v1beta1\nkind: Group\nmetadata: {name: web}\n", "", "")
+        }
+        "user" => {
+            ("apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: ann}\n", "", "")
+        }
+        "environment" => {
+            ("apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {name: dev}\n", "", "")
+        }
+        "runtime" => {
+            ("apiVersion: towpath.dev/v1\nkind: Runtime\nmetadata: {name: local}\n", "", "")
+        }
+        "delivery" => {
+            ("apiVersion: towpath.dev/v1\nkind: Delivery\nmetadata: {name: web}\n", "", "")
+        }
         other => panic!("no template {other} {SCORE}"),
     }
 }
@@ -44,8 +66,11 @@ fn cases(file: &'static str, data: &str) -> Vec<Case> {
         .skip(1)
         .map(|block| {
             let (head, body) = block.split_once('\n').unwrap_or((block, ""));
-            let [name, codes, title] =
-                head.split(" | ").collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("{head}"));
+            let [name, codes, title] = head
+                .split(" | ")
+                .collect::<Vec<_>>()
+                .try_into()
+                .unwrap_or_else(|_| panic!("{head}"));
             let name = if score && name == "metadata" { "metadata-score" } else { name };
             let (before, indent, after) = template(name);
             let mut text = before.to_string();
@@ -60,8 +85,7 @@ fn cases(file: &'static str, data: &str) -> Vec<Case> {
             }
             let (text, places) = marked(&text);
             let codes: Vec<&str> = codes.split(' ').collect();
-            let places =
-                if places.is_empty() { vec![(3, 3)] } else { places };
+            let places = if places.is_empty() { vec![(3, 3)] } else { places };
             assert_eq!(codes.len(), places.len(), "{title}: codes and marks");
             let expected =
                 codes.iter().zip(places).map(|(c, (l, k))| format!("{c} {l}:{k}")).collect();

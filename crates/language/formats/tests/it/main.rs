@@ -1,0 +1,9 @@
+//! All tests of reading and writing texts, in one binary: each further one is a further link.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what a test meets is its own")]
+
+mod corpus;
+mod damaged;
+mod hostile;
+mod negative;
+mod reading;
