@@ -62,6 +62,7 @@ pub(crate) fn build(order: &Order, work: &Path, say: &dyn Fn(&str)) -> Result<Pr
     say(&format!("$ cargo {}", args[..args.len() - 1].join(" ")));
     let mut made: BTreeMap<String, PathBuf> = BTreeMap::new();
     let job = child::Job {
+        name: "cargo build",
         program: &cargo,
         args,
         folder: &folder,

@@ -18,6 +18,8 @@ const REST: Duration = Duration::from_secs(2);
 
 /// What is run.
 pub(crate) struct Job<'a> {
+    /// In words, for messages.
+    pub(crate) name: &'static str,
     pub(crate) program: &'a Path,
     pub(crate) args: Vec<String>,
     pub(crate) folder: &'a Path,
@@ -37,7 +39,7 @@ enum Word {
 /// Runs it to its end. Standard error goes to the log as it is; each line of standard output goes to `line`, or to the
 /// log too where there is none. The error says why it made nothing.
 pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Result<(), String> {
-    let name = job.program.display();
+    let name = job.name;
     let mut command = Command::new(job.program);
     command
         .args(&job.args)

@@ -38,19 +38,15 @@ pub(crate) fn detect(folder: &Path, spec: &BuildSpec) -> Detected {
     let output = spec.output.as_deref();
     let keep = output.unwrap_or(".");
     let has = |name: &str| folder.join(name).is_file();
-    if let Some(command) = &spec.command {
-        return found(BuildTool::Command, keep, format!("build.command says `{command}`"));
+    if spec.command.is_some() {
+        return found(BuildTool::Command, keep, "tow.yaml has a build.command".into());
     }
     if has("Cargo.toml") {
-        return found(BuildTool::Cargo, keep, "there is a Cargo.toml".into());
+        return found(BuildTool::Cargo, keep, "there is Cargo.toml".into());
     }
     let program = PROGRAMS.into_iter().find(|name| has(name));
     if let (Some(program), None) = (program, output) {
-        return found(
-            BuildTool::None,
-            ".",
-            format!("there is a {program}: the folder is what runs"),
-        );
+        return found(BuildTool::None, ".", format!("there is {program}: the folder is what runs"));
     }
     let sites: &[&str] = if output.is_some() { &[keep] } else { &SITES };
     match sites.iter().find(|site| folder.join(site).join("index.html").is_file()) {
@@ -81,7 +77,7 @@ pub(crate) fn is_for_the_platform(path: &str) -> bool {
 }
 
 fn page(site: &str) -> String {
-    if site == "." { "an index.html".into() } else { format!("a {site}/index.html") }
+    if site == "." { "index.html".into() } else { format!("{site}/index.html") }
 }
 
 #[cfg(test)]

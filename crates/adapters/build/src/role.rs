@@ -102,6 +102,7 @@ fn build(dir: &Path, order: &Order) -> Result<Made, String> {
             let command = spec.command.clone().unwrap_or_default();
             say(&format!("$ {command}"));
             let job = child::Job {
+                name: "build.command",
                 program: Path::new("/bin/sh"),
                 args: vec!["-c".into(), command],
                 folder: &folder,
