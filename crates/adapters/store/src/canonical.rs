@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const DROPPED: [&str; 6] = ["epoch", "pid", "boot", "sealed", "request", "body_sha256"];
 
 /// Store and world as one value that is equal for two runs that came to the same end: ids are renumbered by their age
-/// within their kind (`i-0001`), times become `time`, and [`DROPPED`] members go. Digests stay. Lists of things with an
+/// within their kind (`i-0001`), times become `time`, and [`DROPPED`] members go, as do numeric revisions, which count
+/// how often a table was written. Digests stay. Lists of things with an
 /// `id` are sorted by it.
 pub fn canonical(store_dump: Value, world: Value) -> Value {
     let whole = json!({ "store": store_dump, "world": world });
@@ -117,6 +118,7 @@ fn rewrite(value: Value, names: &BTreeMap<String, String>) -> Value {
             let sorted: BTreeMap<String, Value> = map
                 .into_iter()
                 .filter(|(key, _)| !DROPPED.contains(&key.as_str()))
+                .filter(|(key, item)| key != "revision" || !item.is_number())
                 .map(|(key, item)| (rewrite_text(&key, names), rewrite(item, names)))
                 .collect();
             Value::Object(sorted.into_iter().collect::<Map<_, _>>())

@@ -4,6 +4,7 @@
 use crate::read::{StoredEvent, StoredObject};
 use crate::{Store, StoreError, sql};
 use serde_json::{Value, json};
+use tow_record::{Record as _, RouteSet};
 
 impl Store {
     /// `{objects, records, events}` as of one moment.
@@ -25,6 +26,8 @@ impl Store {
             })
         });
         let records = records.into_iter().map(|(kind, id, subject, number, open, text)| {
+            // A table's number counts how often it was written.
+            let number = if kind == RouteSet::KIND { 0 } else { number };
             json!({
                 "kind": kind, "id": id, "subject": subject, "number": number, "open": open == 1,
                 "body": body(&text),

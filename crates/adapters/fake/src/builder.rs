@@ -1,0 +1,179 @@
+//! The port `builder`: artifacts out of nothing, the same for the same key.
+
+use crate::World;
+use crate::script::BuildScript;
+use crate::world::obey;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use std::sync::Arc;
+use tow_names::{Id, Timestamp};
+use tow_ports::{Blobs, Builder, PortError};
+use tow_record::{Artifact, BuildSpec, BuildTool, Exit, LogLine, LogStream, ObservedBuild};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Build {
+    pub(crate) id: Id,
+    pub(crate) spec: BuildSpec,
+    script: BuildScript,
+    began: Timestamp,
+}
+
+impl Build {
+    /// When it ends, and whether for taking too long.
+    fn end(&self) -> (Timestamp, bool) {
+        let late = self.script.takes > self.spec.timeout;
+        (self.began.plus(self.script.takes.min(self.spec.timeout)), late)
+    }
+
+    pub(crate) fn running(&self, now: Timestamp) -> bool {
+        self.end().0 > now
+    }
+
+    pub(crate) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.end().0).filter(|end| *end > now)
+    }
+
+    fn exit(&self, now: Timestamp) -> Option<Exit> {
+        match (self.running(now), self.end().1, &self.script.fails) {
+            (true, ..) => None,
+            (_, true, _) => Some(Exit::Timeout),
+            (_, _, Some(_)) => Some(Exit::Code { code: 1 }),
+            _ => Some(Exit::Code { code: 0 }),
+        }
+    }
+
+    fn archive(&self) -> Bytes {
+        Bytes::from(format!("a pretended artifact of {}", self.spec.key()))
+    }
+
+    fn log(&self, now: Timestamp) -> Vec<LogLine> {
+        let line = |at, stream, text: String| LogLine { at, stream, text, partial: false };
+        let mut lines = vec![line(
+            self.began,
+            LogStream::Platform,
+            format!("building {} from {}", self.spec.key().short(), self.spec.source.short()),
+        )];
+        let end = self.end().0;
+        match (self.exit(now), &self.script.fails) {
+            (None, _) => {}
+            (Some(Exit::Timeout), _) => {
+                lines.push(line(end, LogStream::Platform, "it took longer than it may".into()));
+            }
+            (_, Some(why)) => lines.push(line(end, LogStream::Stderr, why.clone())),
+            _ => lines.push(line(end, LogStream::Platform, "built".into())),
+        }
+        lines
+    }
+
+    fn message(&self, now: Timestamp) -> String {
+        match (self.exit(now), &self.script.fails) {
+            (Some(Exit::Timeout), _) => format!("it took longer than {}", self.spec.timeout),
+            (Some(_), Some(why)) => why.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Builds nothing, and says it did.
+#[derive(Clone)]
+pub struct FakeBuilder {
+    world: Arc<World>,
+    blobs: Arc<dyn Blobs>,
+}
+
+impl std::fmt::Debug for FakeBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeBuilder").field("world", &self.world).finish_non_exhaustive()
+    }
+}
+
+impl FakeBuilder {
+    pub(crate) fn new(world: Arc<World>, blobs: Arc<dyn Blobs>) -> Self {
+        Self { world, blobs }
+    }
+}
+
+#[async_trait]
+impl Builder for FakeBuilder {
+    async fn start(
+        &self,
+        epoch: i64,
+        id: &Id,
+        spec: &BuildSpec,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        self.world.call("builder.start", |state, _| {
+            obey(&mut state.builder_epoch, epoch)?;
+            if !state.builds.contains_key(id) {
+                let script = state.build_script.clone();
+                let build = Build { id: id.clone(), spec: spec.clone(), script, began: now };
+                state.builds.insert(id.clone(), build);
+                *state.build_starts.entry(id.clone()).or_default() += 1;
+            }
+            Ok(())
+        })
+    }
+
+    async fn observe(&self, id: &Id) -> Result<ObservedBuild, PortError> {
+        let (build, now) = self.world.ask("builder.observe", |state, now| {
+            let build = state.builds.get(id).cloned();
+            build
+                .map(|build| (build, now))
+                .ok_or_else(|| PortError::NotThere(format!("the build {id}")))
+        })?;
+        let exit = build.exit(now);
+        let artifact = if exit == Some(Exit::Code { code: 0 }) {
+            let archive = build.archive();
+            let stream = futures::stream::iter([Ok(archive)]).boxed();
+            let (digest, size) = self.blobs.put(stream, u64::MAX).await?;
+            let tool = match (&build.spec.command, build.script.is_static) {
+                (Some(_), _) => BuildTool::Command,
+                (None, true) => BuildTool::Static,
+                (None, false) => BuildTool::Cargo,
+            };
+            Some(Artifact {
+                key: build.spec.key(),
+                digest,
+                size,
+                tool,
+                entry: if build.script.is_static { Vec::new() } else { vec!["./program".into()] },
+                is_static: build.script.is_static,
+                build: id.clone(),
+                created_at: build.end().0,
+            })
+        } else {
+            None
+        };
+        Ok(ObservedBuild {
+            id: id.clone(),
+            running: exit.is_none(),
+            exit,
+            artifact,
+            message: build.message(now),
+        })
+    }
+
+    async fn remove(&self, epoch: i64, id: &Id) -> Result<(), PortError> {
+        self.world.call("builder.remove", |state, _| {
+            obey(&mut state.builder_epoch, epoch)?;
+            state.builds.remove(id);
+            Ok(())
+        })
+    }
+
+    async fn log(&self, id: &Id, tail: usize) -> Result<Vec<LogLine>, PortError> {
+        self.world.ask("builder.log", |state, now| {
+            let build = state
+                .builds
+                .get(id)
+                .ok_or_else(|| PortError::NotThere(format!("the build {id}")))?;
+            let lines = build.log(now);
+            Ok(lines[lines.len().saturating_sub(tail)..].to_vec())
+        })
+    }
+
+    async fn list(&self) -> Result<Vec<Id>, PortError> {
+        self.world.ask("builder.list", |state, _| Ok(state.builds.keys().cloned().collect()))
+    }
+}
