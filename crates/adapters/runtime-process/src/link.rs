@@ -1,0 +1,73 @@
+//! The control plane's end of a shim's socket.
+
+use crate::folder::Folder;
+use crate::proto::{LONGEST, Reply, Request, Verb};
+use crate::state::State;
+use std::io;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tow_ports::PortError;
+
+/// A connection.
+pub(crate) struct Link {
+    stream: BufReader<UnixStream>,
+}
+
+impl Link {
+    /// Connects; an error where no shim listens.
+    pub(crate) async fn open(folder: &Folder) -> io::Result<Self> {
+        let (_dir, path) = folder.socket()?;
+        let stream = UnixStream::connect(path).await?;
+        Ok(Self { stream: BufReader::with_capacity(2048, stream) })
+    }
+
+    async fn send(&mut self, request: &Request) -> io::Result<()> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).await
+    }
+
+    /// The next answer; an error of kind `UnexpectedEof` where the shim went.
+    async fn receive(&mut self) -> io::Result<Reply> {
+        let mut line = Vec::new();
+        (&mut self.stream).take(LONGEST).read_until(b'\n', &mut line).await?;
+        if line.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(serde_json::from_slice(&line)?)
+    }
+
+    /// Asks for the state and for all that follow.
+    pub(crate) async fn watch(&mut self) -> io::Result<State> {
+        self.send(&Request::new(None, Verb::Watch)).await?;
+        self.next().await
+    }
+
+    /// The next state, after [`Self::watch`].
+    pub(crate) async fn next(&mut self) -> io::Result<State> {
+        let reply = self.receive().await?;
+        reply.state.map(|state| *state).ok_or_else(|| io::Error::other("a reply without a state"))
+    }
+
+    /// Asks it to stop; `Ok(None)` where it went before it answered.
+    pub(crate) async fn stop(
+        &mut self,
+        epoch: Option<i64>,
+        grace: tow_names::Duration,
+    ) -> Result<Option<State>, PortError> {
+        let request = Request::new(epoch, Verb::Stop { grace });
+        let asked = async {
+            self.send(&request).await?;
+            self.receive().await
+        };
+        let Ok(reply) = asked.await else { return Ok(None) };
+        match reply.error {
+            Some(trouble) if trouble.code == "fenced" => Err(PortError::Fenced {
+                given: epoch.unwrap_or_default(),
+                seen: trouble.seen.unwrap_or_default(),
+            }),
+            Some(_) => Ok(None),
+            None => Ok(reply.state.map(|state| *state)),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What is known of each instance, cheaply: a connection to each living shim keeps the last state at hand, a folder is
+//! read only where there is none. A shim that was killed is replaced here.
+
+use crate::folder::Folder;
+use crate::link::Link;
+use crate::state::{Kept, State};
+use crate::{launch, proc, state};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tow_names::{Id, Timestamp};
+use tow_ports::{Clock, PortError};
+use tow_record::{Isolation, ObservedInstance, Phase};
+
+/// How long a shim may take to answer before its folder is read instead.
+const ANSWER: Duration = Duration::from_secs(2);
+/// A shim that can't be started is tried again after this.
+const AGAIN: tow_names::Duration = tow_names::Duration::from_secs(1);
+
+struct Watched {
+    last: State,
+    /// Its shim is there to tell of changes.
+    live: bool,
+    task: Option<AbortHandle>,
+}
+
+/// What the watchers and the runtime share.
+pub(crate) struct Watch {
+    pub(crate) tow: PathBuf,
+    boot: String,
+    clock: Arc<dyn Clock>,
+    known: Mutex<HashMap<Id, Watched>>,
+    tried: Mutex<HashMap<Id, Timestamp>>,
+    changes: watch::Sender<u64>,
+    returned: AtomicU64,
+}
+
+impl Watch {
+    pub(crate) fn new(tow: PathBuf, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        Ok(Self {
+            tow,
+            boot: proc::boot()?,
+            clock,
+            known: Mutex::default(),
+            tried: Mutex::default(),
+            changes: watch::Sender::new(0),
+            returned: AtomicU64::new(0),
+        })
+    }
+
+    fn known<T>(&self, with: impl FnOnce(&mut HashMap<Id, Watched>) -> T) -> T {
+        with(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Is it of another boot of the machine? Then nothing of it can be running.
+    pub(crate) fn is_elsewhere(&self, state: &State) -> bool {
+        state.boot != self.boot
+    }
+
+    /// Something may have changed.
+    pub(crate) fn hint(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Returns when something may have changed since the last return.
+    pub(crate) async fn changed(&self) {
+        let mut changes = self.changes.subscribe();
+        let now = *changes.borrow_and_update();
+        if self.returned.swap(now, Ordering::AcqRel) != now {
+            return;
+        }
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.returned.store(*changes.borrow(), Ordering::Release);
+    }
+
+    /// Forgets an instance that was removed.
+    pub(crate) fn forget(&self, id: &Id) {
+        let gone = self.known(|known| known.remove(id));
+        if let Some(task) = gone.and_then(|watched| watched.task) {
+            task.abort();
+        }
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.hint();
+    }
+
+    /// Forgets all that are not among these.
+    pub(crate) fn keep(&self, ids: &[Id]) {
+        self.known(|known| {
+            known.retain(|id, watched| {
+                let stays = ids.contains(id);
+                if !stays && let Some(task) = watched.task.take() {
+                    task.abort();
+                }
+                stays
+            });
+        });
+    }
+
+    /// The last state, where a shim tells of changes or none is to come.
+    pub(crate) fn last(&self, id: &Id) -> Option<State> {
+        self.known(|known| {
+            let watched = known.get(id)?;
+            (watched.live || watched.last.ended()).then(|| watched.last.clone())
+        })
+    }
+
+    /// Connects to the shim and follows it; its first state. An error where none answers.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        id: &Id,
+        folder: &Folder,
+    ) -> std::io::Result<State> {
+        let first = async {
+            let mut link = Link::open(folder).await?;
+            let state = link.watch().await?;
+            std::io::Result::Ok((link, state))
+        };
+        let (mut link, first) = tokio::time::timeout(ANSWER, first)
+            .await
+            .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+        let state = first.clone();
+        let this = Arc::downgrade(self);
+        let watched = id.clone();
+        // Under the lock, so that the task finds the entry it is to keep up to date.
+        self.known(|known| {
+            let task = tokio::spawn(async move {
+                loop {
+                    let next = link.next().await;
+                    let Some(this) = this.upgrade() else { return };
+                    match next {
+                        Ok(state) => this.note(&watched, state),
+                        Err(_) => {
+                            this.known(|known| {
+                                if let Some(watched) = known.get_mut(&watched) {
+                                    watched.live = false;
+                                    watched.task = None;
+                                }
+                            });
+                            this.hint();
+                            return;
+                        }
+                    }
+                }
+            });
+            let entry = Watched { last: first, live: true, task: Some(task.abort_handle()) };
+            if let Some(old) = known.insert(id.clone(), entry).and_then(|old| old.task) {
+                old.abort();
+            }
+        });
+        self.hint();
+        Ok(state)
+    }
+
+    fn note(&self, id: &Id, state: State) {
+        let matters = self.known(|known| {
+            let watched = known.get_mut(id)?;
+            let matters = |state: &State| {
+                let probe = state.probe.as_ref().map(|probe| probe.ok);
+                (state.phase, state.ready, state.restarts, state.process, state.exit, probe)
+            };
+            let differs = matters(&watched.last) != matters(&state);
+            watched.last = state;
+            Some(differs)
+        });
+        if matters == Some(true) {
+            self.hint();
+        }
+    }
+
+    /// How an instance is; `None` where its folder is gone.
+    pub(crate) async fn look(
+        self: &Arc<Self>,
+        id: &Id,
+        folder: &Folder,
+    ) -> Option<ObservedInstance> {
+        if let Some(state) = self.last(id) {
+            return Some(state.observed());
+        }
+        match state::read(folder) {
+            Kept::Nothing if !folder.exists() => None,
+            Kept::Nothing => Some(word(id, Phase::Starting, "its folder is not complete yet")),
+            Kept::State(state) if state.ended() => {
+                let observed = state.observed();
+                self.known(|known| {
+                    known.insert(id.clone(), Watched { last: *state, live: false, task: None })
+                });
+                Some(observed)
+            }
+            Kept::State(state) if self.is_elsewhere(&state) => Some(ObservedInstance {
+                phase: Phase::Lost,
+                ready: false,
+                ready_since: None,
+                pid: None,
+                message: "the machine was restarted".into(),
+                ..state.observed()
+            }),
+            Kept::State(state) => Some(match self.revive(id, folder, state.epoch).await {
+                Ok(state) => state.observed(),
+                Err(PortError::NotThere(_)) => return None,
+                Err(err) => ObservedInstance {
+                    phase: Phase::Unknown,
+                    ready: false,
+                    ready_since: None,
+                    message: err.to_string(),
+                    ..state.observed()
+                },
+            }),
+            Kept::Damaged(why) => Some(match self.revive(id, folder, 0).await {
+                Ok(state) => state.observed(),
+                Err(_) => word(id, Phase::Unknown, &format!("state.json is damaged: {why}")),
+            }),
+        }
+    }
+
+    /// Connects to the shim, and starts a new one first where none lives.
+    async fn revive(
+        self: &Arc<Self>,
+        id: &Id,
+        folder: &Folder,
+        epoch: i64,
+    ) -> Result<State, PortError> {
+        let broken = |err: std::io::Error| PortError::Unavailable(err.to_string());
+        if !folder.is_locked().map_err(broken)? {
+            let now = self.clock.now();
+            {
+                let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+                if tried.get(id).is_some_and(|at| now.since(*at) < AGAIN && *at <= now) {
+                    return Err(PortError::Unavailable(
+                        "its shim ended and is started again soon".into(),
+                    ));
+                }
+                tried.insert(id.clone(), now);
+            }
+            if !folder.exists() {
+                return Err(PortError::NotThere(id.to_string()));
+            }
+            launch::shim(&self.tow, folder, epoch, None).await?;
+        }
+        match self.follow(id, folder).await {
+            Ok(state) => Ok(state),
+            // It may have ended for good meanwhile.
+            Err(err) => match state::read(folder) {
+                Kept::State(state) if state.ended() => Ok(*state),
+                _ => Err(broken(err)),
+            },
+        }
+    }
+}
+
+/// An instance of which nothing else is known.
+fn word(id: &Id, phase: Phase, message: &str) -> ObservedInstance {
+    ObservedInstance {
+        id: id.clone(),
+        phase,
+        ready: false,
+        ready_since: None,
+        pid: None,
+        restarts: 0,
+        exit: None,
+        probe: None,
+        isolation: Isolation::None,
+        listening: Vec::new(),
+        message: message.into(),
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.known(|known| {
+            for watched in known.values_mut() {
+                if let Some(task) = watched.task.take() {
+                    task.abort();
+                }
+            }
+        });
+    }
+}

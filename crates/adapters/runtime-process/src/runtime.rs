@@ -1,0 +1,332 @@
+//! The port: every effect is fenced, idempotent, and recoverable at each point by doing it again.
+
+use crate::folder::Folder;
+use crate::link::Link;
+use crate::observe::Watch;
+use crate::ports::Ports;
+use crate::state::{Kept, State};
+use crate::unpack::UnpackError;
+use crate::{launch, log, passed, prepare, proc, state};
+use async_trait::async_trait;
+use futures::future::join_all;
+use futures::stream::BoxStream;
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tow_names::{Duration, Id};
+use tow_ports::{Blobs, Clock, LogQuery, PortError, Runtime};
+use tow_record::{InstanceSpec, Isolation, LogLine, ObservedInstance};
+
+/// Folders that are being deleted; no id begins with a dot.
+const TRASH: &str = ".trash-";
+
+/// What the runtime is given.
+pub struct Config {
+    /// `data/run/i`: a folder for each instance. Made where it is not there.
+    pub dir: PathBuf,
+    /// The executable whose `shim` role is [`crate::shim_main`]; it must stay as it is while shims run.
+    pub tow: PathBuf,
+    /// Where artifacts are.
+    pub blobs: Arc<dyn Blobs>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The machine's name.
+    pub node: String,
+}
+
+/// Instances as processes of this machine, each under its shim. Dropping it ends nothing.
+pub struct ProcessRuntime {
+    dir: PathBuf,
+    blobs: Arc<dyn Blobs>,
+    node: String,
+    watch: Arc<Watch>,
+    ports: Ports,
+    /// Effects on one instance take turns.
+    turns: Mutex<HashMap<Id, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl ProcessRuntime {
+    /// Opens the folder; [`PortError::Unavailable`] where that can't be. Starts nothing: what runs is found by the
+    /// first [`Runtime::observe`].
+    pub fn new(config: Config) -> Result<Self, PortError> {
+        let broken = |err: io::Error| cannot("open", &config.dir, &err);
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.dir)
+            .map_err(broken)?;
+        // Canonical, because processes are known by the paths of their pipes.
+        let dir = config.dir.canonicalize().map_err(broken)?;
+        let watch = Watch::new(config.tow.clone(), config.clock.clone()).map_err(broken)?;
+        for name in names(&dir).map_err(broken)? {
+            if name.starts_with(TRASH) {
+                let _ = std::fs::remove_dir_all(dir.join(name));
+            }
+        }
+        Ok(Self {
+            dir,
+            blobs: config.blobs,
+            node: config.node,
+            watch: Arc::new(watch),
+            ports: Ports::new(),
+            turns: Mutex::default(),
+        })
+    }
+
+    fn turn(&self, id: &Id) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(id.clone()).or_default().clone()
+    }
+
+    /// Refuses an epoch that is behind; remembers a higher one before anything is done under it.
+    fn fence(&self, given: i64) -> Result<(), PortError> {
+        let path = self.dir.join(".epoch");
+        let broken = |err: io::Error| cannot("keep the epoch in", &path, &err);
+        let seen = match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().unwrap_or(i64::MIN),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => i64::MIN,
+            Err(err) => return Err(broken(err)),
+        };
+        if given < seen {
+            return Err(PortError::Fenced { given, seen });
+        }
+        if given > seen {
+            crate::folder::replace(&path, given.to_string().as_bytes(), true).map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    /// The instance's state, from its shim or its folder.
+    fn kept(&self, id: &Id, folder: &Folder) -> Kept {
+        self.watch
+            .last(id)
+            .map_or_else(|| state::read(folder), |state| Kept::State(Box::new(state)))
+    }
+
+    async fn prepare(
+        &self,
+        epoch: i64,
+        spec: &InstanceSpec,
+        folder: &Folder,
+    ) -> Result<(), PortError> {
+        let archive = match &spec.artifact {
+            Some(digest) => Some(self.blobs.path(digest).await?),
+            None => None,
+        };
+        let (inside, spec) = (folder.clone(), spec.clone());
+        let prepared = tokio::task::spawn_blocking(move || {
+            prepare::prepare(&inside, epoch, spec, archive, passed::passed_on())
+        })
+        .await
+        .map_err(|err| PortError::Unavailable(err.to_string()))?;
+        prepared.map_err(|err| match err {
+            UnpackError::Refused(why) => PortError::Refused(why),
+            UnpackError::Disk(err) => cannot("prepare", folder.path(), &err),
+        })
+    }
+
+    /// Takes a folder away: first its name, so that half a folder never looks like an instance.
+    async fn discard(&self, id: &Id, folder: &Folder) -> Result<(), PortError> {
+        let trash = self.dir.join(format!("{TRASH}{}", Id::fresh(id.as_str())));
+        let (dir, from) = (self.dir.clone(), folder.path().to_path_buf());
+        let gone = tokio::task::spawn_blocking(move || {
+            match std::fs::rename(&from, &trash) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            }
+            crate::folder::sync_dir(&dir)?;
+            std::fs::remove_dir_all(&trash)
+        })
+        .await
+        .map_err(|err| PortError::Unavailable(err.to_string()))?;
+        self.watch.forget(id);
+        gone.map_err(|err| cannot("remove", folder.path(), &err))
+    }
+}
+
+#[async_trait]
+impl Runtime for ProcessRuntime {
+    fn node(&self) -> String {
+        self.node.clone()
+    }
+
+    fn isolation(&self) -> Isolation {
+        Isolation::None
+    }
+
+    async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
+        let names = names(&self.dir).map_err(|err| cannot("read", &self.dir, &err))?;
+        let ids: Vec<Id> = names.iter().filter_map(|name| Id::parse(name)).collect();
+        self.watch.keep(&ids);
+        let looks = ids.iter().map(|id| async {
+            let folder = Folder::of(&self.dir, id);
+            self.watch.look(id, &folder).await
+        });
+        Ok(join_all(looks).await.into_iter().flatten().collect())
+    }
+
+    async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
+        self.fence(epoch)?;
+        let turn = self.turn(&spec.id);
+        let _turn = turn.lock().await;
+        let folder = Folder::of(&self.dir, &spec.id);
+        match self.kept(&spec.id, &folder) {
+            Kept::State(state) if state.epoch > epoch => {
+                return Err(PortError::Fenced { given: epoch, seen: state.epoch });
+            }
+            // It was started; whether its shim lives is the next look's business.
+            Kept::State(_) | Kept::Damaged(_) => return Ok(()),
+            Kept::Nothing => {}
+        }
+        let broken = |err: io::Error| cannot("make", folder.path(), &err);
+        match std::fs::DirBuilder::new().mode(0o700).create(folder.path()) {
+            Ok(()) => crate::folder::sync_dir(&self.dir).map_err(broken)?,
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(err) => return Err(broken(err)),
+        }
+        let started = async {
+            self.prepare(epoch, spec, &folder).await?;
+            launch::shim(&self.watch.tow, &folder, epoch, None).await
+        };
+        if let Err(err) = started.await {
+            // Nothing ran: leave nothing, so that it can be tried again. A shim that is there all the same stays.
+            if matches!(state::read(&folder), Kept::Nothing)
+                && !folder.is_locked().unwrap_or(true)
+                && !matches!(err, PortError::Unavailable(_))
+            {
+                self.discard(&spec.id, &folder).await?;
+            }
+            return Err(err);
+        }
+        // Only for the pushes; a look does it otherwise.
+        let _ = self.watch.follow(&spec.id, &folder).await;
+        self.watch.hint();
+        Ok(())
+    }
+
+    async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError> {
+        self.fence(epoch)?;
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
+        let folder = Folder::of(&self.dir, id);
+        // A shim may go between the question and the answer: look again, but not for ever.
+        for _ in 0..5 {
+            if !folder.exists() {
+                return Ok(());
+            }
+            let locked = folder.is_locked().map_err(|err| cannot("lock", folder.path(), &err))?;
+            if locked {
+                if let Ok(mut link) = Link::open(&folder).await
+                    && link.stop(Some(epoch), grace).await?.is_some()
+                {
+                    self.watch.hint();
+                    return Ok(());
+                }
+                crate::wall::pause(std::time::Duration::from_millis(20)).await;
+                continue;
+            }
+            match state::read(&folder) {
+                Kept::State(state) if state.epoch > epoch => {
+                    return Err(PortError::Fenced { given: epoch, seen: state.epoch });
+                }
+                Kept::State(state) if state.ended() || self.watch.is_elsewhere(&state) => {
+                    return Ok(());
+                }
+                Kept::Nothing if !folder.spec().exists() => {
+                    return never_start(id, &folder, epoch);
+                }
+                _ => launch::shim(&self.watch.tow, &folder, epoch, Some(grace)).await?,
+            }
+        }
+        Err(PortError::Unavailable(format!("{id}: its shim does not answer")))
+    }
+
+    async fn remove(&self, epoch: i64, id: &Id) -> Result<(), PortError> {
+        self.fence(epoch)?;
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
+        let folder = Folder::of(&self.dir, id);
+        if !folder.exists() {
+            self.watch.forget(id);
+            return Ok(());
+        }
+        let runs = || PortError::Refused(format!("{id} still runs; stop it first"));
+        // A shim that has ended its instance goes by itself.
+        let mut lock = None;
+        for _ in 0..200 {
+            lock = folder.lock().map_err(|err| cannot("lock", folder.path(), &err))?;
+            let ended = matches!(state::read(&folder), Kept::State(state) if state.ended());
+            if lock.is_some() || !ended {
+                break;
+            }
+            crate::wall::pause(std::time::Duration::from_millis(10)).await;
+        }
+        // Kept until the folder has lost its name: nobody starts anything in it meanwhile.
+        let Some(_lock) = lock else { return Err(runs()) };
+        let process = match state::read(&folder) {
+            Kept::State(state) if state.epoch > epoch => {
+                return Err(PortError::Fenced { given: epoch, seen: state.epoch });
+            }
+            Kept::State(state) if self.watch.is_elsewhere(&state) => None,
+            Kept::State(state) => state.process,
+            _ => None,
+        };
+        let fifos = [folder.out(), folder.err()];
+        let marks = proc::Marks { process, shim: None, fifos: [&fifos[0], &fifos[1]] };
+        if process.is_some_and(|process| proc::lives(&process)) || !proc::members(&marks).is_empty()
+        {
+            return Err(runs());
+        }
+        self.discard(id, &folder).await
+    }
+
+    async fn logs(
+        &self,
+        id: &Id,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, LogLine>, PortError> {
+        let folder = Folder::of(&self.dir, id);
+        if !folder.exists() {
+            return Err(PortError::NotThere(format!("the log of {id}")));
+        }
+        Ok(log::stream(folder.log(), query))
+    }
+
+    async fn free_ports(&self, count: usize, taken: &[u16]) -> Result<Vec<u16>, PortError> {
+        self.ports.free(count, taken)
+    }
+
+    async fn changed(&self) {
+        self.watch.changed().await;
+    }
+}
+
+/// A folder in which nothing was ever started is to stay so.
+fn never_start(id: &Id, folder: &Folder, epoch: i64) -> Result<(), PortError> {
+    let broken = |err: io::Error| cannot("stop", folder.path(), &err);
+    let mut state = State::new(id.clone(), proc::boot().map_err(broken)?, epoch);
+    state.phase = tow_record::Phase::Exited;
+    state.exit = Some(tow_record::Exit::NotStarted);
+    state.message = "stopped before it was started".into();
+    state::write(folder, &state, true).map_err(broken)
+}
+
+/// The names in the folder.
+fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.extend(entry.file_name().into_string().ok());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn cannot(what: &str, path: &Path, err: &io::Error) -> PortError {
+    PortError::Unavailable(format!("cannot {what} {}: {err}", path.display()))
+}

@@ -1,0 +1,261 @@
+//! Probes: whether a program answers, and a report somebody can act on when it does not. Decides nothing about what
+//! follows.
+
+use super::reaper::Reaper;
+use super::supervise::Event;
+use crate::folder::Folder;
+use crate::proc;
+use crate::spec::SpecFile;
+use http_body_util::{BodyExt, Empty};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tow_record::{ExecProbe, HttpProbe, Probe, ProbeReport};
+
+/// How much of a body or an output is shown.
+const HEAD: usize = 256;
+/// Once it has held for so long, it is asked no more often than [`STEADY`]: a fast probe is for the start.
+const SETTLED: Duration = Duration::from_secs(5);
+const STEADY: Duration = Duration::from_secs(1);
+
+/// What is probed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Readiness,
+    Liveness,
+}
+
+/// Everything a probe needs.
+pub(super) struct Prober {
+    pub(super) folder: Folder,
+    pub(super) file: Arc<SpecFile>,
+    pub(super) reaper: Reaper,
+    pub(super) attempt: u32,
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+impl Prober {
+    /// Probes for ever; the first time at once.
+    pub(super) async fn run(&self) {
+        let spec = &self.file.spec;
+        let readiness = self.keep_asking(Which::Readiness, Some(&spec.readiness));
+        tokio::join!(readiness, self.keep_asking(Which::Liveness, spec.liveness.as_ref()));
+    }
+
+    async fn keep_asking(&self, which: Which, probe: Option<&Probe>) {
+        let Some(probe) = probe else { return };
+        let interval = self.file.spec.interval.std().max(Duration::from_millis(5));
+        let mut holds_since: Option<Instant> = None;
+        loop {
+            let began = Instant::now();
+            let report = self.ask(probe).await;
+            let settled = if report.ok {
+                holds_since.get_or_insert(began).elapsed() > SETTLED
+            } else {
+                holds_since = None;
+                false
+            };
+            let event = Event::Probed { attempt: self.attempt, which, report };
+            if self.events.send(event).await.is_err() || matches!(probe, Probe::Alive) {
+                return;
+            }
+            let pause = if settled { interval.max(STEADY) } else { interval };
+            tokio::time::sleep_until(began + pause.max(Duration::from_millis(1))).await;
+        }
+    }
+
+    async fn ask(&self, probe: &Probe) -> ProbeReport {
+        let limit = self.file.spec.timeout.std().max(Duration::from_millis(1));
+        let (ok, what) = match probe {
+            Probe::Alive => (true, "the process runs".into()),
+            Probe::Tcp { port } => self.tcp(*port, limit).await,
+            Probe::Http(probe) => self.http(probe, limit).await,
+            Probe::Exec(probe) => self.exec(probe, limit).await,
+        };
+        ProbeReport { ok, what, at: crate::wall::now() }
+    }
+
+    async fn tcp(&self, port: u16, limit: Duration) -> (bool, String) {
+        match tokio::time::timeout(limit, TcpStream::connect(("127.0.0.1", port))).await {
+            Ok(Ok(_)) => (true, format!("connect to {port} → accepted")),
+            Ok(Err(err)) => (false, format!("connect to {port} → {}", self.refusal(port, &err))),
+            Err(_) => (false, format!("connect to {port} → no answer within {}", length(limit))),
+        }
+    }
+
+    async fn http(&self, probe: &HttpProbe, limit: Duration) -> (bool, String) {
+        let began = Instant::now();
+        let get = format!("GET {}", probe.path);
+        match tokio::time::timeout(limit, get_once(probe)).await {
+            Ok(Ok((status, body))) => {
+                let took = length(began.elapsed());
+                let ok = status.is_success() || status.is_redirection();
+                let body = if body.is_empty() || ok { String::new() } else { format!(": {body}") };
+                (ok, format!("{get} → {} in {took}{body}", status.as_u16()))
+            }
+            Ok(Err(Failed::Connect(err))) => {
+                (false, format!("{get} → {}", self.refusal(probe.port, &err)))
+            }
+            Ok(Err(Failed::Talk(why))) => (false, format!("{get} → no HTTP answer: {why}")),
+            Err(_) => (false, format!("{get} → no answer within {}", length(limit))),
+        }
+    }
+
+    /// Why nobody answers on the port; and, where the program listens elsewhere, where.
+    fn refusal(&self, port: u16, err: &std::io::Error) -> String {
+        if err.kind() != std::io::ErrorKind::ConnectionRefused {
+            return err.to_string();
+        }
+        let is_port = self.file.spec.env.get("PORT").is_some_and(|text| *text == port.to_string());
+        let named = if is_port { format!("$PORT {port}") } else { format!("port {port}") };
+        let fifos = [self.folder.out(), self.folder.err()];
+        let marks = proc::Marks {
+            process: None,
+            shim: Some(std::process::id()),
+            fifos: [&fifos[0], &fifos[1]],
+        };
+        let pids: Vec<u32> = proc::members(&marks).iter().map(|stat| stat.pid).collect();
+        let elsewhere = proc::listening(&pids);
+        if elsewhere.contains(&port) {
+            return format!(
+                "nothing listens on 127.0.0.1:{port}; the program listens on another address: \
+                 let it listen on 127.0.0.1 or 0.0.0.0"
+            );
+        }
+        if elsewhere.is_empty() {
+            return format!("nothing listens on {named}");
+        }
+        let list: Vec<String> = elsewhere.iter().map(ToString::to_string).collect();
+        let hint = if is_port { "does it read PORT?" } else { "is the port right?" };
+        format!("nothing listens on {named}; the program listens on {}: {hint}", list.join(", "))
+    }
+
+    async fn exec(&self, probe: &ExecProbe, limit: Duration) -> (bool, String) {
+        let shown = probe.argv.join(" ");
+        let Some((program, args)) = probe.argv.split_first() else {
+            return (false, "an exec probe without a command".into());
+        };
+        let began = Instant::now();
+        let started = || -> std::io::Result<_> {
+            let (ours, theirs) = std::io::pipe()?;
+            let mut command = Command::new(program);
+            command
+                .args(args)
+                .env_clear()
+                .envs(self.file.env())
+                .current_dir(self.folder.work())
+                .process_group(0)
+                .stdin(Stdio::null())
+                .stdout(theirs.try_clone()?)
+                .stderr(theirs);
+            let (pid, ended) = self.reaper.watch(|| command.spawn().map(|child| child.id()))?;
+            let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(ours.into())?;
+            Ok((Group(pid), ended, pipe))
+        };
+        let (group, ended, pipe) = match started() {
+            Ok(started) => started,
+            Err(err) => return (false, format!("{shown} → cannot run {program}: {err}")),
+        };
+        let ended = tokio::time::timeout(limit, ended).await;
+        let mut head = [0; HEAD];
+        let length_read = pipe.try_read(&mut head).unwrap_or(0);
+        drop(group);
+        let took = length(began.elapsed());
+        let head = one_line(&head[..length_read]);
+        let head = if head.is_empty() { String::new() } else { format!(": {head}") };
+        match ended {
+            Ok(Ok(tow_record::Exit::Code { code: 0 })) => {
+                (true, format!("{shown} → exit 0 in {took}"))
+            }
+            Ok(Ok(tow_record::Exit::Code { code })) => {
+                (false, format!("{shown} → exit {code} in {took}{head}"))
+            }
+            Ok(Ok(tow_record::Exit::Signal { signal })) => {
+                (false, format!("{shown} → killed by signal {signal} in {took}{head}"))
+            }
+            Ok(_) => (false, format!("{shown} → ended, nobody knows how")),
+            Err(_) => (false, format!("{shown} → no end within {}, killed{head}", length(limit))),
+        }
+    }
+}
+
+/// Kills a probe's group however the probe ends.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.0).ok().and_then(Pid::from_raw) {
+            // Its own group; where it is gone there is nobody to hit, the number not being given anew so fast.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+enum Failed {
+    Connect(std::io::Error),
+    Talk(String),
+}
+
+async fn get_once(probe: &HttpProbe) -> Result<(http::StatusCode, String), Failed> {
+    let talk = |err: hyper::Error| Failed::Talk(err.to_string());
+    let stream = TcpStream::connect(("127.0.0.1", probe.port)).await.map_err(Failed::Connect)?;
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut send, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(16 * 1024)
+        .handshake(io)
+        .await
+        .map_err(talk)?;
+    let host = probe.host.clone().unwrap_or_else(|| format!("127.0.0.1:{}", probe.port));
+    let mut request = http::Request::get(&probe.path)
+        .header(http::header::HOST, host)
+        .header(http::header::USER_AGENT, "tow-probe")
+        .header(http::header::CONNECTION, "close");
+    for (name, value) in &probe.headers {
+        request = request.header(name, value);
+    }
+    let request =
+        request.body(Empty::<bytes::Bytes>::new()).map_err(|err| Failed::Talk(err.to_string()))?;
+    let exchange = async {
+        let response = send.send_request(request).await.map_err(talk)?;
+        let status = response.status();
+        let mut head = Vec::new();
+        // Only a failure's body is read, and only its head.
+        if !(status.is_success() || status.is_redirection()) {
+            let mut body = response.into_body();
+            while head.len() < HEAD
+                && let Some(Ok(frame)) = body.frame().await
+            {
+                head.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            }
+        }
+        head.truncate(HEAD);
+        Ok((status, one_line(&head)))
+    };
+    tokio::pin!(connection);
+    tokio::pin!(exchange);
+    tokio::select! {
+        biased;
+        answer = &mut exchange => answer,
+        ended = &mut connection => match ended {
+            // The connection may end right after the answer was read.
+            Ok(()) => exchange.await,
+            Err(err) => Err(talk(err)),
+        },
+    }
+}
+
+/// As text on one line.
+fn one_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// For people: whole milliseconds.
+fn length(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
+}

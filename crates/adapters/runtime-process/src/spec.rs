@@ -1,0 +1,37 @@
+//! `spec.json`: what the shim is to run. Holds plain configuration, so it is its user's alone (0600).
+
+use crate::folder::Folder;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tow_record::InstanceSpec;
+
+/// The instance's spec without its files, which are in the working folder already, and what else the program needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SpecFile {
+    /// [`crate::state::PROTOCOL`].
+    pub(crate) v: u32,
+    /// Of whoever asked for the start.
+    pub(crate) epoch: i64,
+    /// What is passed on from the platform's own environment.
+    pub(crate) passed: BTreeMap<String, String>,
+    /// What is run.
+    pub(crate) spec: InstanceSpec,
+}
+
+impl SpecFile {
+    /// The program's environment.
+    pub(crate) fn env(&self) -> impl Iterator<Item = (&String, &String)> {
+        let own = &self.spec.env;
+        self.passed.iter().filter(|(key, _)| !own.contains_key(*key)).chain(own)
+    }
+
+    /// Reads it; an error of kind `NotFound` means: never prepared.
+    pub(crate) fn read(folder: &Folder) -> std::io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(folder.spec())?)?)
+    }
+
+    /// Writes it, safely: its presence says that everything else is there.
+    pub(crate) fn write(&self, folder: &Folder) -> std::io::Result<()> {
+        crate::folder::replace(&folder.spec(), &serde_json::to_vec(self)?, true)
+    }
+}
