@@ -1,1 +1,24 @@
-//! (being built)
+//! `compose(config, adapters) -> Platform`: the one place that wires. Used by the binary and by the test kit; holds no
+//! logic.
+
+mod adapters;
+mod clock;
+mod compose;
+mod crossed;
+mod layout;
+mod roles;
+mod seed;
+
+pub use adapters::{Adapters, Real, build_environment, fake, real};
+pub use clock::SystemClock;
+pub use compose::{ComposeError, Composed, Platform, compose};
+pub use crossed::AbortAt;
+pub use layout::Layout;
+pub use roles::role;
+pub use tow_app::{App, AppError, Call, Handle, OpCtx};
+pub use tow_fake::{self as fakes, World};
+pub use tow_ports::{Crossings, NoCrossings, When};
+pub use tow_reconcile::{ReconcileError, Reconciler, Ticked};
+pub use tow_runtime_process::stop_everything;
+pub use tow_server::{ServerConfig, serve};
+pub use tow_store::StoreError;

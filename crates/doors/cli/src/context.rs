@@ -10,9 +10,19 @@ use tow_client::{Client, Local, Wanted, data_dir};
 
 /// Options of every verb.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
     /// How results are written
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "text|json|yaml",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub(crate) output: Format,
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
@@ -23,6 +33,14 @@ pub(crate) struct Global {
     /// The local platform's data directory (else TOW_DATA)
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+}
+
+impl Global {
+    /// The data directory that is meant: said, else found as [`data_dir`] has it.
+    pub(crate) fn data_dir(&self) -> Option<PathBuf> {
+        let said = self.data.clone().or_else(|| env::TOW_DATA.path());
+        data_dir(said, env::XDG_DATA_HOME.path(), env::HOME.path())
+    }
 }
 
 /// Which component, where.
@@ -84,11 +102,7 @@ impl Context {
         let wanted = Wanted {
             url: self.global.url.clone().or_else(|| env::TOW_URL.text()),
             token: env::TOW_TOKEN.text(),
-            data: data_dir(
-                self.global.data.clone().or_else(|| env::TOW_DATA.path()),
-                env::XDG_DATA_HOME.path(),
-                env::HOME.path(),
-            ),
+            data: self.global.data_dir(),
         };
         let local = Local::find(&wanted)?;
         let client = Client::new(&local.url, local.token.as_deref())?;

@@ -63,18 +63,19 @@ impl Failure {
         }
     }
 
-    /// A file or folder that can't be read or written.
+    /// A file or folder that can't be read.
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        let exit = if error.kind() == std::io::ErrorKind::StorageFull {
-            Exit::Failed
-        } else {
-            Exit::Invalid
+        use std::io::ErrorKind;
+        let why = match error.kind() {
+            ErrorKind::NotFound => "there is no such file or folder".to_string(),
+            ErrorKind::PermissionDenied => "it may not be read by this user".to_string(),
+            ErrorKind::NotADirectory => "it is not a folder".to_string(),
+            _ => error.to_string(),
         };
-        Self::new(
-            exit,
+        Self::invalid(
             "file/unreadable",
             "A file can't be read",
-            format!("{}: {error}", path.display()),
+            format!("{} can't be read: {why}", path.display()),
         )
     }
 }

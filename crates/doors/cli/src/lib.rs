@@ -11,9 +11,11 @@ mod follow;
 mod offline;
 mod printer;
 mod project;
+mod reference;
 mod render;
 
 pub use exit::Exit;
+pub use reference::reference;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use context::{Context, Global};
@@ -32,6 +34,15 @@ pub fn command() -> Command {
         .infer_subcommands(false)
         .max_term_width(100);
     commands::Verb::augment_subcommands(Global::augment_args(command))
+}
+
+/// What the machine's own verbs need of the options that hold for all verbs: the data directory, and whether results
+/// are JSON.
+pub fn host_options(matches: &ArgMatches) -> (Option<std::path::PathBuf>, bool) {
+    match Global::from_arg_matches(matches) {
+        Ok(global) => (global.data_dir(), global.output == printer::Format::Json),
+        Err(_) => (None, false),
+    }
 }
 
 /// Accepts `config:set` for `config set`: the first argument that is such a pair is taken apart.

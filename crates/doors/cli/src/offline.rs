@@ -22,7 +22,7 @@ pub(crate) fn folder(dir: &Path) -> Verdict<(Vec<Document>, Vec<String>)> {
         if is_ours(&text) {
             found.push(project::document(&path)?);
         } else {
-            skipped.push(path.display().to_string());
+            skipped.push(path.strip_prefix(".").unwrap_or(&path).display().to_string());
         }
     }
     Ok((found, skipped))

@@ -61,13 +61,7 @@ pub(crate) fn component(dir: &Path) -> Verdict<Option<String>> {
 /// `score.yaml`, `*.score.yaml`, `score-*.yaml`, `tow.yaml`, `catalog-info.yaml`, in the order of their names.
 fn files(dir: &Path) -> Verdict<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(|error| {
-        let failure = Failure::file(dir, &error);
-        match error.kind() {
-            std::io::ErrorKind::NotADirectory => {
-                failure.hint("give the folder that holds the Score file, not the file")
-            }
-            _ => failure.hint("give the folder that holds score.yaml"),
-        }
+        Failure::file(dir, &error).hint("give the folder that holds score.yaml")
     })?;
     let mut found: Vec<PathBuf> = entries
         .filter_map(Result::ok)

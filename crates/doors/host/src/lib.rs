@@ -1,1 +1,57 @@
-//! (being built)
+//! The machine's side of `tow`: up and down. Starts the platform on a data directory and ends it; holds no use-case.
+//! It is the one door that sees `platform`, because it is the one that opens the house.
+
+mod data;
+mod demo;
+mod down;
+mod error;
+mod executable;
+mod ready;
+mod stop;
+mod up;
+
+pub use tow_platform::role;
+
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use std::path::PathBuf;
+
+/// What the binary knows of options that hold for all verbs.
+#[derive(Debug, Clone)]
+pub struct Global {
+    /// The data directory, resolved.
+    pub data: Option<PathBuf>,
+    /// Results as JSON.
+    pub json: bool,
+}
+
+/// The verbs of this room, to be added to the command line's.
+pub fn commands() -> Vec<Command> {
+    vec![
+        up::Up::augment_args(
+            Command::new("up").about("Start the platform on this machine, and stay with it"),
+        ),
+        down::Down::augment_args(
+            Command::new("down").about("Stop the platform of this machine and all its workloads"),
+        ),
+    ]
+}
+
+/// Does what was asked for; the exit status. `None`: the verb is not of this room.
+pub fn run(verb: &str, matches: &ArgMatches, global: &Global) -> Option<i32> {
+    let outcome = match verb {
+        "up" => up::Up::from_arg_matches(matches).map(|args| up::up(&args, global)),
+        "down" => down::Down::from_arg_matches(matches).map(|args| down::down(&args, global)),
+        _ => return None,
+    };
+    Some(match outcome {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            error.print();
+            error.exit()
+        }
+        Err(usage) => {
+            let _ = usage.print();
+            2
+        }
+    })
+}

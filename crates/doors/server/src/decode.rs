@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn broken_json_is_located() {
-        let refusal = read::<Apply>(b"{\"documents\": [],\n \"dry_run\": yes}").err().expect("bad");
+        let refusal = read::<Apply>(b"{\"documents\": [],\n \"dry_run\": yes}").expect_err("bad");
         let source = refusal.0.violations[0].source.clone().expect("a place");
         assert_eq!((refusal.0.code.as_str(), source.line, source.col), ("request/json", 2, 13));
         assert_eq!(source.snippet, " \"dry_run\": yes}");
@@ -215,14 +215,14 @@ mod tests {
     #[test]
     fn unknown_fields_are_refused_where_they_stand() {
         let refusal =
-            read::<Plan>(b"{\"change\":\"deploy\",\n\"enviroment\":\"x\"}").err().expect("bad");
+            read::<Plan>(b"{\"change\":\"deploy\",\n\"enviroment\":\"x\"}").expect_err("bad");
         assert_eq!(refusal.0.violations[0].pointer, "/enviroment");
         let source = refusal.0.violations[0].source.clone().expect("a place");
         assert_eq!((source.line, source.col, source.length), (2, 1, 12));
         let text = br#"{"change":"config","set":{"A":"1"},"component":null}"#;
         assert!(read::<Plan>(text).is_ok());
         let nested = br#"{"documents":[{"name":"a","text":"b","mode":"c"}]}"#;
-        let refusal = read::<Apply>(nested).err().expect("bad");
+        let refusal = read::<Apply>(nested).expect_err("bad");
         assert_eq!(refusal.0.violations[0].pointer, "/documents/0/mode");
     }
 }

@@ -10,11 +10,12 @@ mod health;
 mod listen;
 mod special;
 
+pub use axum::Router;
 pub use listen::serve;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{self, MethodFilter};
-use axum::{Router, middleware};
+use axum::middleware;
 use std::sync::Arc;
 use tow_api::{Endpoint, Method};
 use tow_app::App;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 use tow_names::{Duration, Timestamp};
 use tow_ports::{Builder, Clock, Edge, Keys, PortError, Runtime};
-use tow_record::{Fence, Lease, Observed};
+use tow_record::{Fence, InstanceSpec, Lease, Observed};
 use tow_store::{CommitError, Store, StoreError};
 
 /// How long the control lease holds unless renewed. A big apply holds the writer about a second, so not less than ten.
@@ -25,6 +25,8 @@ pub struct Parts {
     pub builder: Arc<dyn Builder>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
+    /// How the gateway is run, where it runs under the runtime.
+    pub gateway: Option<InstanceSpec>,
 }
 
 /// Why a tick ended early.
@@ -141,6 +143,7 @@ impl Reconciler {
         let mut progressed = false;
         // Observed first, read after: what runs has a row before it runs, so nothing of ours looks like an orphan.
         let observed = self.observe().await?;
+        progressed |= self.gateway(&observed).await?;
         let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
         for operation in &snapshot.operations {
             match self.drive(&operation.value.id).await {

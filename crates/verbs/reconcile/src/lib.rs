@@ -4,6 +4,7 @@
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
 
 mod driver;
+mod gateway;
 mod heal;
 mod journal;
 mod outcome;

@@ -94,7 +94,7 @@ fn folder(cx: &Context, dir: &Path, reports: &mut Vec<Report>) -> Verdict {
     for path in offline::yaml_files(dir)? {
         let file = std::fs::File::open(&path).map_err(|error| Failure::file(&path, &error))?;
         let bytes = read(&path, file)?;
-        let name = path.display().to_string();
+        let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         if offline::is_ours(&String::from_utf8_lossy(&bytes)) {
             reports.push(report(&name, &bytes));
         } else {

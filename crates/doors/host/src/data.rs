@@ -1,0 +1,90 @@
+//! The data directory: made, locked, and asked who holds it.
+
+use crate::{Global, error::HostError};
+use rustix::fs::{FlockOperation, Mode, flock};
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+use tow_client::PlatformFile;
+use tow_platform::Layout;
+
+/// The data directory that is meant.
+pub(crate) fn layout(global: &Global) -> Result<Layout, HostError> {
+    let data = global.data.clone().ok_or_else(|| {
+        HostError::new("host/no-home", "no home directory, so no data directory either")
+            .hint("say --data DIR or TOW_DATA")
+            .exits(2)
+    })?;
+    let absolute = std::path::absolute(&data).map_err(|e| unusable(&data, &e))?;
+    Ok(Layout::new(absolute))
+}
+
+/// Makes what is missing; only this user may look inside.
+pub(crate) fn make(layout: &Layout) -> Result<(), HostError> {
+    for dir in layout.directories() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(|e| unusable(&dir, &e))?;
+    }
+    let root = layout.root();
+    let mode = root.metadata().map_err(|e| unusable(root, &e))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(root, private).map_err(|e| unusable(root, &e))?;
+    }
+    Ok(())
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> HostError {
+    HostError::new("host/data-unusable", format!("{}: {why}", path.display()))
+        .untouched("everything")
+        .hint("choose another place with --data DIR, or make this one writable")
+}
+
+/// The lock of a data directory: whoever holds it is the control plane, and whoever held it before is dead.
+pub(crate) struct DataLock {
+    _file: File,
+}
+
+/// Takes the lock; `None`: another process has it.
+pub(crate) fn lock(layout: &Layout) -> Result<Option<DataLock>, HostError> {
+    let path = layout.lock();
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(mode.as_raw_mode())
+        .open(&path)
+        .map_err(|e| unusable(&path, &e))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(DataLock { _file: file })),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(e) => Err(unusable(&path, &e)),
+    }
+}
+
+/// What the running platform says of itself.
+pub(crate) fn platform_file(layout: &Layout) -> Option<PlatformFile> {
+    let text = std::fs::read_to_string(layout.platform_file()).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Writes a file whole or not at all, for this user's eyes only.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), HostError> {
+    use std::io::Write as _;
+    let temporary = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|e| unusable(path, &e))
+}

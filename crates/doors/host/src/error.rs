@@ -1,0 +1,47 @@
+//! What can go wrong on the machine's side, as people read it.
+
+/// Why `up` or `down` ended early.
+#[derive(Debug, Clone)]
+pub(crate) struct HostError {
+    code: &'static str,
+    detail: String,
+    untouched: &'static str,
+    hint: Option<String>,
+    exit: i32,
+}
+
+impl HostError {
+    /// Failed: exit 1.
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), untouched: "", hint: None, exit: 1 }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) const fn untouched(mut self, what: &'static str) -> Self {
+        self.untouched = what;
+        self
+    }
+
+    pub(crate) const fn exits(mut self, status: i32) -> Self {
+        self.exit = status;
+        self
+    }
+
+    pub(crate) const fn exit(&self) -> i32 {
+        self.exit
+    }
+
+    pub(crate) fn print(&self) {
+        anstream::eprintln!("error: {} [{}]", self.detail, self.code);
+        if !self.untouched.is_empty() {
+            anstream::eprintln!("  left as it was: {}", self.untouched);
+        }
+        if let Some(hint) = &self.hint {
+            anstream::eprintln!("\nhint: {hint}");
+        }
+    }
+}

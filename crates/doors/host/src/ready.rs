@@ -1,0 +1,27 @@
+//! The ready line: where everything is, once everything answers.
+
+use crate::Global;
+use tow_client::PlatformFile;
+
+/// Says how the platform is reached. Under `-o json` one line `{url, gateway, data, sign_in, pid}` on stdout.
+pub(crate) fn say(file: &PlatformFile, fresh: bool, global: &Global) {
+    if global.json {
+        let line = serde_json::json!({
+            "url": file.url, "gateway": file.gateway, "data": file.data,
+            "sign_in": file.sign_in, "pid": file.pid,
+        });
+        anstream::println!("{line}");
+        return;
+    }
+    let word = if fresh { "ready" } else { "already running" };
+    anstream::println!("Towpath is {word}");
+    anstream::println!("  portal and API  {}", file.url);
+    anstream::println!("  gateway         {}", file.gateway);
+    anstream::println!("  data            {}", file.data);
+    if let Some(link) = &file.sign_in {
+        anstream::println!("  sign in once    {link}");
+    }
+    if fresh {
+        anstream::println!("\nCtrl-C stops the platform and its workloads. In another terminal: tow status");
+    }
+}

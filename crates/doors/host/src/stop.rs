@@ -1,0 +1,41 @@
+//! Why the platform ends: a person at the terminal, or a service manager.
+
+use crate::error::HostError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Ctrl-C: platform and workloads stop.
+    Interrupt,
+    /// SIGTERM or SIGHUP: the control plane ends, workloads and gateway go on.
+    Terminate,
+}
+
+/// The signals that end the platform, listened for from the moment this is made.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self, HostError> {
+        let listen = |kind| {
+            signal(kind).map_err(|e| HostError::new("host/signals", format!("signals: {e}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    pub(crate) async fn wait(&mut self) -> Reason {
+        tokio::select! {
+            _ = self.interrupt.recv() => Reason::Interrupt,
+            _ = self.terminate.recv() => Reason::Terminate,
+            _ = self.hangup.recv() => Reason::Terminate,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The two sets of adapters: the real ones on a data directory, and the fakes in memory.
+
+use crate::{Layout, SystemClock, crossed::Crossed};
+use std::{path::PathBuf, sync::Arc};
+use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Keys, Runtime};
+use tow_record::InstanceSpec;
+
+/// Everything outside, behind its port.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its name")]
+pub struct Adapters {
+    pub runtime: Arc<dyn Runtime>,
+    pub edge: Arc<dyn Edge>,
+    pub builder: Arc<dyn Builder>,
+    pub blobs: Arc<dyn Blobs>,
+    pub keys: Arc<dyn Keys>,
+    pub clock: Arc<dyn Clock>,
+    /// How the gateway is run, where it runs under the runtime.
+    pub gateway: Option<InstanceSpec>,
+}
+
+/// What the real adapters need to know.
+#[derive(Debug, Clone)]
+pub struct Real {
+    /// The data directory; its directories are there.
+    pub layout: Layout,
+    /// The copy of `tow` whose roles are run.
+    pub tow: PathBuf,
+    /// Addresses of the gateway; port 0 allowed.
+    pub listen: Vec<String>,
+    /// The machine's name.
+    pub node: String,
+    /// What builds see of the environment.
+    pub build_env: std::collections::BTreeMap<String, String>,
+}
+
+/// Processes of this machine, a gateway under the same runtime, builds as instances of it.
+pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, String> {
+    let layout = &real.layout;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let say = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
+    let blobs: Arc<dyn Blobs> =
+        Arc::new(tow_blobs::BlobDir::open(layout.blobs()).map_err(|e| say("blobs", &e))?);
+    let keys =
+        tow_secrets::KeyFile::open_or_create(&layout.keys()).map_err(|e| say("keys", &e))?;
+    let runtime = tow_runtime_process::ProcessRuntime::new(tow_runtime_process::Config {
+        dir: layout.instances(),
+        tow: real.tow.clone(),
+        blobs: blobs.clone(),
+        clock: clock.clone(),
+        node: real.node.clone(),
+    })
+    .map_err(|e| say("runtime", &e))?;
+    let runtime: Arc<dyn Runtime> = Arc::new(runtime);
+    let builder = tow_build::ProcessBuilder::new(tow_build::Config {
+        runtime: runtime.clone(),
+        blobs: blobs.clone(),
+        dir: layout.builds(),
+        tow: real.tow.clone(),
+        cache: layout.cache(),
+        clock: clock.clone(),
+        env: real.build_env.clone(),
+        limits: tow_build::Limits::default(),
+    });
+    let edge: Arc<dyn Edge> = Arc::new(tow_gateway::EdgeClient::new(layout.gateway()));
+    let gateway = tow_gateway::gateway_spec(&layout.gateway(), &real.tow, &real.listen);
+    Ok(crossed(
+        Adapters {
+            runtime,
+            edge,
+            builder: Arc::new(builder),
+            blobs,
+            keys: Arc::new(keys),
+            clock,
+            gateway: Some(gateway),
+        },
+        crossings,
+    ))
+}
+
+/// Everything in memory, on a world that outlives what is composed on it. `clock` is the world's own.
+pub fn fake(
+    world: &Arc<tow_fake::World>,
+    clock: Arc<dyn Clock>,
+    crossings: &Arc<dyn Crossings>,
+) -> Adapters {
+    let blobs: Arc<dyn Blobs> = Arc::new(world.blobs());
+    crossed(
+        Adapters {
+            runtime: Arc::new(world.runtime()),
+            edge: Arc::new(world.edge()),
+            builder: Arc::new(world.builder(blobs.clone())),
+            blobs,
+            keys: Arc::new(tow_fake::FakeKeys::default()),
+            clock,
+            gateway: None,
+        },
+        crossings,
+    )
+}
+
+/// What of the host's environment builds may see.
+pub fn build_environment(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> std::collections::BTreeMap<String, String> {
+    tow_build::inherited(variables)
+}
+
+fn crossed(adapters: Adapters, crossings: &Arc<dyn Crossings>) -> Adapters {
+    Adapters {
+        runtime: Arc::new(Crossed { inner: adapters.runtime, crossings: crossings.clone() }),
+        edge: Arc::new(Crossed { inner: adapters.edge, crossings: crossings.clone() }),
+        builder: Arc::new(Crossed { inner: adapters.builder, crossings: crossings.clone() }),
+        ..adapters
+    }
+}

@@ -1,0 +1,136 @@
+//! Store and adapters become a platform.
+
+use crate::{Adapters, seed::seed};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+use tow_app::{App, AppError};
+use tow_names::{Duration, Id};
+use tow_ports::Crossings;
+use tow_reconcile::{ReconcileError, Reconciler};
+use tow_store::{Store, StoreError};
+
+/// What is composed.
+#[derive(Clone)]
+pub struct Composed {
+    /// The store's file.
+    pub store: PathBuf,
+    /// Told of each crossing.
+    pub crossings: Arc<dyn Crossings>,
+    /// Whoever held the control lease is proven dead.
+    pub force: bool,
+    /// Host names that are ours beside the local ones.
+    pub hosts: Vec<String>,
+}
+
+/// Why nothing was composed.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The control lease is held by another.
+    #[error("another control plane is in charge of this store")]
+    Held,
+    /// The controllers could not begin.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    /// The first objects could not be applied.
+    #[error(transparent)]
+    Seed(#[from] AppError),
+}
+
+/// A platform at rest: its doors are not open and its loop does not run yet.
+pub struct Platform {
+    /// The use-cases.
+    pub app: App,
+    /// The controllers.
+    pub reconciler: Reconciler,
+    /// API and portal.
+    pub router: tow_server::Router,
+    store: Store,
+    adapters: Adapters,
+    gateway: Arc<OnceLock<String>>,
+}
+
+/// Wires everything. Opens the store, takes the control lease, seeds an empty store.
+pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, ComposeError> {
+    let store = Store::open(&config.store, config.crossings.clone()).await?;
+    let gateway = Arc::new(OnceLock::new());
+    if adapters.gateway.is_none() {
+        let _ = gateway.set("127.0.0.1:7080".to_string());
+    }
+    let boot = Id::fresh("boot").to_string();
+    let parts = tow_reconcile::Parts {
+        store: store.clone(),
+        runtime: adapters.runtime.clone(),
+        edge: adapters.edge.clone(),
+        builder: adapters.builder.clone(),
+        keys: adapters.keys.clone(),
+        clock: adapters.clock.clone(),
+        gateway: adapters.gateway.clone(),
+    };
+    let reconciler =
+        Reconciler::take(parts, &boot, config.force).await?.ok_or(ComposeError::Held)?;
+    let app = App::new(tow_app::Parts {
+        store: store.clone(),
+        runtime: adapters.runtime.clone(),
+        edge: adapters.edge.clone(),
+        builder: adapters.builder.clone(),
+        blobs: adapters.blobs.clone(),
+        keys: adapters.keys.clone(),
+        clock: adapters.clock.clone(),
+        boot,
+        gateway: gateway.clone(),
+    });
+    if store.head().await? == 0 {
+        seed(&app).await?;
+    }
+    let router = tow_server::router(
+        app.clone(),
+        tow_portal::router(app.clone()),
+        tow_server::ServerConfig { hosts: config.hosts },
+    );
+    Ok(Platform { app, reconciler, router, store, adapters, gateway })
+}
+
+impl Platform {
+    /// The store, for tests that look at what is kept.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The adapters it stands on.
+    pub const fn adapters(&self) -> &Adapters {
+        &self.adapters
+    }
+
+    /// Waits until the gateway is bound and answers; its addresses. An error after `patience`, with what is known.
+    pub async fn gateway_ready(&self, patience: Duration) -> Result<Vec<String>, String> {
+        let Some(spec) = &self.adapters.gateway else { return Ok(Vec::new()) };
+        let clock = &self.adapters.clock;
+        let deadline = clock.now().plus(patience);
+        loop {
+            let seen = self.adapters.runtime.observe().await.map_err(|e| e.to_string())?;
+            let seen = seen.into_iter().find(|seen| seen.id == spec.id);
+            let answers = self.adapters.edge.observe().await.is_ok_and(|edge| edge.reachable);
+            if let Some(first) = seen.as_ref().and_then(|s| s.listening.first())
+                && answers
+            {
+                let _ = self.gateway.set(first.clone());
+                return Ok(seen.map(|s| s.listening).unwrap_or_default());
+            }
+            if clock.now() >= deadline {
+                let why = seen.map(|s| s.message).filter(|m| !m.is_empty());
+                return Err(why.unwrap_or_else(|| "the gateway did not answer in time".into()));
+            }
+            clock.sleep_until(clock.now().plus(Duration::from_millis(5))).await;
+        }
+    }
+
+    /// Closes the store's files.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}

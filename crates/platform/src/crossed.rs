@@ -1,0 +1,126 @@
+//! Ports that tell of each crossing: before the effect, and after it before anybody learns of it.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tow_names::{Duration, Id, Timestamp};
+use tow_ports::{Builder, Crossings, Edge, LogQuery, PortError, Runtime, When};
+use tow_record::{
+    BuildSpec, InstanceSpec, Isolation, LogLine, ObservedBuild, ObservedEdge, ObservedInstance,
+    RouteAck, RouteSet,
+};
+
+/// Aborts the process at the k-th crossing, counted from 1: the binary's side of the crash tests.
+#[derive(Debug)]
+pub struct AbortAt {
+    k: u64,
+    seen: AtomicU64,
+}
+
+impl AbortAt {
+    /// At the `k`-th.
+    pub const fn new(k: u64) -> Self {
+        Self { k, seen: AtomicU64::new(0) }
+    }
+}
+
+#[async_trait]
+impl Crossings for AbortAt {
+    async fn cross(&self, _: &'static str, _: When) {
+        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.k {
+            std::process::abort();
+        }
+    }
+}
+
+/// A port whose effects are crossings. Questions are none: asking changes nothing.
+pub(crate) struct Crossed<P: ?Sized> {
+    pub(crate) inner: Arc<P>,
+    pub(crate) crossings: Arc<dyn Crossings>,
+}
+
+impl<P: ?Sized> Crossed<P> {
+    async fn around<T>(
+        &self,
+        point: &'static str,
+        effect: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        self.crossings.cross(point, When::Before).await;
+        let answer = effect.await;
+        self.crossings.cross(point, When::After).await;
+        answer
+    }
+}
+
+#[async_trait]
+impl Runtime for Crossed<dyn Runtime> {
+    fn node(&self) -> String {
+        self.inner.node()
+    }
+    fn isolation(&self) -> Isolation {
+        self.inner.isolation()
+    }
+    async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
+        self.inner.observe().await
+    }
+    async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
+        self.around("runtime.start", self.inner.start(epoch, spec)).await
+    }
+    async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError> {
+        self.around("runtime.stop", self.inner.stop(epoch, id, grace)).await
+    }
+    async fn remove(&self, epoch: i64, id: &Id) -> Result<(), PortError> {
+        self.around("runtime.remove", self.inner.remove(epoch, id)).await
+    }
+    async fn logs(
+        &self,
+        id: &Id,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, LogLine>, PortError> {
+        self.inner.logs(id, query).await
+    }
+    async fn free_ports(&self, count: usize, taken: &[u16]) -> Result<Vec<u16>, PortError> {
+        self.inner.free_ports(count, taken).await
+    }
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+}
+
+#[async_trait]
+impl Edge for Crossed<dyn Edge> {
+    async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError> {
+        self.around("edge.apply", self.inner.apply(set)).await
+    }
+    async fn observe(&self) -> Result<ObservedEdge, PortError> {
+        self.inner.observe().await
+    }
+}
+
+#[async_trait]
+impl Builder for Crossed<dyn Builder> {
+    async fn start(
+        &self,
+        epoch: i64,
+        id: &Id,
+        spec: &BuildSpec,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        self.around("builder.start", self.inner.start(epoch, id, spec, now)).await
+    }
+    async fn observe(&self, id: &Id) -> Result<ObservedBuild, PortError> {
+        self.inner.observe(id).await
+    }
+    async fn remove(&self, epoch: i64, id: &Id) -> Result<(), PortError> {
+        self.around("builder.remove", self.inner.remove(epoch, id)).await
+    }
+    async fn log(&self, id: &Id, tail: usize) -> Result<Vec<LogLine>, PortError> {
+        self.inner.log(id, tail).await
+    }
+    async fn list(&self) -> Result<Vec<Id>, PortError> {
+        self.inner.list().await
+    }
+}
