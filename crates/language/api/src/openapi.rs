@@ -103,12 +103,11 @@ impl Document {
             let mut field = field.clone();
             let description = field.as_object_mut().and_then(|field| field.remove("description"));
             // What may be left out is not null when it is sent.
-            if let Some(Value::Array(types)) = field.get("type").cloned() {
-                if let [one, Value::String(null)] = types.as_slice() {
-                    if null == "null" {
-                        field["type"] = one.clone();
-                    }
-                }
+            let types = field.get("type").and_then(Value::as_array).cloned().unwrap_or_default();
+            if let [one, null] = types.as_slice()
+                && null == "null"
+            {
+                field["type"] = one.clone();
             }
             let required = place == "path" || required.contains(&name.as_str());
             out.push(json!({
