@@ -246,4 +246,42 @@ mod tests {
             }
         }
     }
+
+    /// Whoever asks for one subject, one event or one key must not pay for all the others.
+    #[tokio::test]
+    async fn what_is_asked_often_goes_by_an_index() {
+        use sqlx::{ConnectOptions as _, Row as _};
+        let options = SqliteConnectOptions::new().in_memory(true);
+        let mut connection = options.connect().await.unwrap();
+        connection.execute(MIGRATIONS_MADE).await.unwrap();
+        for migration in MIGRATIONS {
+            connection.execute(sqlx::raw_sql(migration.sql)).await.unwrap();
+        }
+        let sorted = [
+            RECORD_GET,
+            RECORD_LAST,
+            BY_SUBJECT,
+            BY_SUBJECT_NEWEST,
+            BY_OPEN_NEWEST,
+            BY_KIND,
+            BY_KIND_NEWEST,
+            OBJECT_GET,
+            OBJECT_KIND,
+            EVENTS_AFTER,
+            IDEMPOTENCY_GET,
+            IDEMPOTENCY_SWEEP,
+        ];
+        // These look only at what is asked for, but put it in order afterwards.
+        let found = [BY_OPEN, BY_BOTH, BY_BOTH_NEWEST, EVENTS_OF_AFTER, EVENTS_OF_LAST];
+        for (text, order) in
+            sorted.into_iter().map(|text| (text, true)).chain(found.into_iter().map(|t| (t, false)))
+        {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+            let rows = connection.fetch_all(explain).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let plan = plan.join("; ");
+            assert!(plan.contains("SEARCH") && !plan.contains("SCAN"), "{text}: {plan}");
+            assert!(!order || !plan.contains("TEMP B-TREE"), "{text}: {plan}");
+        }
+    }
 }

@@ -514,3 +514,63 @@ async fn a_dump_tells_what_came_of_it() {
     let again = tow_store::canonical(store.dump().await.unwrap(), serde_json::json!({}));
     assert_eq!(once, again);
 }
+
+/// Runs the next test again, alone, in a mount namespace with a small disk.
+#[test]
+fn a_full_disk_stops_nothing_but_writes() {
+    let disk = tempfile::tempdir().unwrap();
+    let script =
+        r#"mount -t tmpfs -o size=2m none "$1" && cd "$1" && exec "$2" --ignored --exact "$3""#;
+    let ran = std::process::Command::new("unshare")
+        .args(["-Urm", "sh", "-c", script, "sh"])
+        .arg(disk.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg("a_full_disk_inside")
+        .output();
+    let Ok(output) = ran else {
+        println!("not run: there is no `unshare` here");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if !text.contains("running 1 test") {
+        println!("not run: no small disk can be mounted here: {text}");
+        return;
+    }
+    assert!(output.status.success(), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "run on a small disk by the test above"]
+async fn a_full_disk_inside() {
+    let path = std::path::Path::new("tow.db");
+    let store = Store::open(path, Arc::new(NoCrossings)).await.unwrap();
+    let large = |n: i64| {
+        let mut one = thing(&n.to_string(), "s", n);
+        one.text = "x".repeat(30_000);
+        batch(|b| {
+            b.create(&one);
+            b.event(told("made", "s"));
+        })
+    };
+    std::fs::write("ballast", vec![0; 200_000]).unwrap();
+    let mut written = 0;
+    let refused = loop {
+        match store.commit(large(written)).await {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 1000, "the disk never became full");
+    };
+    assert_eq!(refused, CommitError::Full);
+    assert_eq!(store.commit(large(written)).await, Err(CommitError::Full), "and again");
+    assert_eq!(store.list::<Thing>(Find::default()).await.unwrap().len() as i64, written);
+    assert_eq!(store.head().await.unwrap(), written);
+    // Space is all it takes.
+    std::fs::remove_file("ballast").unwrap();
+    assert_eq!(store.commit(large(written)).await.map(|done| done.seq), Ok(written + 1));
+    store.close().await;
+    let full = std::fs::write("ballast", vec![0; 4_000_000]);
+    assert!(full.is_err());
+    let elsewhere = Store::open(std::path::Path::new("other.db"), Arc::new(NoCrossings)).await;
+    assert_eq!(elsewhere.unwrap_err().code(), "store/disk-full");
+}

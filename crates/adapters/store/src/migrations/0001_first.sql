@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS record (
     PRIMARY KEY (kind, id)
 );
 CREATE INDEX IF NOT EXISTS record_subject ON record (kind, subject, number, id);
-CREATE INDEX IF NOT EXISTS record_open ON record (kind, open);
+CREATE INDEX IF NOT EXISTS record_open ON record (kind, open, made, number, id);
 CREATE INDEX IF NOT EXISTS record_made ON record (kind, made, number, id);
 -- At most one unfinished operation a place.
 CREATE UNIQUE INDEX IF NOT EXISTS record_one_operation ON record (subject) WHERE kind = 'operation' AND open = 1;
