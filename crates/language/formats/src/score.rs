@@ -2,12 +2,13 @@
 
 use crate::source::{Source, Span};
 use crate::tree::{Data, Key, Node};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use tow_record::Violation;
 
 /// The document with every `containers.*.{files,volumes}` a map. Pointers into such a list then go by its targets:
 /// `/containers/main/files/~1etc~1app.conf/mode`. Items without a target, or with one that was there before, are
-/// refused and left out.
+/// refused.
 pub(crate) fn normalised(
     root: &Rc<Node>,
     source: &Source<'_>,
@@ -69,60 +70,53 @@ impl<'a, 's, 't> Pass<'a, 's, 't> {
 
     fn list(&mut self, node: &Rc<Node>, what: &str) -> Rc<Node> {
         let Data::List(items) = &node.data else { return Rc::clone(node) };
-        let mut seen: std::collections::BTreeMap<&str, Span> = std::collections::BTreeMap::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         let mut entries: Vec<(Key, Rc<Node>)> = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let start = item.span.start;
-            let here = Span { start, end: start + 1 };
             let Data::Map(fields) = &item.data else {
-                self.say(
-                    index,
-                    here,
-                    "schema/type",
-                    format!("item {index} is no map"),
-                    format!("a {what} with a target"),
-                );
+                let message = format!("item {index} is no map");
+                let expected = format!("a {what} with a target");
+                self.say(index, start(item), "schema/type", message, expected);
                 continue;
             };
-            let Some((_, target)) = item.entry("target") else {
-                let message = format!("`target` is missing in this {what}");
-                self.say(
-                    index,
-                    here,
-                    "schema/missing-field",
-                    message,
-                    "target: a path in the container".into(),
-                );
-                continue;
-            };
-            let Some(path) = target.text() else {
-                let message = format!("the target of this {what} is no text");
-                self.say(
-                    index,
-                    target.span,
-                    "schema/type",
-                    message,
-                    "a path in the container".into(),
-                );
-                continue;
-            };
-            if let Some(first) = seen.insert(path, target.span) {
-                let (line, _) = self.source.position(first.start);
-                let message = format!("the target {path:?} is already in line {line}");
-                self.say(
-                    index,
-                    target.span,
-                    "score/target-twice",
-                    message,
-                    "each target once".into(),
-                );
-                continue;
-            }
+            // Without a target of its own it goes on by its number, so that what else is wrong in it is told too.
+            let key = self.target(index, item, what, &mut seen).unwrap_or_else(|| {
+                let text = format!("{}#{index}", self.path);
+                Key { text, span: start(item) }
+            });
             let rest = fields.iter().filter(|(key, _)| key.text != "target").cloned().collect();
-            let key = Key { text: path.to_string(), span: target.span };
             entries.push((key, Rc::new(Node::new(Data::Map(rest), item.span))));
         }
         Rc::new(Node::new(Data::Map(entries), node.span))
+    }
+
+    /// The target of an item, if it is one that no item had before.
+    fn target(
+        &mut self,
+        index: usize,
+        item: &Node,
+        what: &str,
+        seen: &mut BTreeMap<String, Span>,
+    ) -> Option<Key> {
+        let expected = "a path in the container";
+        let Some((_, target)) = item.entry("target") else {
+            let message = format!("`target` is missing in this {what}");
+            let expected = format!("target: {expected}");
+            self.say(index, start(item), "score/target-missing", message, expected);
+            return None;
+        };
+        let Some(path) = target.text() else {
+            let message = format!("the target of this {what} is no text");
+            self.say(index, start(target), "schema/type", message, expected.into());
+            return None;
+        };
+        if let Some(first) = seen.insert(path.to_string(), target.span) {
+            let (line, _) = self.source.position(first.start);
+            let message = format!("the target {path:?} is already in line {line}");
+            self.say(index, target.span, "score/target-twice", message, "each target once".into());
+            return None;
+        }
+        Some(Key { text: path.to_string(), span: target.span })
     }
 
     fn say(&mut self, index: usize, span: Span, code: &str, message: String, expected: String) {
@@ -133,4 +127,9 @@ impl<'a, 's, 't> Pass<'a, 's, 't> {
         violation.pointer = format!("{}/{index}", self.path);
         self.out.push(violation);
     }
+}
+
+/// The first character of a value.
+fn start(node: &Node) -> Span {
+    Span { start: node.span.start, end: node.span.start + 1 }
 }

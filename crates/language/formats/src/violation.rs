@@ -2,28 +2,29 @@
 
 use crate::document::Positions;
 use crate::source::{Source, Span, snippet};
-use tow_model::{Invalid, Spot};
+use crate::{MAX_BYTES, score, yaml};
+use tow_model::Invalid;
 use tow_record::{SourceLine, Violation};
 
 /// The violation of a rule that was found broken after reading, such as at plan time. `file` is the file's name as the
-/// user gave it, `positions` come from [`crate::ScoreFile`] or [`crate::positions`]; a pointer that is not among them
-/// is shown at the nearest one above it. With `text` (the file as it was read) the line itself is shown too.
+/// user gave it; `positions` come from [`crate::ScoreFile`] or [`crate::positions`]. A pointer to what is not written is
+/// shown at the nearest thing above it.
+///
+/// With `text`, the file as it was read, the line itself is shown, and keys and parts of texts (see
+/// [`tow_model::Spot`]) are pointed at exactly; without it only line and column of the value are known.
 pub fn violation(
     file: &str,
     text: Option<&str>,
     positions: &Positions,
     invalid: &Invalid,
 ) -> Violation {
-    let source = nearest(positions, &invalid.pointer).map(|(line, col)| match text {
-        None => SourceLine { file: file.into(), line, col, length: 1, snippet: String::new() },
-        Some(text) => {
-            let source = Source::new(file, text);
-            let words = source.line(line);
-            let rest: String = words.chars().skip(col.saturating_sub(1) as usize).collect();
-            let (skip, length) = extent(&rest, invalid.spot);
-            SourceLine { file: file.into(), line, col: col + skip, length, snippet: snippet(words) }
-        }
-    });
+    let known = nearest(positions, &invalid.pointer);
+    let source = match text.map(|text| Source::new(file, text.trim_start_matches('\u{feff}'))) {
+        Some(source) => exact(&source, positions, invalid)
+            .map(|span| source.line_of(span))
+            .or_else(|| known.map(|at| line(file, at, snippet(source.line(at.0))))),
+        None => known.map(|at| line(file, at, String::new())),
+    };
     Violation {
         code: invalid.code.to_string(),
         pointer: invalid.pointer.clone(),
@@ -32,6 +33,10 @@ pub fn violation(
         hint: invalid.hint.clone(),
         source,
     }
+}
+
+fn line(file: &str, (line, col): (u32, u32), snippet: String) -> SourceLine {
+    SourceLine { file: file.to_string(), line, col, length: 1, snippet }
 }
 
 fn nearest(positions: &Positions, pointer: &str) -> Option<(u32, u32)> {
@@ -44,25 +49,17 @@ fn nearest(positions: &Positions, pointer: &str) -> Option<(u32, u32)> {
     }
 }
 
-/// How many characters to go on and how many are meant, from what is left of the line.
-fn extent(rest: &str, spot: Spot) -> (u32, u32) {
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let whole = match quote {
-        Some(quote) => rest.chars().skip(1).position(|c| c == quote).map(|end| end + 2),
-        None => [" #", ": ", ", "]
-            .iter()
-            .filter_map(|end| rest.find(end))
-            .min()
-            .map(|byte| rest.get(..byte).unwrap_or(rest).chars().count()),
-    };
-    let whole = whole.unwrap_or_else(|| rest.trim_end().trim_end_matches(':').chars().count());
-    if let Spot::Inside { offset, length } = spot {
-        let offset = offset + usize::from(quote.is_some());
-        if offset + length <= whole {
-            return (offset as u32, length as u32);
-        }
+/// Reads the text once more to point at keys and parts of texts; the document is the one that begins where the
+/// positions say.
+fn exact(source: &Source<'_>, positions: &Positions, invalid: &Invalid) -> Option<Span> {
+    let begin = positions.get("")?;
+    if source.text.len() > MAX_BYTES {
+        return None;
     }
-    (0, whole.max(1) as u32)
+    let (roots, _) = yaml::read(source);
+    let root = roots.iter().find(|root| source.position(root.span.start) == *begin)?;
+    let root = score::normalised(root, source, &mut Vec::new());
+    Some(root.spot(&invalid.pointer, invalid.spot, source.text))
 }
 
 /// The violation of a rule in a text that was just read: `span` is where.

@@ -11,9 +11,6 @@ pub fn to_json(manifest: &Manifest) -> Value {
 /// The value as a YAML document that [`crate::read`] and older readers alike read back as the same value: texts that
 /// one of them could take for something else are quoted.
 pub fn to_yaml(value: &Value) -> String {
-    // Block scalars can't hold every text (a leading blank, a carriage return); quoted ones can.
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
-    let text = serde_saphyr::to_string_with_options(value, options);
     // JSON is YAML: a value that the writer refuses is still written.
-    text.unwrap_or_else(|_| format!("{value:#}\n"))
+    serde_saphyr::to_string(value).unwrap_or_else(|_| format!("{value:#}\n"))
 }

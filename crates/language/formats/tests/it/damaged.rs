@@ -13,10 +13,10 @@ use tow_names::{Cpu, Digest, EntityRef, Memory, Name, Namespace, Place};
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A small generator of pseudo-random numbers (splitmix64): the same every time.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+    pub(crate) fn roll(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

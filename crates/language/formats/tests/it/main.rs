@@ -6,4 +6,5 @@ mod corpus;
 mod damaged;
 mod hostile;
 mod negative;
+mod oracle;
 mod reading;

@@ -75,6 +75,18 @@ fn a_later_refusal_points_at_its_line() {
     assert_eq!((found.line, found.col), place(SCORE, "${resources.db.username}", 0));
     assert_eq!(found.length, 24);
 
+    // In the second line of a block, and at a key.
+    let conf = "/containers/main/files/~1etc~1orders.conf";
+    let found = at(&invalid(&format!("{conf}/content")).inside(7, 20), Some(SCORE));
+    assert_eq!((found.line, found.col), place(SCORE, "${resources.db.host}\n", 0));
+    assert_eq!(found.length, 20);
+    let found = at(&invalid(&format!("{conf}/mode")).at_key(), Some(SCORE));
+    assert_eq!((found.line, found.col), place(SCORE, "mode:", 0));
+
+    // A text that has changed since is no reason to fail.
+    let found = at(&invalid("/metadata/name"), Some("x"));
+    assert_eq!((found.line, found.col), place(SCORE, "orders", 0));
+
     let found = at(&invalid("/metadata/name"), None);
     assert_eq!((found.line, found.snippet.as_str()), (4, ""));
 }

@@ -129,15 +129,21 @@ fn refers(document: &Value, path: &str, written: &str, parts: &[String]) -> Opti
             }
             None
         }
-        _ => Some(
-            Invalid::new(
+        _ => {
+            let root = parts.first().map(|root| root.to_lowercase()).unwrap_or_default();
+            let hint = match root.as_str() {
+                "resource" | "resources" | "res" => "did you mean ${resources.…}?",
+                "metadata" | "meta" => "did you mean ${metadata.…}?",
+                _ => "write $${…} for a text that only looks like a placeholder",
+            };
+            let invalid = Invalid::new(
                 path,
                 "score/placeholder-root",
                 format!("{written} begins with neither metadata nor resources"),
                 "${metadata.KEY} or ${resources.NAME.KEY}",
-            )
-            .hint("write $${…} for a text that only looks like a placeholder"),
-        ),
+            );
+            Some(invalid.hint(hint))
+        }
     }
 }
 
