@@ -3,7 +3,7 @@
 use crate::script::Script;
 use tow_names::{Duration, Timestamp};
 use tow_record::{
-    Exit, InstanceSpec, Isolation, LogLine, LogStream, ObservedInstance, Phase, ProbeReport,
+    Exit, InstanceSpec, Isolation, LogLine, LogStream, ObservedInstance, Phase, Probe, ProbeReport,
     Restart,
 };
 
@@ -33,6 +33,7 @@ pub(crate) struct Life {
     at: At,
     pid: u32,
     starts: u32,
+    /// Ends in a row; one more than restarts in a row.
     streak: u32,
     exit: Option<Exit>,
     message: String,
@@ -175,11 +176,24 @@ impl Life {
         }
     }
 
+    /// What a probe would have asked, and been told.
+    fn probed(&self, ok: bool) -> String {
+        let told = |yes: &str, no: &str| if ok { yes.to_string() } else { no.to_string() };
+        match &self.spec.readiness {
+            Probe::Http(get) => format!("GET {} → {}", get.path, told("200", "no answer")),
+            Probe::Exec(run) => format!("{} → {}", run.argv.join(" "), told("exit 0", "exit 1")),
+            Probe::Tcp { port } => {
+                format!("connect to port {port} → {}", told("accepted", "refused"))
+            }
+            Probe::Alive => format!("process → {}", told("there", "not yet")),
+        }
+    }
+
     pub(crate) fn observed(&self, now: Timestamp) -> ObservedInstance {
         let phase = match self.at {
             At::Running { .. } => Phase::Running,
             At::Waiting { .. } => match self.spec.restart {
-                Restart::Always(backoff) if self.streak >= backoff.crash_loop_after => {
+                Restart::Always(backoff) if self.streak > backoff.crash_loop_after => {
                     Phase::CrashLoop
                 }
                 _ => Phase::Backoff,
@@ -195,12 +209,7 @@ impl Life {
         let probe = match self.at {
             At::Running { since } => Some(ProbeReport {
                 ok: ready_since.is_some(),
-                what: if ready_since.is_some() {
-                    "pretended → ready"
-                } else {
-                    "pretended → not yet"
-                }
-                .into(),
+                what: self.probed(ready_since.is_some()),
                 at: ready_since.unwrap_or(since),
             }),
             _ => None,

@@ -128,17 +128,19 @@ async fn instances_do_as_they_were_told() {
 async fn who_crashes_is_started_again_later_and_later() {
     let (clock, world) = fresh();
     let runtime = world.runtime();
-    world.script(To::All, Script { ends_times: 3, ..Script::exits(secs(0), 1) });
+    world.script(To::All, Script { ends_times: 4, ..Script::exits(secs(0), 1) });
     let web = spec("web/0 main");
     runtime.start(1, &web).await.unwrap();
     let mut seen = Vec::new();
-    for _ in 0..9 {
+    for _ in 0..13 {
         let now = &runtime.observe().await.unwrap()[0];
         seen.push((now.phase, now.restarts));
         clock.advance(secs(1));
     }
     use Phase::{Backoff as B, CrashLoop as C, Running as R};
-    assert_eq!(seen, [(B, 0), (B, 1), (B, 1), (C, 2), (C, 2), (C, 2), (C, 2), (R, 3), (R, 3)]);
+    let crashes = [(B, 0), (B, 1), (B, 1), (B, 2), (B, 2), (B, 2), (B, 2), (C, 3), (C, 3), (C, 3)];
+    assert_eq!(seen[..10], crashes);
+    assert_eq!(seen[10..], [(C, 3), (R, 4), (R, 4)]);
     assert_eq!(world.starts(&web.id), 1, "restarts are the runtime's own");
     // Long after, in one look.
     world.kill(&web.id, Exit::Signal { signal: 9 });
