@@ -54,7 +54,9 @@ pub fn refusals(
                 Invalid::new(
                     "/metadata/name",
                     "plan/isolation",
-                    format!("{name} is of tier production, and the process runtime isolates nothing"),
+                    format!(
+                        "{name} is of tier production, and the process runtime isolates nothing"
+                    ),
                     "isolation of level sandbox or better",
                 )
                 .hint("deploy to an environment of tier development or staging"),
@@ -64,7 +66,9 @@ pub fn refusals(
             container_refusals(&format!("/containers/{container}"), spec, &mut found);
         }
         resource_refusals(&file.score, keys, &mut found);
-        all.extend(found.into_iter().map(|invalid| Refusal { workload: workload.clone(), invalid }));
+        all.extend(
+            found.into_iter().map(|invalid| Refusal { workload: workload.clone(), invalid }),
+        );
     }
     all
 }
@@ -82,7 +86,9 @@ pub fn warnings(release: &Release, environment: &EnvironmentSpec) -> Vec<String>
                 ));
             }
             if spec.resources.as_ref().is_some_and(|r| r.requests.is_some()) {
-                all.push(format!("{workload}/{container}: resources.requests are not reserved by this runtime"));
+                all.push(format!(
+                    "{workload}/{container}: resources.requests are not reserved by this runtime"
+                ));
             }
         }
     }
@@ -96,7 +102,10 @@ fn container_refusals(at: &str, spec: &Container, found: &mut Vec<Invalid>) {
             Invalid::new(
                 format!("{at}/image"),
                 "plan/no-container-runtime",
-                format!("image {:?} needs a runtime of containers; this environment's runs processes", spec.image),
+                format!(
+                    "image {:?} needs a runtime of containers; this environment's runs processes",
+                    spec.image
+                ),
                 "image: . (this folder, built)",
             )
             .hint("an image is never replaced by a program of the machine"),
@@ -132,7 +141,9 @@ fn container_refusals(at: &str, spec: &Container, found: &mut Vec<Invalid>) {
                     "files from a source are not carried into a release yet",
                     "content or binaryContent",
                 )
-                .hint("with image: . the folder itself is there at run time: read the file from it"),
+                .hint(
+                    "with image: . the folder itself is there at run time: read the file from it",
+                ),
             );
         }
     }
@@ -196,7 +207,13 @@ fn resource_refusals(score: &Workload, keys: &BTreeSet<String>, found: &mut Vec<
         }
         for (target, file) in spec.files.iter().filter(|(_, f)| f.no_expand != Some(true)) {
             if let Some(text) = &file.content {
-                unset_keys(score, keys, &format!("{at}/files/{}/content", escape(target)), text, found);
+                unset_keys(
+                    score,
+                    keys,
+                    &format!("{at}/files/{}/content", escape(target)),
+                    text,
+                    found,
+                );
             }
         }
     }

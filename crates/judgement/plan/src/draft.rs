@@ -3,9 +3,7 @@
 use crate::{delivered, gate, pods, routes::why_no_route, warnings};
 use std::collections::BTreeMap;
 use tow_model::kinds::environment::EnvironmentSpec;
-use tow_record::{
-    Action, BuildSpec, Change, Deployment, Gate, PlanStep, Placement, Release,
-};
+use tow_record::{Action, BuildSpec, Change, Deployment, Gate, Placement, PlanStep, Release};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +63,9 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     }
     if release.number == 0 {
         let why = match current {
-            Some((_, now)) => format!("differs from release {}: {}", now.number, difference(now, release)),
+            Some((_, now)) => {
+                format!("differs from release {}: {}", now.number, difference(now, release))
+            }
             None => "the first of this component here".into(),
         };
         step(Action::Create, "release (number known after apply)".into(), why);
@@ -75,7 +75,8 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     let why = reason(input);
     for name in workload_names(current, release) {
         let now = placement.serving.iter().filter(|pod| pod.workload == name);
-        let kept = now.clone().filter(|pod| release.number != 0 && pod.revision == revision).count();
+        let kept =
+            now.clone().filter(|pod| release.number != 0 && pod.revision == revision).count();
         let now = now.count();
         let then = wanted.iter().filter(|pod| pod.workload == name).count();
         let subject = format!("workload {name}");

@@ -4,9 +4,7 @@
 //! On failure before the switch: stop and remove what is new, end; what served goes on serving. After the switch there
 //! is no way back but a new operation.
 
-use crate::{
-    Delivered, PodWanted, delivered, pods, pods::predecessors, routes::instance_ready,
-};
+use crate::{Delivered, PodWanted, delivered, pods, pods::predecessors, routes::instance_ready};
 use std::collections::BTreeMap;
 use tow_model::kinds::{environment::EnvironmentSpec, workload::ReadyState};
 use tow_names::{Duration, Id, Timestamp};
@@ -100,12 +98,8 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
         .workloads
         .iter()
         .map(|(name, file)| {
-            let d = delivered(
-                &release.delivery,
-                &file.score,
-                &op.place.environment,
-                view.environment,
-            );
+            let d =
+                delivered(&release.delivery, &file.score, &op.place.environment, view.environment);
             (name.as_str(), d)
         })
         .collect();
@@ -133,7 +127,9 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
             };
             ids.push(row.id.clone());
             let seen = view.observed.instances.get(&row.id);
-            let min = deliveries.get(pod.workload.as_str()).map_or(Duration::ZERO, |d| d.min_healthy_time);
+            let min = deliveries
+                .get(pod.workload.as_str())
+                .map_or(Duration::ZERO, |d| d.min_healthy_time);
             match seen {
                 Some(seen) if instance_ready(seen) => {
                     let at = seen.ready_since.unwrap_or(now).plus(min);
@@ -151,10 +147,8 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
             instances: ids,
         });
     }
-    let complete = chosen
-        .iter()
-        .zip(&wanted)
-        .all(|(pod, want)| pod.instances.len() == want.containers.len());
+    let complete =
+        chosen.iter().zip(&wanted).all(|(pod, want)| pod.instances.len() == want.containers.len());
 
     if !op.switched {
         if !op.heal
@@ -323,8 +317,7 @@ fn retire(
         view.instances.iter().filter(|row| !serving.contains(&&row.id)).collect();
     let mut wait = None;
     for row in &old {
-        let in_flight =
-            view.observed.edge.targets.get(row.id.as_str()).map_or(0, |t| t.in_flight);
+        let in_flight = view.observed.edge.targets.get(row.id.as_str()).map_or(0, |t| t.in_flight);
         let quiet = view.observed.edge.reachable && in_flight == 0;
         let drained = quiet || op.drain_until.is_some_and(|until| now >= until);
         let running = view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run);
@@ -342,13 +335,12 @@ fn retire(
         }
         wait = wait.or(Some(Next::Wait(None, format!("{} to stop", row.id))));
     }
-    let gone = old.iter().find(|row| {
-        !view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run)
-    });
+    let gone = old
+        .iter()
+        .find(|row| !view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run));
     match (gone, wait) {
         (Some(row), _) => Next::Remove(row.id.clone()),
         (None, Some(wait)) => wait,
         (None, None) => Next::Finish,
     }
 }
-

@@ -215,11 +215,12 @@ pub fn workload_urls(placed: &Placed<'_>, workload: &str, gateway_port: u16) -> 
 pub(crate) fn why_no_route(release: &Release, environment: &EnvironmentSpec) -> String {
     let ported = release.workloads.values().any(|file| primary_port(&file.score).is_some());
     match (ported, environment.tier) {
-        (false, _) => "no workload declares a port named web, http or www, or one port alone".into(),
+        (false, _) => {
+            "no workload declares a port named web, http or www, or one port alone".into()
+        }
         (true, Tier::Development | Tier::Preview) => "its workloads are workers".into(),
-        (true, tier) => format!(
-            "in tier {} only a resource of type route makes one",
-            tier.as_str()
-        ),
+        (true, tier) => {
+            format!("in tier {} only a resource of type route makes one", tier.as_str())
+        }
     }
 }

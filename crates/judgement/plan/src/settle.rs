@@ -18,7 +18,12 @@ pub enum Settled {
 }
 
 /// Looks a begun step up in the world. `revision` is the route set that a switch wrote.
-pub fn settled(step: &Step, build: Option<&tow_names::Id>, revision: i64, seen: &Observed) -> Settled {
+pub fn settled(
+    step: &Step,
+    build: Option<&tow_names::Id>,
+    revision: i64,
+    seen: &Observed,
+) -> Settled {
     match &step.effect {
         Effect::Build { .. } => match build.and_then(|id| seen.builds.get(id)) {
             None => Settled::NotDone,

@@ -1,7 +1,7 @@
 //! Everything a runtime needs to run one instance, out of release, deployment and configuration.
 
-use base64::Engine as _;
 use crate::{delivered, pods::is_to_complete, primary_port};
+use base64::Engine as _;
 use std::collections::BTreeMap;
 use tow_model::{
     kinds::{
@@ -49,12 +49,13 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     let score = &release
         .workloads
         .get(&instance.workload)
-        .ok_or_else(|| missing(format!("release {} has no workload {}", release.number, instance.workload)))?
+        .ok_or_else(|| {
+            missing(format!("release {} has no workload {}", release.number, instance.workload))
+        })?
         .score;
-    let container = score
-        .containers
-        .get(&instance.container)
-        .ok_or_else(|| missing(format!("{} has no container {}", instance.workload, instance.container)))?;
+    let container = score.containers.get(&instance.container).ok_or_else(|| {
+        missing(format!("{} has no container {}", instance.workload, instance.container))
+    })?;
     let name: &Name = &instance.place.environment;
     let delivered = delivered(&release.delivery, score, name, environment);
     let values = values(deployment, config);
@@ -64,7 +65,10 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
         env.insert(key.clone(), expand(score, &values, text)?);
     }
     for (port, number) in &instance.ports {
-        env.insert(format!("PORT_{}", port.to_ascii_uppercase().replace('-', "_")), number.to_string());
+        env.insert(
+            format!("PORT_{}", port.to_ascii_uppercase().replace('-', "_")),
+            number.to_string(),
+        );
     }
     if let Some((port, _)) = primary_port(score)
         && let Some(number) = instance.ports.get(port)
@@ -92,7 +96,8 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
                 .map_err(|e| SpecError(format!("file {target}: {e}")))?,
             (None, None) => return Err(SpecError(format!("file {target} has no content"))),
         };
-        let mode = file.mode.as_deref().and_then(|m| u32::from_str_radix(m, 8).ok()).unwrap_or(0o644);
+        let mode =
+            file.mode.as_deref().and_then(|m| u32::from_str_radix(m, 8).ok()).unwrap_or(0o644);
         files.insert(target.clone(), (bytes, mode));
     }
 

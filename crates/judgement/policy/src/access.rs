@@ -59,7 +59,7 @@ pub fn scope(actor: &Actor, action: Action) -> Scope {
     use Role as R;
     match (actor.role, action) {
         (R::Admin, _) => Scope::All,
-        (R::Platform, A::ManageAccess) => Scope::Nothing,
+        (R::Platform, A::ManageAccess | A::OwnTokens) => Scope::Nothing,
         (R::Platform, _) => Scope::All,
         (R::Developer | R::Viewer, A::Read) => Scope::All,
         (R::Developer, A::ReadPrivate | A::Declare | A::Deploy) => Scope::Owners(mine(actor)),
@@ -82,7 +82,9 @@ pub fn decide(actor: &Actor, action: Action, object: &Object) -> Decision {
     let scope = scope(actor, action);
     match (object, &scope) {
         (_, Scope::All) => yes(format!("role {role} may {}", action.as_str())),
-        (Object::Platform, _) if action == Action::OwnTokens => yes("everybody has their own".into()),
+        (Object::Platform, _) if action == Action::OwnTokens => {
+            yes("everybody has their own".into())
+        }
         (Object::Owned { owner }, Scope::Owners(_)) if scope.covers(owner.as_deref()) => {
             yes(format!("{} owns it", owner.as_deref().unwrap_or_default()))
         }
