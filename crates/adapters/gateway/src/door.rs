@@ -18,6 +18,8 @@ const HEAD: Duration = Duration::from_secs(75);
 pub(crate) const HEAD_SIZE: usize = 64 * 1024;
 /// More headers are answered with 431.
 const HEADERS: usize = 128;
+/// How long kept connections are still answered once the gateway is to end.
+const LAST_CALL: Duration = Duration::from_secs(1);
 /// Before accepting again when the machine is out of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -92,9 +94,15 @@ async fn connection(
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = closing.cancelled() => {
-            // The request in flight is answered, no further one is taken.
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            // A client that keeps its connection may be sending its next request just now: that is still answered,
+            // with the word to go on elsewhere. Then the request in flight is answered and no further one is taken.
+            match tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = ended {

@@ -64,6 +64,15 @@ impl Complaint {
         )
     }
 
+    pub(crate) fn unknown_coding() -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "gateway/transfer-coding",
+            "The request is coded in an unknown way",
+            "Of the transfer codings only `chunked` is understood.".into(),
+        )
+    }
+
     pub(crate) fn not_proxied() -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,

@@ -9,7 +9,7 @@ use crate::table::{Entrance, Found, Served};
 use crate::target::{InFlight, Target};
 use crate::tunnel;
 use crate::upstream::{self, Failed};
-use http::header::{HOST, HeaderMap};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
@@ -39,17 +39,23 @@ pub(crate) async fn handle(
     for value in request.headers().get_all(http::header::ACCEPT) {
         accept.append(http::header::ACCEPT, value.clone());
     }
-    match route(gateway, arrival, request, &id).await {
+    let closing = gateway.closing.clone();
+    let mut response = match route(gateway, arrival, request, &id).await {
         Ok(response) => response,
         Err(complaint) => complaint.dress(&accept, &id),
+    };
+    if closing.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Clients that keep their connection go on with a new one, to the next gateway.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 async fn route(
     gateway: Arc<Gateway>,
     arrival: Arrival,
     mut request: Request<Incoming>,
-    id: &http::HeaderValue,
+    id: &HeaderValue,
 ) -> Result<Response<Answer>, Complaint> {
     if request.method() == Method::CONNECT {
         return Err(Complaint::not_proxied());
@@ -57,6 +63,9 @@ async fn route(
     // The buffer's limit alone is a soft one.
     if head_size(&request) > HEAD_SIZE {
         return Err(Complaint::too_large());
+    }
+    if request.headers().get_all(TRANSFER_ENCODING).iter().any(|coding| coding != "chunked") {
+        return Err(Complaint::unknown_coding());
     }
     let host = host(&request)?;
     let key = host_key(&host);
@@ -135,7 +144,7 @@ fn relay(
     in_flight: Arc<InFlight>,
     mut response: Response<Incoming>,
     upgrade: Option<hyper::upgrade::OnUpgrade>,
-    id: &http::HeaderValue,
+    id: &HeaderValue,
 ) -> Result<Response<Answer>, Complaint> {
     let target = in_flight.target();
     if response.status().is_server_error() {

@@ -84,7 +84,18 @@ pub fn gateway_main(args: Vec<OsString>) -> i32 {
     }
 }
 
+/// As many connections as the machine lets us have; the usual soft limit of 1024 descriptors is 500 requests at once.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        complain(&format!("cannot raise the limit of open files: {error}"));
+    }
+}
+
 async fn run(asked: Asked) -> io::Result<()> {
+    raise_descriptor_limit();
     let mut listeners: Vec<TcpListener> = sockets::handed_on()?;
     for address in &asked.listen {
         listeners.push(sockets::bind(address).map_err(|error| {

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tow_names::Id;
 use tow_record::{ObservedEdge, RouteAck, RouteSet};
 
-/// At start a port may still be held by a gateway that is being replaced: how long that is waited for.
+/// At start ports may still be held by a gateway that is being replaced: how long that is waited for, in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at such a port.
 const LOOK: Duration = Duration::from_millis(25);
@@ -62,7 +63,8 @@ impl Gateway {
         });
         let (kept, mut notes) = gateway.keep.load();
         let mut doors = gateway.doors.lock().await;
-        let (ports, bound) = gateway.ports(&kept.set, &kept.ports, &doors, PATIENCE).await;
+        let (ports, bound) =
+            gateway.ports(&kept.set, &kept.ports, &doors, Instant::now() + PATIENCE).await;
         match Table::new(&kept.set, ports, &gateway.targets) {
             Ok(table) => gateway.serve(table, bound, &mut doors),
             Err(message) => notes.push(format!("the kept table can't be served: {message}")),
@@ -97,7 +99,7 @@ impl Gateway {
             }
         }
         Table::check(&set).map_err(|message| Refusal::Refused { message })?;
-        let (ports, bound) = self.ports(&set, &current.ports, &doors, Duration::ZERO).await;
+        let (ports, bound) = self.ports(&set, &current.ports, &doors, Instant::now()).await;
         let kept = Kept { set, ports: ports.clone() };
         let keep = self.keep.clone();
         let written = tokio::task::spawn_blocking(move || keep.store(&kept).map(|()| kept)).await;
@@ -140,7 +142,7 @@ impl Gateway {
         set: &RouteSet,
         known: &BTreeMap<String, u16>,
         doors: &BTreeMap<u16, Door>,
-        patience: Duration,
+        patience: Instant,
     ) -> (BTreeMap<String, u16>, BTreeMap<u16, TcpListener>) {
         let mut ports: BTreeMap<String, u16> = BTreeMap::new();
         let mut bound: BTreeMap<u16, TcpListener> = BTreeMap::new();
@@ -169,11 +171,7 @@ impl Gateway {
                 } else if choice != 0 && used {
                     continue;
                 } else {
-                    let wait = if known.get(&route.id) == Some(&choice) {
-                        patience
-                    } else {
-                        Duration::ZERO
-                    };
+                    let wait = (known.get(&route.id) == Some(&choice)).then_some(patience);
                     match listen(choice, wait).await {
                         Ok((port, listener)) => {
                             bound.insert(port, listener);
@@ -224,15 +222,14 @@ fn unkept(error: &str) -> Refusal {
     }
 }
 
-async fn listen(port: u16, patience: Duration) -> std::io::Result<(u16, TcpListener)> {
-    let until = tokio::time::Instant::now() + patience;
+async fn listen(port: u16, until: Option<Instant>) -> std::io::Result<(u16, TcpListener)> {
     loop {
         match door::bind(port) {
             Ok(listener) => return Ok((listener.local_addr()?.port(), listener)),
             Err(error)
                 if port == 0
                     || error.kind() != std::io::ErrorKind::AddrInUse
-                    || tokio::time::Instant::now() >= until =>
+                    || until.is_none_or(|until| Instant::now() >= until) =>
             {
                 return Err(error);
             }

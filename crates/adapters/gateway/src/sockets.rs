@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The control socket's name in the gateway's folder.
 const CONTROL: &str = "ctl.sock";
+/// Before it has that name.
+const FRESH: &str = "ctl.sock.";
 
 /// The listeners of systemd's LISTEN_FDS convention; none where there are none.
 pub(crate) fn handed_on() -> io::Result<Vec<TcpListener>> {
@@ -66,11 +68,13 @@ impl Short {
 /// of a gateway that was killed, or that is being replaced.
 pub(crate) fn control(dir: &Path) -> io::Result<UnixListener> {
     let short = Short::new(dir)?;
-    let fresh = short.path.join(format!("{CONTROL}.{}", std::process::id()));
-    match std::fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    // What a gateway left that was killed before the last line here.
+    for entry in std::fs::read_dir(dir)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(FRESH) {
+            std::fs::remove_file(entry.path())?;
+        }
     }
+    let fresh = short.path.join(format!("{FRESH}{}", std::process::id()));
     let listener = UnixListener::bind(&fresh)?;
     std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
     std::fs::rename(&fresh, short.path.join(CONTROL))?;

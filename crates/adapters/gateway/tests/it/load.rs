@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// Asks again and again until told to stop: half of the clients over one connection each, half over a new one each
 /// time; GETs and POSTs. Answers how many were asked and what went wrong.
-async fn client(
+pub(crate) async fn client(
     at: SocketAddr,
     number: usize,
     stop: Arc<AtomicBool>,
@@ -42,12 +42,13 @@ async fn client(
             .unwrap();
         let answer = sender.send_request(request).await.map_err(|e| format!("send: {e}"))?;
         let status = answer.status();
+        let last = answer.headers().get("connection").is_some_and(|value| value == "close");
         let text = answer.into_body().collect().await.map_err(|e| format!("body: {e}"))?;
         if status != 200 {
             return Err(format!("{status}: {}", String::from_utf8_lossy(&text.to_bytes())));
         }
         done.fetch_add(1, SeqCst);
-        if number.is_multiple_of(2) {
+        if number.is_multiple_of(2) && !last {
             kept = Some(sender);
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 mod control;
+mod handed_on;
 mod load;
 mod proxying;
 mod refusals;

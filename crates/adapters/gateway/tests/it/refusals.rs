@@ -83,6 +83,7 @@ async fn ambiguous_requests_go_nowhere() {
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", "400"),
         ("GET / HTTP/1.1\r\n folded: 1\r\n", "400"),
         ("GET  / HTTP/1.1\r\n", "400"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n", "501"),
         ("CONNECT web.localhost:80 HTTP/1.1\r\n", "501"),
         (&format!("GET / HTTP/1.1\r\n{long}"), "431"),
         (&format!("GET / HTTP/1.1\r\n{many}"), "431"),
