@@ -4,9 +4,9 @@
 use crate::answer::Refusal;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, RawPathParams};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,6 +14,8 @@ use tow_record::{SourceLine, Violation};
 
 /// The longest JSON body.
 const LONGEST: usize = 8 << 20;
+/// So much of a longer one is read and thrown away: a client that is still sending would not see the answer.
+const PATIENCE: usize = 64 << 20;
 /// How much of a line an error shows.
 const SNIPPET: usize = 160;
 
@@ -68,21 +70,31 @@ pub(crate) async fn body<B: DeserializeOwned + Serialize>(
     read(&bytes)
 }
 
-async fn collect(body: Body) -> Result<Bytes, Refusal> {
-    match Limited::new(body, LONGEST).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "request/too-large",
-            "the body is longer than 8 MiB",
-        )
-        .hint("apply in several parts; folders are uploaded to /api/v1/sources")),
-        Err(error) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "request/broken-off",
-            format!("the body broke off: {error}"),
-        )),
+async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let detail = format!("the body broke off: {error}");
+            Refusal::new(StatusCode::BAD_REQUEST, "request/broken-off", detail)
+        })?;
+        let Some(piece) = frame.data_ref() else { continue };
+        length += piece.len();
+        if length <= LONGEST {
+            bytes.extend_from_slice(piece);
+        } else if length > PATIENCE {
+            break;
+        }
     }
+    if length <= LONGEST {
+        return Ok(bytes.freeze());
+    }
+    Err(Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "request/too-large",
+        "the body is longer than 8 MiB",
+    )
+    .hint("apply in several parts; folders are uploaded to /api/v1/sources"))
 }
 
 fn read<B: DeserializeOwned + Serialize>(text: &[u8]) -> Result<B, Refusal> {

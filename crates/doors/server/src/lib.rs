@@ -14,8 +14,8 @@ pub use axum::Router;
 pub use listen::serve;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{self, MethodFilter};
 use axum::middleware;
+use axum::routing::{self, MethodFilter};
 use std::sync::Arc;
 use tow_api::{Endpoint, Method};
 use tow_app::App;
