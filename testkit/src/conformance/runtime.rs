@@ -29,12 +29,15 @@ pub enum Behaviour {
     ListensNever,
 }
 
+/// Makes a program and its environment.
+pub type MakeProgram = dyn Fn(&Behaviour, u16) -> (Program, BTreeMap<String, String>) + Send + Sync;
+
 /// An adapter as the suite drives it.
 pub struct Harness {
     /// The adapter.
     pub runtime: Arc<dyn Runtime>,
     /// Makes the program, and whatever of the environment tells it how to behave; `port` is its own.
-    pub program: Box<dyn Fn(&Behaviour, u16) -> (Program, BTreeMap<String, String>) + Send + Sync>,
+    pub program: Box<MakeProgram>,
     /// Lets so much time pass: really, or on a simulated clock.
     pub advance: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
 }

@@ -8,6 +8,5 @@ fn main() {
         Some("shim-exec") => tow_runtime_process::shim_exec_main(args.collect()),
         _ => 2,
     };
-    #[expect(clippy::exit, reason = "a main")]
     std::process::exit(status);
 }

@@ -7,7 +7,7 @@ const NAMES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
 
 /// The variables that are passed on.
-#[allow(clippy::disallowed_methods, reason = "this crate's one look at the environment")]
+#[expect(clippy::disallowed_methods, reason = "this crate's one look at the environment")]
 pub(crate) fn passed_on() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))

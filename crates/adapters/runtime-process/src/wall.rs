@@ -4,7 +4,7 @@
 use tow_names::Timestamp;
 
 /// Now.
-#[allow(clippy::disallowed_methods, reason = "the shim's one look at the clock")]
+#[expect(clippy::disallowed_methods, reason = "the shim's one look at the clock")]
 pub(crate) fn now() -> Timestamp {
     let micros = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -13,7 +13,6 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Pauses; the adapter waits for real processes, so the wait is real too.
-#[allow(clippy::disallowed_methods, reason = "this crate's one pause")]
 pub(crate) async fn pause(length: std::time::Duration) {
     tokio::time::sleep(length).await;
 }

@@ -41,9 +41,12 @@ pub(super) fn make(folder: &Folder, file: &SpecFile) -> io::Result<Waiting> {
         Program::Command { argv } => command.args(argv),
         Program::Static => command.arg(&own).arg("static").arg(folder.work()),
     };
+    command.env_clear().envs(file.env());
+    if let (Program::Static, Some(port)) = (&file.spec.program, file.spec.ports.first()) {
+        // Its only argument beside the folder, wherever the spec's own environment came from.
+        command.env("PORT", port.to_string());
+    }
     let child = command
-        .env_clear()
-        .envs(file.env())
         .current_dir("/")
         .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -23,6 +23,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use tow_names::Duration;
 
+/// As the first argument: nothing was inherited any more. No folder is called so: paths are given whole.
+const CLEAN: &str = "clean";
+
 /// What the adapter wants of a new shim.
 struct Order {
     folder: Folder,
@@ -44,8 +47,12 @@ pub fn shim_main(args: Vec<OsString>) -> i32 {
 }
 
 fn run(args: Vec<OsString>) -> Result<(), String> {
-    drop_inherited(&args)?;
-    let order = read(&args).ok_or("usage: tow shim DIR EPOCH [GRACE]")?;
+    let is_clean = args.first().is_some_and(|first| first == CLEAN);
+    let args = if is_clean { &args[1..] } else { &args[..] };
+    if !is_clean {
+        drop_inherited(args)?;
+    }
+    let order = read(args).ok_or("usage: tow shim DIR EPOCH [GRACE]")?;
     // A terminal's signals are not for workloads. Fails only where it is the leader of a group already.
     let _ = rustix::process::setsid();
     #[cfg(target_os = "linux")]
@@ -100,8 +107,7 @@ fn say(line: &str) {
 /// passed to the workload, and take the numbers that LISTEN_FDS needs. Closing a bare number is not safe Rust, so
 /// where there are any the shell does it, once.
 fn drop_inherited(args: &[OsString]) -> Result<(), String> {
-    const DONE: &str = "TOW_SHIM_CLEAN";
-    if !cfg!(target_os = "linux") || std::env::var_os(DONE).is_some() {
+    if !cfg!(target_os = "linux") {
         return Ok(());
     }
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Ok(()) };
@@ -122,10 +128,9 @@ fn drop_inherited(args: &[OsString]) -> Result<(), String> {
     let close: String = open.iter().map(|number| format!("exec {number}>&-; ")).collect();
     let err = std::process::Command::new("/bin/sh")
         .arg("-c")
-        .arg(format!("{close} exec \"$0\" shim \"$@\""))
+        .arg(format!("{close} exec \"$0\" shim {CLEAN} \"$@\""))
         .arg(own)
         .args(args)
-        .env(DONE, "1")
         .exec();
     Err(format!("/bin/sh: {err}"))
 }

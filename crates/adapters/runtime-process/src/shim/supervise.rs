@@ -162,8 +162,9 @@ pub(super) async fn supervise(
             _ = children.recv() => this.reap(),
             Some(event) = inbox.recv() => this.on(event),
             () = due, if wake.is_some() => this.tick(),
-            () = this.err.readable() => this.err.pump(&mut this.log),
-            () = this.out.readable() => this.out.pump(&mut this.log),
+            // What the program writes comes after the word that it was started.
+            () = this.err.readable(), if !this.becoming => this.err.pump(&mut this.log),
+            () = this.out.readable(), if !this.becoming => this.out.pump(&mut this.log),
         }
     }
     // Everybody who watches gets the last state; nobody keeps the shim from ending.

@@ -1,6 +1,7 @@
 //! What the crate's tests stand on: a runtime over a folder of its own, and the `role` example as the executable.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub struct RealClock;
 
 #[async_trait]
 impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "real processes need the real time")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         Timestamp(since.as_micros() as i64)
@@ -134,6 +136,21 @@ impl World {
         let log = self.log(id).await;
         let head: Vec<_> = log.iter().take(50).collect();
         panic!("the log of {id} never was {what}: {} lines: {head:#?}", log.len());
+    }
+
+    /// Waits until new shims have taken over so many times.
+    pub async fn adopted(&self, id: &Id, times: usize) -> ObservedInstance {
+        let end = Instant::now() + std::time::Duration::from_secs(30);
+        loop {
+            let seen = self.look(id).await;
+            let log = self.log(id).await;
+            let took = log.iter().filter(|line| line.text == "a new shim took over").count();
+            if took == times {
+                return self.until(id, "adopted", |one| one.phase == Phase::Running).await;
+            }
+            assert!(Instant::now() < end, "never adopted: {seen:#?} {log:#?}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     pub async fn end(&self, id: &Id) {
