@@ -9,15 +9,15 @@ use tow_model::kinds::{
 use tow_names::{Digest, EntityRef, Id, Name, Namespace, Place, Timestamp};
 use tow_record::{Deployment, Reason, Release, ReleaseWorkload, State};
 
-pub fn component() -> EntityRef {
+pub(crate) fn component() -> EntityRef {
     EntityRef::new("component", &Namespace::default(), &Name::new("shop").unwrap())
 }
 
-pub fn place() -> Place {
+pub(crate) fn place() -> Place {
     Place::new(component(), &Name::new("development").unwrap())
 }
 
-pub fn environment(tier: Tier) -> EnvironmentSpec {
+pub(crate) fn environment(tier: Tier) -> EnvironmentSpec {
     EnvironmentSpec {
         tier,
         runtime: Name::new("local").unwrap(),
@@ -29,11 +29,11 @@ pub fn environment(tier: Tier) -> EnvironmentSpec {
 }
 
 /// A Score file as JSON, as `formats` would have read it.
-pub fn score(json: &serde_json::Value) -> Workload {
+pub(crate) fn score(json: &serde_json::Value) -> Workload {
     serde_json::from_value(json.clone()).unwrap()
 }
 
-pub fn web(name: &str) -> serde_json::Value {
+pub(crate) fn web(name: &str) -> serde_json::Value {
     serde_json::json!({
         "apiVersion": "score.dev/v1b1",
         "metadata": {"name": name},
@@ -42,7 +42,7 @@ pub fn web(name: &str) -> serde_json::Value {
     })
 }
 
-pub fn release(number: i64, scores: &[serde_json::Value]) -> Release {
+pub(crate) fn release(number: i64, scores: &[serde_json::Value]) -> Release {
     let workloads = scores
         .iter()
         .map(|json| {
@@ -70,7 +70,7 @@ pub fn release(number: i64, scores: &[serde_json::Value]) -> Release {
     }
 }
 
-pub fn deployment(number: i64, release: &Release, replicas: u32) -> Deployment {
+pub(crate) fn deployment(number: i64, release: &Release, replicas: u32) -> Deployment {
     Deployment {
         place: place(),
         number,

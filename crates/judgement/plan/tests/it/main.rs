@@ -1,5 +1,7 @@
 //! The tests of this room, one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod given;
 mod judgement;
 mod rollout;
