@@ -35,11 +35,8 @@ pub(crate) async fn run(layout: Layout, quiet: bool) {
             say(&format!("{} is left out: {tool} is not on PATH", sample.name));
             continue;
         }
-        let verb: &[&str] = if sample.name == ORGANISATION.name {
-            &["apply", "-f", "."]
-        } else {
-            &["deploy", "."]
-        };
+        let verb: &[&str] =
+            if sample.name == ORGANISATION.name { &["apply", "-f", "."] } else { &["deploy", "."] };
         say(&format!("tow {} in {}", verb.join(" "), sample.name));
         if !tow(&layout, &folder, verb, quiet).await {
             failed.push(sample.name);
@@ -75,6 +72,7 @@ async fn tow(layout: &Layout, folder: &Path, verb: &[&str], quiet: bool) -> bool
     let mut command = Command::new(own);
     command
         .args(verb)
+        .arg("--quiet")
         .arg("--data")
         .arg(layout.root())
         .current_dir(folder)

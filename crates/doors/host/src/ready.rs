@@ -22,6 +22,8 @@ pub(crate) fn say(file: &PlatformFile, fresh: bool, global: &Global) {
         anstream::println!("  sign in once    {link}");
     }
     if fresh {
-        anstream::println!("\nCtrl-C stops the platform and its workloads. In another terminal: tow status");
+        anstream::println!(
+            "\nCtrl-C stops the platform and its workloads. In another terminal: tow status"
+        );
     }
 }

@@ -189,9 +189,9 @@ async fn ended<T>(
 pub(crate) async fn stop_all(layout: &Layout, tow: &std::path::Path) -> Result<usize, HostError> {
     let grace = Duration::from_secs(10);
     let stopped = tow_platform::stop_everything(&layout.instances(), tow, grace).await;
-    stopped.map(|ids| ids.len()).map_err(|e| {
-        HostError::new("host/not-stopped", e.to_string()).hint("tow down tries again")
-    })
+    stopped
+        .map(|ids| ids.len())
+        .map_err(|e| HostError::new("host/not-stopped", e.to_string()).hint("tow down tries again"))
 }
 
 async fn composed(
@@ -219,14 +219,11 @@ async fn composed(
                 .map_err(|e| HostError::new("host/adapters", e).untouched("everything"))?
         }
     };
-    let config =
-        Composed { store: layout.store(), crossings, force: true, hosts: Vec::new() };
+    let config = Composed { store: layout.store(), crossings, force: true, hosts: Vec::new() };
     tow_platform::compose(config, adapters).await.map_err(|error| match &error {
-        tow_platform::ComposeError::Store(store) => {
-            HostError::new(store.code(), store.to_string())
-                .untouched(store.untouched())
-                .hint(store.hint())
-        }
+        tow_platform::ComposeError::Store(store) => HostError::new(store.code(), store.to_string())
+            .untouched(store.untouched())
+            .hint(store.hint()),
         _ => HostError::new("host/compose", error.to_string()),
     })
 }

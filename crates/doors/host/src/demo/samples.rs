@@ -33,11 +33,19 @@ pub(super) const SAMPLES: &[Sample] = &[
         Some("cargo"),
         ["Cargo.toml", "catalog-info.yaml", "score.yaml", "src/main.rs", "tow.yaml"]
     ),
-    sample!("hello-python", Some("python3"), ["app.py", "catalog-info.yaml", "score.yaml", "tow.yaml"]),
+    sample!(
+        "hello-python",
+        Some("python3"),
+        ["app.py", "catalog-info.yaml", "score.yaml", "tow.yaml"]
+    ),
     sample!(
         "hello-node",
         Some("node"),
         ["catalog-info.yaml", "package.json", "score.yaml", "server.js", "tow.yaml"]
     ),
-    sample!("hello-go", Some("go"), ["catalog-info.yaml", "go.mod", "main.go", "score.yaml", "tow.yaml"]),
+    sample!(
+        "hello-go",
+        Some("go"),
+        ["catalog-info.yaml", "go.mod", "main.go", "score.yaml", "tow.yaml"]
+    ),
 ];
