@@ -50,7 +50,9 @@ pub(crate) fn page(status: StatusCode, page: Page<'_>) -> Response {
                     @if let Some(actor) = page.actor {
                         span.who {
                             span.name { (short(&actor.name)) }
-                            span.role { (actor.role.as_str()) }
+                            @if short(&actor.name) != actor.role.as_str() {
+                                span.role { (actor.role.as_str()) }
+                            }
                         }
                         form method="post" action="/sign-out" { button.quiet { "Sign out" } }
                     }

@@ -169,3 +169,52 @@ fn lately(events: &[Event]) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tow_api::status::get::Replicas;
+
+    fn view(component: &str, workload: &str, state: Word, url: Option<&str>) -> StatusView {
+        StatusView {
+            component: format!("component:default/{component}"),
+            workload: workload.into(),
+            environment: "development".into(),
+            release: Some(3),
+            state,
+            reason: String::new(),
+            url: url.map(Into::into),
+            port_url: None,
+            instances: Replicas { ready: 1, wanted: 2 },
+        }
+    }
+
+    #[test]
+    fn only_web_addresses_become_links() {
+        let views = [
+            view("web", "web", Word::Live, Some("http://web.localhost:7080/")),
+            view("odd", "main", Word::Failed, Some("javascript:alert(1)")),
+        ];
+        let html = table(&views).into_string();
+        assert!(html.contains("href=\"http://web.localhost:7080/\""), "{html}");
+        assert!(!html.contains("href=\"javascript"), "{html}");
+        assert!(html.contains("data-key=\"component:default/odd@development/main\""));
+        assert!(
+            html.contains("<span class=\"workload\">main</span>"),
+            "told apart from its component"
+        );
+    }
+
+    #[test]
+    fn states_are_counted_with_shape_and_word() {
+        let views = [
+            view("a", "a", Word::Live, None),
+            view("b", "b", Word::Live, None),
+            view("c", "c", Word::Failed, None),
+        ];
+        let html = head(&views).into_string();
+        assert!(html.contains("2 <span class=\"state live\">"), "{html}");
+        assert!(html.contains("✕</span>failed"), "{html}");
+        assert!(!html.contains("stopped"));
+    }
+}
