@@ -66,6 +66,16 @@ impl Watch {
         self.changes.send_modify(|count| *count += 1);
     }
 
+    fn hint_later(self: &Arc<Self>) {
+        let this = Arc::downgrade(self);
+        tokio::spawn(async move {
+            crate::wall::pause(AGAIN.std()).await;
+            if let Some(this) = this.upgrade() {
+                this.hint();
+            }
+        });
+    }
+
     /// Returns when something may have changed since the last return.
     pub(crate) async fn changed(&self) {
         let mut changes = self.changes.subscribe();
@@ -231,6 +241,7 @@ impl Watch {
             {
                 let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
                 if tried.get(id).is_some_and(|at| now.since(*at) < AGAIN && *at <= now) {
+                    self.hint_later();
                     return Err(PortError::Unavailable(
                         "its shim ended and is started again soon".into(),
                     ));

@@ -80,8 +80,8 @@ pub(crate) struct Marks<'a> {
     pub(crate) process: Option<Process>,
     /// The living shim, whose descendants they are, wherever they moved.
     pub(crate) shim: Option<u32>,
-    /// The pipes that only they hold as their output.
-    pub(crate) fifos: [&'a Path; 2],
+    /// The pipes that only they hold as their output; looking for these costs the most.
+    pub(crate) fifos: Option<[&'a Path; 2]>,
 }
 
 /// The living processes of an instance: its group within its session, the shim's descendants, and whoever still has
@@ -114,9 +114,11 @@ pub(crate) fn members(marks: &Marks<'_>) -> Vec<Stat> {
                         && stat.session == process.session
                         && stat.started >= process.started
                 })
-                || [1, 2].iter().any(|fd| {
-                    std::fs::read_link(format!("/proc/{}/fd/{fd}", stat.pid))
-                        .is_ok_and(|link| marks.fifos.contains(&link.as_path()))
+                || marks.fifos.is_some_and(|fifos| {
+                    [1, 2].iter().any(|fd| {
+                        std::fs::read_link(format!("/proc/{}/fd/{fd}", stat.pid))
+                            .is_ok_and(|link| fifos.contains(&link.as_path()))
+                    })
                 })
         })
         .collect()

@@ -45,6 +45,8 @@ pub struct ProcessRuntime {
     ports: Ports,
     /// Effects on one instance take turns.
     turns: Mutex<HashMap<Id, Arc<tokio::sync::Mutex<()>>>>,
+    /// Held while the epoch's file is compared and replaced.
+    fence: Mutex<()>,
 }
 
 impl ProcessRuntime {
@@ -72,6 +74,7 @@ impl ProcessRuntime {
             watch: Arc::new(watch),
             ports: Ports::new(),
             turns: Mutex::default(),
+            fence: Mutex::default(),
         })
     }
 
@@ -83,6 +86,7 @@ impl ProcessRuntime {
 
     /// Refuses an epoch that is behind; remembers a higher one before anything is done under it.
     fn fence(&self, given: i64) -> Result<(), PortError> {
+        let _alone = self.fence.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.dir.join(".epoch");
         let broken = |err: io::Error| cannot("keep the epoch in", &path, &err);
         let seen = match std::fs::read_to_string(&path) {
@@ -213,7 +217,7 @@ impl Runtime for ProcessRuntime {
         let _turn = turn.lock().await;
         let folder = Folder::of(&self.dir, id);
         // A shim may go between the question and the answer: look again, but not for ever.
-        for _ in 0..5 {
+        for _ in 0..100 {
             if !folder.exists() {
                 return Ok(());
             }
@@ -275,7 +279,7 @@ impl Runtime for ProcessRuntime {
             _ => None,
         };
         let fifos = [folder.out(), folder.err()];
-        let marks = proc::Marks { process, shim: None, fifos: [&fifos[0], &fifos[1]] };
+        let marks = proc::Marks { process, shim: None, fifos: Some([&fifos[0], &fifos[1]]) };
         if process.is_some_and(|process| proc::lives(&process)) || !proc::members(&marks).is_empty()
         {
             return Err(runs());

@@ -78,6 +78,8 @@ fn run(args: Vec<OsString>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        // The default makes room for 1024, in memory that each shim has for itself.
+        .max_io_events_per_tick(32)
         .build()
         .map_err(|err| at("runtime", err))?;
     runtime.block_on(supervise::supervise(order, spec, boot, kept, lock))

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -22,6 +22,9 @@ const HEAD: usize = 256;
 /// Once it has held for so long, it is asked no more often than [`STEADY`]: a fast probe is for the start.
 const SETTLED: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_secs(1);
+/// A refused connection is explained from then on, and again after as long: it takes a walk through all processes,
+/// and a program that is still starting needs the time more.
+const EXPLAIN: Duration = Duration::from_millis(300);
 
 /// What is probed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +35,28 @@ pub(super) enum Which {
 
 /// Everything a probe needs.
 pub(super) struct Prober {
-    pub(super) folder: Folder,
-    pub(super) file: Arc<SpecFile>,
-    pub(super) reaper: Reaper,
-    pub(super) attempt: u32,
-    pub(super) events: mpsc::Sender<Event>,
+    folder: Folder,
+    file: Arc<SpecFile>,
+    reaper: Reaper,
+    attempt: u32,
+    events: mpsc::Sender<Event>,
+    began: Instant,
+    /// The last explanation of a refused connection, and when it was found.
+    explained: Mutex<Option<(Instant, String)>>,
 }
 
 impl Prober {
+    pub(super) fn new(
+        folder: Folder,
+        file: Arc<SpecFile>,
+        reaper: Reaper,
+        attempt: u32,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        let (began, explained) = (Instant::now(), Mutex::default());
+        Self { folder, file, reaper, attempt, events, began, explained }
+    }
+
     /// Probes for ever; the first time at once.
     pub(super) async fn run(&self) {
         let spec = &self.file.spec;
@@ -113,12 +130,18 @@ impl Prober {
         }
         let is_port = self.file.spec.env.get("PORT").is_some_and(|text| *text == port.to_string());
         let named = if is_port { format!("$PORT {port}") } else { format!("port {port}") };
-        let fifos = [self.folder.out(), self.folder.err()];
-        let marks = proc::Marks {
-            process: None,
-            shim: Some(std::process::id()),
-            fifos: [&fifos[0], &fifos[1]],
-        };
+        let mut last = self.explained.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|(at, _)| at.elapsed() > EXPLAIN) {
+            *last = Some((Instant::now(), self.explain(port, is_port, &named)));
+        }
+        last.as_ref().map_or_else(String::new, |(_, words)| words.clone())
+    }
+
+    fn explain(&self, port: u16, is_port: bool, named: &str) -> String {
+        if self.began.elapsed() < EXPLAIN {
+            return format!("nothing listens on {named} yet");
+        }
+        let marks = proc::Marks { process: None, shim: Some(std::process::id()), fifos: None };
         let pids: Vec<u32> = proc::members(&marks).iter().map(|stat| stat.pid).collect();
         let elsewhere = proc::listening(&pids);
         if elsewhere.contains(&port) {

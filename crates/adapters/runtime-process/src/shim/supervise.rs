@@ -268,13 +268,13 @@ impl Supervisor {
     }
 
     fn probe(&mut self) {
-        let prober = Prober {
-            folder: self.folder.clone(),
-            file: self.file.clone(),
-            reaper: self.reaper.clone(),
-            attempt: self.state.attempt,
-            events: self.events.clone(),
-        };
+        let prober = Prober::new(
+            self.folder.clone(),
+            self.file.clone(),
+            self.reaper.clone(),
+            self.state.attempt,
+            self.events.clone(),
+        );
         self.probes = Some(tokio::spawn(async move { prober.run().await }).abort_handle());
     }
 
@@ -451,7 +451,7 @@ impl Supervisor {
         proc::members(&proc::Marks {
             process: self.state.process,
             shim: Some(std::process::id()),
-            fifos: [&fifos[0], &fifos[1]],
+            fifos: Some([&fifos[0], &fifos[1]]),
         })
     }
 
