@@ -72,6 +72,10 @@ async fn the_same_again_is_acknowledged_again(edge: &dyn Edge) {
     let before = seen(edge).await;
     let ack = applied(edge, &same).await;
     assert_eq!(ack.ports, before.ports);
+    // The same number for another table is a mistake somewhere: acknowledged, it would pass for a switch.
+    let other = edge.apply(&set(1, 1, vec![route("a", &["i-2"]), route("b", &[])])).await;
+    assert!(matches!(other, Err(PortError::Refused(_))), "{other:?}");
+    assert_eq!(seen(edge).await, before);
 }
 
 async fn what_is_behind_is_refused_and_changes_nothing(edge: &dyn Edge) {

@@ -82,20 +82,26 @@ impl Gateway {
     pub(crate) async fn apply(self: &Arc<Self>, set: RouteSet) -> Result<RouteAck, Refusal> {
         let mut doors = self.doors.lock().await;
         let current = self.table();
-        if set.epoch < current.epoch {
-            return Err(Refusal::Fenced { given: set.epoch, seen: current.epoch });
+        if set.epoch < current.set.epoch {
+            return Err(Refusal::Fenced { given: set.epoch, seen: current.set.epoch });
         }
-        if set.epoch == current.epoch {
-            if set.revision < current.revision {
+        if set.epoch == current.set.epoch {
+            if set.revision < current.set.revision {
                 return Err(Refusal::Refused {
                     message: format!(
                         "revision {} is behind {}, which is served",
-                        set.revision, current.revision
+                        set.revision, current.set.revision
                     ),
                 });
             }
-            if set.revision == current.revision {
-                return Ok(ack(&current));
+            if set.revision == current.set.revision {
+                if set == current.set {
+                    return Ok(ack(&current));
+                }
+                // An acknowledgement would be taken for a switch that never was.
+                return Err(Refusal::Refused {
+                    message: format!("revision {} is served with another table", set.revision),
+                });
             }
         }
         Table::check(&set).map_err(|message| Refusal::Refused { message })?;
@@ -198,8 +204,8 @@ impl Gateway {
         self.targets.sweep();
         ObservedEdge {
             reachable: true,
-            epoch: table.epoch,
-            revision: table.revision,
+            epoch: table.set.epoch,
+            revision: table.set.revision,
             targets: self.targets.counters(),
             ports: table.ports.clone(),
             boot: self.boot.clone(),
@@ -213,7 +219,7 @@ impl Gateway {
 }
 
 fn ack(table: &Table) -> RouteAck {
-    RouteAck { revision: table.revision, ports: table.ports.clone() }
+    RouteAck { revision: table.set.revision, ports: table.ports.clone() }
 }
 
 fn unkept(error: &str) -> Refusal {

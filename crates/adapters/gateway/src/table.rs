@@ -30,8 +30,8 @@ type Paths = Vec<(String, Arc<Served>)>;
 /// A table that is or was served.
 #[derive(Default)]
 pub(crate) struct Table {
-    pub(crate) epoch: i64,
-    pub(crate) revision: i64,
+    /// As it was given.
+    pub(crate) set: RouteSet,
     /// By route id.
     pub(crate) ports: BTreeMap<String, u16>,
     hosts: BTreeMap<String, Paths>,
@@ -55,7 +55,7 @@ impl Table {
         ports: BTreeMap<String, u16>,
         targets: &Targets,
     ) -> Result<Self, String> {
-        let mut table = Self { epoch: set.epoch, revision: set.revision, ports, ..Self::default() };
+        let mut table = Self { set: set.clone(), ports, ..Self::default() };
         for route in &set.routes {
             let mut list = Vec::new();
             for target in &route.targets {
