@@ -4,8 +4,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Verdict};
 use crate::render;
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -15,9 +14,11 @@ use tow_api::operation::get::{GetOperation, OperationView, Path as OperationPath
 use tow_api::plan::apply::ApplyPlan;
 use tow_api::plan::create::{Body, CreatePlan, PlanView};
 use tow_api::plan::get::Path as PlanPath;
-use tow_client::{ClientError, logs};
+use tow_client::{Client, ClientError, logs};
 use tow_record::{State, StepState};
 
+/// As good as all lines of a build.
+const WHOLE_LOG: usize = 100_000;
 /// How long the platform may be away, as when it is started again, before following it is given up.
 const AWAY: Duration = Duration::from_secs(60);
 
@@ -100,7 +101,7 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
             outcome.component
         ));
         if let Failure::Problem(problem) = &mut problem {
-            problem.untouched = "what served before still serves".into();
+            problem.untouched = "what ran before was left as it was".into();
         }
         return Err(problem);
     }
@@ -203,6 +204,8 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
     let mut after = None;
     let mut steps = 0;
     let mut build: Option<String> = None;
+    let mut building = false;
+    let mut shown = 0;
     let mut lines: Option<Lines> = None;
     let mut away: Option<Instant> = None;
     loop {
@@ -213,8 +216,17 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
             tokio::select! {
                 biased;
                 line = next(&mut lines) => match line {
-                    Some(line) => show(cx, &line),
-                    None => lines = None,
+                    Some(line) => {
+                        shown += 1;
+                        show(cx, &line);
+                    }
+                    // It was asked for before the build began to write, perhaps: once more, after a moment.
+                    None => {
+                        lines = build
+                            .as_ref()
+                            .filter(|_| building)
+                            .map(|build| build_log(client, build, shown, true));
+                    }
                 },
                 answer = &mut poll => break answer,
             }
@@ -237,14 +249,11 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
         after = Some(view.version);
         if view.build.is_some() && view.build != build {
             build.clone_from(&view.build);
-            let query = LogQuery {
-                build: build.clone(),
-                tail: Some(1000),
-                follow: true,
-                ..LogQuery::default()
-            };
-            lines = Some(logs(client.clone(), query));
+            shown = 0;
+            lines = build.as_ref().map(|build| build_log(client, build, shown, false));
         }
+        // The release is numbered once its artifact is there.
+        building = view.build.is_some() && view.release.is_none() && !view.finished;
         for step in view.steps.iter().skip(steps) {
             cx.printer.say(&format!("  {} {}", "›".cyan(), step.title));
         }
@@ -261,6 +270,24 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
             return Ok(view);
         }
     }
+}
+
+/// A build's lines, but for those that were shown already.
+fn build_log(client: &Client, build: &str, shown: usize, later: bool) -> Lines {
+    let client = client.clone();
+    let query = LogQuery {
+        build: Some(build.to_string()),
+        tail: Some(WHOLE_LOG),
+        follow: true,
+        ..LogQuery::default()
+    };
+    let open = async move {
+        if later {
+            pause().await;
+        }
+        logs(client, query)
+    };
+    stream::once(open).flatten().skip(shown).boxed()
 }
 
 /// The build's next line; never, where there is no log to read.

@@ -142,7 +142,10 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>, empty: &str) -> String 
     let mut table = Table::new();
     // Colour is taken away again where there is no terminal, by the stream.
     table.load_style(presets::NOTHING).enforce_styling().style_text_only();
-    table.set_header(head.iter().map(|title| Cell::new(title).fg(Color::DarkGrey)));
+    table.set_header(head.iter().map(|title| match *title {
+        "" => Cell::new(""),
+        title => Cell::new(title).fg(Color::DarkGrey),
+    }));
     for row in rows {
         table.add_row(row);
     }

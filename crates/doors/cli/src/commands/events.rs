@@ -50,11 +50,13 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 
 fn text(event: &Event) -> String {
     let summary = event.body.as_ref().map_or("(erased)", |body| body.summary.as_str());
+    // Padded before it is coloured: colour has a width too, for those who count bytes.
+    let kind = format!("{:<20}", event.kind);
     format!(
-        "{} {} {}  {summary}  {}",
-        event.seq.dimmed(),
+        "{} {} {} {summary}  {}",
+        format!("{:>5}", event.seq).dimmed(),
         time(event.at).dimmed(),
-        event.kind.cyan(),
+        kind.cyan(),
         short(&event.actor).dimmed(),
     )
 }

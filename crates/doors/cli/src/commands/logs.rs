@@ -45,9 +45,14 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         follow: args.follow,
     };
     let mut lines = tow_client::logs(cx.client()?.clone(), query);
+    let mut any = false;
     while let Some(line) = lines.next().await {
         let line = line?;
+        any = true;
         cx.printer.item(&line, || text(&line, args.timestamps))?;
+    }
+    if !any {
+        cx.printer.say("no lines: nothing of it runs, or it wrote nothing");
     }
     Ok(())
 }
