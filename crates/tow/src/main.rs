@@ -8,15 +8,21 @@ fn main() -> ExitCode {
     if let Some(status) = tow_host::role(&args[1.min(args.len())..]) {
         return code(status);
     }
-    let command = tow_cli::command().subcommands(tow_host::commands());
+    let command = tow_cli::command()
+        .subcommands(tow_host::commands())
+        .subcommand(tow_cli::reference::command());
     let args = tow_cli::spell_out(&command, args);
-    let matches = match command.try_get_matches_from(args) {
+    let matches = match command.clone().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(said) => {
             let _ = said.print();
             return code(if said.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Some(("reference", own)) = matches.subcommand() {
+        let host = tow_host::VARIABLES.map(|(name, doc)| tow_cli::env::Variable { name, doc });
+        return code(tow_cli::reference::run(own, &command, &host));
+    }
     let (data, json) = tow_cli::host_options(&matches);
     let global = tow_host::Global { data, json };
     let hosted = matches.subcommand().and_then(|(verb, own)| tow_host::run(verb, own, &global));

@@ -11,11 +11,10 @@ mod follow;
 mod offline;
 mod printer;
 mod project;
-mod reference;
+pub mod reference;
 mod render;
 
 pub use exit::Exit;
-pub use reference::reference;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use context::{Context, Global};

@@ -15,6 +15,18 @@ pub use tow_platform::role;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use std::path::PathBuf;
 
+/// Variables of the environment that this room reads, each with what it does, for the reference.
+pub const VARIABLES: [(&str, &str); 2] = [
+    (
+        "TOW_LOG",
+        "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
+    ),
+    (
+        "TOW_CRASH_AT",
+        "For tests of crash safety alone: `tow up` aborts at its N-th crossing, a commit or an effect.",
+    ),
+];
+
 /// What the binary knows of options that hold for all verbs.
 #[derive(Debug, Clone)]
 pub struct Global {

@@ -1,4 +1,4 @@
-//! Roles joined with ownership. The whole of it is the table in [`decide`]; `docs/reference/roles.md` is its golden print.
+//! Roles joined with ownership. The whole of it is the table in [`decide`]; `roles.txt`, beside `src`, is its golden print.
 
 use tow_api::Action;
 use tow_record::{Actor, Role};

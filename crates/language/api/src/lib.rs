@@ -7,6 +7,7 @@ mod endpoint;
 pub mod event;
 pub mod instance;
 pub mod log;
+mod metric;
 pub mod object;
 mod openapi;
 pub mod operation;
@@ -18,6 +19,7 @@ pub mod status;
 
 pub(crate) use endpoint::endpoint;
 pub use endpoint::{Action, Endpoint, Method, Nothing};
+pub use metric::{METRICS, Metric};
 pub use openapi::openapi;
 
 /// The cookie of a browser's session; its value is a token. Without the prefix `__Host-`, which browsers and curl

@@ -4,6 +4,34 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tow_names::Timestamp;
 
+/// Every kind of event and when it is written; the reference is printed from it. Kinds are added, never renamed.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("artifact.built", "a build ended well, and its result is kept"),
+    (
+        "config.changed",
+        "an applied plan brought other configuration; values appear as keyed digests",
+    ),
+    ("deployment.created", "a rollout has a number and begins"),
+    ("deployment.failed", "a gate was not passed; what served goes on serving"),
+    ("deployment.live", "the rollout is complete: what it replaced is stopped"),
+    ("deployment.stopped", "nothing of the component runs in the environment any more"),
+    ("object.created", "a declared object is there"),
+    ("object.deleted", "a declared object was taken away"),
+    ("object.updated", "a declared object says something else now"),
+    ("operation.failed", "an operation ended without doing what it was to do"),
+    ("operation.healed", "what had died is replaced"),
+    ("operation.healing", "what died is being replaced"),
+    ("plan.applied", "a plan was accepted and its operation begins"),
+    ("plan.created", "a plan was made and saved"),
+    ("release.created", "a component has a new release"),
+    ("rollout.switched", "the gateway serves the new instances; the point of no return"),
+    ("session.created", "somebody signed a browser in"),
+    ("sign-in-link.created", "a link that signs in once was made"),
+    ("source.uploaded", "a packed folder arrived"),
+    ("token.created", "an API token was made"),
+    ("token.revoked", "an API token or session was withdrawn"),
+];
+
 /// What an event says: before and after of one thing. Values that hold a secret appear as keyed digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventBody {

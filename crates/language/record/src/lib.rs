@@ -5,6 +5,7 @@
 
 mod access;
 mod artifact;
+mod code;
 mod configuration;
 mod deployment;
 mod event;
@@ -21,9 +22,10 @@ mod state;
 
 pub use access::{Actor, Role, SignInLink, Token};
 pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
+pub use code::{CODES, Code};
 pub use configuration::{ConfigVersion, Sealed};
 pub use deployment::{Deployment, Outcome, Reason};
-pub use event::{Event, EventBody, NewEvent};
+pub use event::{EVENTS, Event, EventBody, NewEvent};
 pub use instance::{
     Backoff, Desired, ExecProbe, HttpProbe, Instance, InstanceSpec, Isolation, Probe, Program,
     Restart,

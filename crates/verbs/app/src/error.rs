@@ -1,7 +1,7 @@
-//! The one error of the app, as people may read it, and the one table `code → status`. What only the log may hold is
-//! logged where it happens.
+//! The one error of the app, as people may read it. Which codes there are, and their HTTP status, is
+//! [`tow_record::CODES`]. What only the log may hold is logged where it happens.
 
-use tow_record::{Problem, Violation};
+use tow_record::{Code, Problem, Violation};
 use tow_store::{CommitError, StoreError};
 
 /// Why a use-case was not done.
@@ -9,34 +9,11 @@ use tow_store::{CommitError, StoreError};
 #[error("{}", .0.detail)]
 pub struct AppError(Box<Problem>);
 
-/// Every code, its status and its title. Part of the contract: codes are never renamed.
-pub const CODES: &[(&str, u16, &str)] = &[
-    ("input/invalid", 422, "The input is not valid"),
-    ("input/missing", 422, "Something is missing"),
-    ("idempotency/differs", 422, "The same key was used for another request"),
-    ("access/unauthenticated", 401, "Sign in first"),
-    ("access/forbidden", 403, "Not allowed"),
-    ("access/link-used", 403, "This sign-in link does not work"),
-    ("object/not-found", 404, "There is no such thing"),
-    ("object/in-use", 409, "It is in use"),
-    ("object/moved", 409, "It was changed meanwhile"),
-    ("plan/refused", 422, "A rule refuses this plan"),
-    ("plan/stale", 409, "The plan is stale"),
-    ("plan/nothing-runs", 422, "There is nothing to change"),
-    ("operation/under-way", 409, "Something is under way here"),
-    ("source/too-large", 413, "The source is too large"),
-    ("store/full", 507, "The disk is full"),
-    ("platform/unavailable", 503, "A part of the platform does not answer"),
-    ("platform/internal", 500, "Something went wrong inside the platform"),
-];
-
 impl AppError {
-    /// With a code of [`CODES`].
+    /// With a code of [`tow_record::CODES`].
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        let (status, title) = CODES
-            .iter()
-            .find(|(known, ..)| *known == code)
-            .map_or((500, "Something went wrong inside the platform"), |(_, s, t)| (*s, *t));
+        let (status, title) = Code::find(code)
+            .map_or((500, "Something went wrong inside the platform"), |c| (c.status, c.title));
         Self(Box::new(Problem {
             code: code.into(),
             title: title.into(),

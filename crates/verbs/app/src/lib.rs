@@ -19,5 +19,5 @@ mod source;
 mod status;
 
 pub use access::Session;
-pub use error::{AppError, CODES};
+pub use error::AppError;
 pub use handle::{App, Call, Handle, OpCtx, Parts};
