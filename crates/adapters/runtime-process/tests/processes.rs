@@ -166,18 +166,20 @@ async fn a_log_is_followed_to_its_end() {
     let spec = tow_record::InstanceSpec { restart: Restart::Never, ..spec };
     world.runtime.start(EPOCH, &spec).await.unwrap();
     let query = LogQuery { follow: true, ..LogQuery::default() };
-    let lines = world.runtime.logs(&spec.id, query).await.unwrap();
-    let lines = tokio::spawn(lines.map(|line| line.text).collect::<Vec<_>>());
+    let mut lines = world.runtime.logs(&spec.id, query).await.unwrap();
+    let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let follower = tokio::spawn(async move {
+        while let Some(line) = lines.next().await {
+            send.send(line.text).unwrap();
+        }
+    });
+    assert!(seen.recv().await.unwrap().starts_with("started, pid "));
+    for text in ["one", "two", "exited with code 0"] {
+        assert_eq!(seen.recv().await.unwrap(), text);
+    }
     world.until(&spec.id, "ended", |one| one.phase == Phase::Exited).await;
-    world
-        .until_log(&spec.id, "ended", |log| log.last().is_some_and(|l| l.text.contains("code 0")))
-        .await;
-    // A follower is a poll behind; what it has not read when the folder goes is gone with it.
-    tokio::time::sleep(StdDuration::from_millis(400)).await;
     world.runtime.remove(EPOCH, &spec.id).await.unwrap();
-    let lines = tokio::time::timeout(StdDuration::from_secs(10), lines).await.unwrap().unwrap();
-    assert!(lines[0].starts_with("started, pid "), "{lines:?}");
-    assert_eq!(lines[1..], ["one", "two", "exited with code 0"]);
+    tokio::time::timeout(StdDuration::from_secs(10), follower).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
