@@ -258,13 +258,14 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
             cx.printer.say(&format!("  {} {}", "›".cyan(), step.title));
         }
         steps = steps.max(view.steps.len());
-        let current = view.waiting.clone().or_else(|| {
-            view.steps
-                .iter()
-                .rev()
-                .find(|step| step.state == StepState::Started)
-                .map(|step| step.title.clone())
-        });
+        let current =
+            view.waiting.as_ref().map(|what| format!("waiting for {what}")).or_else(|| {
+                view.steps
+                    .iter()
+                    .rev()
+                    .find(|step| step.state == StepState::Started)
+                    .map(|step| step.title.clone())
+            });
         cx.printer.wait(current.as_deref().unwrap_or(view.state.as_str()));
         if view.finished {
             return Ok(view);

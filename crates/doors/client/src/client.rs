@@ -242,13 +242,14 @@ impl<B: BodyExt<Data = Bytes, Error = std::io::Error>> hyper::body::Body for Syn
     }
 }
 
-/// The last cause of an error: what the machine said.
+/// The last cause of an error: what the machine said, without its number.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut at = error;
     while let Some(next) = at.source() {
         at = next;
     }
-    at.to_string()
+    let text = at.to_string();
+    text.split(" (os error ").next().unwrap_or(&text).to_string()
 }
 
 /// Waits before a request is sent again.
