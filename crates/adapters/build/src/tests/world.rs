@@ -36,7 +36,7 @@ impl World {
         let blobs = Arc::new(Folder(root.path().join("blobs")));
         std::fs::create_dir(&blobs.0).unwrap();
         let target = std::env::current_exe().unwrap();
-        let tow = target.ancestors().nth(2).unwrap().join("examples/role");
+        let tow = target.ancestors().nth(2).unwrap().join("examples/builder-role");
         assert!(tow.exists(), "{} is built with the tests", tow.display());
         let mut all = crate::environment::own();
         all.extend(env.iter().map(|(name, value)| (name.to_string(), value.to_string())));

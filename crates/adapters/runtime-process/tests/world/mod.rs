@@ -50,10 +50,10 @@ impl Blobs for FolderBlobs {
     }
 }
 
-/// `target/debug/examples/role`, beside this very test.
+/// `target/debug/examples/runtime-role`, beside this very test.
 pub fn tow() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    own.parent().unwrap().parent().unwrap().join("examples/role")
+    own.parent().unwrap().parent().unwrap().join("examples/runtime-role")
 }
 
 /// A folder, and whatever runs in it; nothing is left of either.
