@@ -303,6 +303,14 @@ fn take_down(row: &Instance, view: &View<'_>, grace: Duration) -> Option<Next> {
     }
 }
 
+/// Requests under way in the whole pod of a row: they count for one of its containers, and need all of them.
+fn in_flight(row: &Instance, rows: &[&Instance], view: &View<'_>) -> u64 {
+    let pod = |row: &Instance| (row.workload.clone(), row.replica, row.revision.clone());
+    let counters = &view.observed.edge.targets;
+    let of_pod = rows.iter().filter(|other| pod(other) == pod(row));
+    of_pod.filter_map(|row| counters.get(row.id.as_str())).map(|target| target.in_flight).sum()
+}
+
 /// After the switch: what no longer serves is drained, stopped and removed. All of it is told to stop before any of it
 /// is waited for.
 fn retire(
@@ -317,7 +325,7 @@ fn retire(
         view.instances.iter().filter(|row| !serving.contains(&&row.id)).collect();
     let mut wait = None;
     for row in &old {
-        let in_flight = view.observed.edge.targets.get(row.id.as_str()).map_or(0, |t| t.in_flight);
+        let in_flight = in_flight(row, &old, view);
         let quiet = view.observed.edge.reachable && in_flight == 0;
         let drained = quiet || op.drain_until.is_some_and(|until| now >= until);
         let running = view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run);

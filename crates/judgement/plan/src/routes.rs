@@ -6,7 +6,7 @@ use tow_model::kinds::{
     environment::{EnvironmentSpec, Tier},
     workload::{Protocol, ServicePort, Workload},
 };
-use tow_names::host_label;
+use tow_names::{Id, host_label};
 use tow_record::{Instance, Observed, Placement, Release, Route, RouteTarget, State};
 
 /// A placement with what is needed to route to it.
@@ -168,12 +168,13 @@ fn targets(
             }
             seen.is_some_and(instance_ready)
         });
+        // The containers of a pod share its ports. Requests count for the first of them that runs: never for one that
+        // was to complete before the others, and did.
         let of_pod = || {
-            placed
-                .instances
-                .iter()
-                .filter(|row| pod.instances.contains(&row.id))
-                .find_map(|row| Some((row, *row.ports.get(port)?)))
+            let runs = |id: &&Id| observed.instances.get(*id).is_some_and(|seen| seen.ready);
+            let id = pod.instances.iter().find(runs)?;
+            let row = placed.instances.iter().find(|row| row.id == *id)?;
+            Some((row, *row.ports.get(port)?))
         };
         if let (true, Some((row, port))) = (ready, of_pod()) {
             targets.push(RouteTarget {
