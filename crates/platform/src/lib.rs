@@ -12,7 +12,7 @@ mod seed;
 pub use adapters::{Adapters, Real, build_environment, fake, real};
 pub use clock::SystemClock;
 pub use compose::{ComposeError, Composed, Platform, compose};
-pub use crossed::AbortAt;
+pub use crossed::{AbortAt, CountIn};
 pub use layout::Layout;
 pub use roles::role;
 pub use tow_app::{App, AppError, Call, Handle, OpCtx};

@@ -63,10 +63,12 @@ fn files(dir: &Path) -> Verdict<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(|error| {
         Failure::file(dir, &error).hint("give the folder that holds score.yaml")
     })?;
+    // A link that leads nowhere is named when it is read, rather than passed over.
+    let file = |path: &Path| path.metadata().map_or(true, |meta| meta.is_file());
     let mut found: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|path| ours(&file_name(path)) && path.is_file())
+        .filter(|path| ours(&file_name(path)) && file(path))
         .collect();
     found.sort();
     Ok(found)

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tow_client::PlatformFile;
 use tow_names::Duration;
 use tow_platform::{
-    AbortAt, Adapters, Call, Composed, Crossings, Handle as _, Layout, NoCrossings, OpCtx,
+    AbortAt, Adapters, Call, Composed, CountIn, Crossings, Handle as _, Layout, NoCrossings, OpCtx,
     Platform, Real,
 };
 
@@ -215,25 +215,34 @@ async fn composed(
                 node: node(),
                 build_env: build_env(),
             };
-            tow_platform::real(&real, &crossings)
-                .map_err(|e| HostError::new("host/adapters", e).untouched("everything"))?
+            let adapters = tow_platform::real(&real, &crossings)
+                .map_err(|e| HostError::new("host/adapters", e).untouched("everything"))?;
+            gateway_can_listen(&real.listen, &adapters).await?;
+            adapters
         }
     };
     let config = Composed { store: layout.store(), crossings, force: true, hosts: Vec::new() };
+    use tow_platform::{ComposeError, ReconcileError};
     tow_platform::compose(config, adapters).await.map_err(|error| match &error {
-        tow_platform::ComposeError::Store(store) => HostError::new(store.code(), store.to_string())
-            .untouched(store.untouched())
-            .hint(store.hint()),
+        ComposeError::Store(store) | ComposeError::Reconcile(ReconcileError::Store(store)) => {
+            HostError::new(store.code(), store.to_string())
+                .untouched(store.untouched())
+                .hint(store.hint())
+        }
         _ => HostError::new("host/compose", error.to_string()),
     })
 }
 
-/// The binary's side of the crash tests: `TOW_CRASH_AT=K` aborts at the K-th crossing.
+/// The binary's side of the crash tests: `TOW_CRASH_AT=K` aborts at the K-th crossing, `TOW_COUNT_CROSSINGS=FILE` writes
+/// down each.
+#[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
 fn crossings() -> Arc<dyn Crossings> {
-    #[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
-    let wanted = std::env::var("TOW_CRASH_AT").ok().and_then(|k| k.parse().ok());
-    match wanted {
-        Some(k) => Arc::new(AbortAt::new(k)),
+    if let Some(k) = std::env::var("TOW_CRASH_AT").ok().and_then(|k| k.parse().ok()) {
+        return Arc::new(AbortAt::new(k));
+    }
+    let file = std::env::var_os("TOW_COUNT_CROSSINGS").filter(|file| !file.is_empty());
+    match file.and_then(|file| CountIn::open(std::path::Path::new(&file)).ok()) {
+        Some(count) => Arc::new(count),
         None => Arc::new(NoCrossings),
     }
 }
@@ -293,6 +302,22 @@ async fn gateway_address(wanted: Option<&str>) -> Result<String, HostError> {
         }
     }
     Ok(GATEWAY.to_string())
+}
+
+/// The gateway's shim is the one that binds, later and out of sight: what is in its way is said now. A gateway that runs
+/// already has its address.
+async fn gateway_can_listen(listen: &[String], adapters: &Adapters) -> Result<(), HostError> {
+    let seen = adapters.runtime.observe().await.unwrap_or_default();
+    let own = adapters.gateway.as_ref().map(|spec| &spec.id);
+    if seen.iter().any(|seen| Some(&seen.id) == own && seen.may_run()) {
+        return Ok(());
+    }
+    for address in listen {
+        if let Err(why) = TcpListener::bind(address).await {
+            return Err(taken(address, &why));
+        }
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<SocketAddr, HostError> {

@@ -14,6 +14,8 @@ pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(5);
 /// A step that could not be made is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// After a tick that failed nothing is tried for so long.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// What the controllers stand on.
 #[derive(Clone)]
@@ -186,6 +188,12 @@ impl Reconciler {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "tick");
+                    // What failed may have told of a change itself: no news makes a try worth while sooner.
+                    let soon = self.now().plus(BREATH);
+                    tokio::select! {
+                        () = self.parts.clock.sleep_until(soon) => {}
+                        _ = stop.changed() => {}
+                    }
                     self.now().plus(RETRY)
                 }
             };
