@@ -1,6 +1,7 @@
 //! What every file must keep to. Each rule is one function from the tree to complaints; what is excused stands in
 //! `xtask/exceptions.txt`, a list that may only shrink.
 
+mod codes;
 mod docs;
 mod rooms;
 mod text;
@@ -70,7 +71,8 @@ impl Tree {
 pub(crate) fn check(root: &Path) -> Result<()> {
     let tree = Tree::read(root)?;
     let mut exceptions = Exceptions::read(root)?;
-    let rules: [fn(&Tree) -> Vec<Complaint>; 3] = [rooms::check, text::check, docs::check];
+    let rules: [fn(&Tree) -> Vec<Complaint>; 4] =
+        [rooms::check, text::check, docs::check, codes::check];
     let mut wrong: Vec<String> = rules
         .iter()
         .flat_map(|rule| rule(&tree))

@@ -143,8 +143,15 @@ codes! {
     "yaml/too-large" 0 "The text is too large"
     "yaml/too-many-values" 0 "It has too many values"
 
+    // What did not hold in a rollout.
+    "rollout/build" 0 "The build failed"
+    "rollout/deadline" 0 "New instances were not healthy in time"
+    "rollout/start" 0 "New instances do not stay up"
+
     // What `tow` says of a folder it is to send.
+    "file/not-text" 0 "A file is not a text"
     "file/unreadable" 0 "A file can't be read"
+    "project/empty" 0 "The folder holds no Score file"
     "source/changed" 0 "A file changed while it was read"
     "source/digest" 0 "What arrived is not what was sent"
     "source/empty" 0 "The folder holds nothing to send"
@@ -202,6 +209,11 @@ codes! {
     "host/runtime" 0 "tow can't start"
     "host/signals" 0 "Signals can't be listened for"
     "host/still-up" 0 "The control plane did not end"
+    "keys/damaged" 0 "A key file is damaged"
+    "keys/disk-full" 0 "The disk is full; no key was made"
+    "keys/file" 0 "A key file can't be used"
+    "keys/owner" 0 "A key file belongs to somebody else"
+    "keys/readable-by-others" 0 "A key file can be read by others"
     "store/busy" 0 "The database is held by somebody else"
     "store/closed" 0 "The store was closed"
     "store/damaged" 0 "The database file is damaged"
