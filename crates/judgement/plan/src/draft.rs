@@ -98,19 +98,18 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
         step(action, subject, text);
     }
     for url in input.urls {
-        let known = placement.deployment != 0 && !placement.stopped;
-        let (action, why) = match (known, wanted.is_empty()) {
-            (_, true) => (Action::UpdateInPlace, "answers 503 with the reason"),
-            (true, false) => (Action::None, "stays"),
-            (false, false) => (Action::Create, "answers once the switch is made"),
+        let (action, why) = match (placement.serving.is_empty(), wanted.is_empty()) {
+            (true, true) => (Action::None, "answers 503 with the reason"),
+            (false, true) => (Action::UpdateInPlace, "answers 503 with the reason"),
+            (false, false) => (Action::None, "stays"),
+            (true, false) => (Action::Create, "answers once the switch is made"),
         };
         step(action, format!("route {url}"), why.into());
     }
     if let (true, true) = (input.urls.is_empty(), !wanted.is_empty()) {
         step(Action::None, "route".into(), why_no_route(release, input.environment));
     }
-    let real = |s: &&PlanStep| s.action != Action::None && !s.subject.starts_with("route ");
-    let changes = steps.iter().filter(real).count() as u32;
+    let changes = steps.iter().filter(|step| step.action != Action::None).count() as u32;
     let gates = if wanted.is_empty() || changes == 0 { Vec::new() } else { gates(input) };
     Drafted { steps, changes, gates, warnings: warnings(release, input.environment) }
 }
