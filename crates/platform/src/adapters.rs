@@ -41,8 +41,7 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
     let say = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
     let blobs: Arc<dyn Blobs> =
         Arc::new(tow_blobs::BlobDir::open(layout.blobs()).map_err(|e| say("blobs", &e))?);
-    let keys =
-        tow_secrets::KeyFile::open_or_create(&layout.keys()).map_err(|e| say("keys", &e))?;
+    let keys = tow_secrets::KeyFile::open_or_create(&layout.keys()).map_err(|e| say("keys", &e))?;
     let runtime = tow_runtime_process::ProcessRuntime::new(tow_runtime_process::Config {
         dir: layout.instances(),
         tow: real.tow.clone(),

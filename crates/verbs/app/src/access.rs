@@ -39,8 +39,9 @@ impl App {
     /// Who holds this token or session. Unknown, expired and withdrawn ones are refused alike.
     pub async fn authenticate(&self, token: &str) -> Result<Actor, AppError> {
         let refused = || {
-            AppError::new("access/unauthenticated", "this token or session is not valid")
-                .hint("tow sign-in makes a link for a browser, tow token create a token for a program")
+            AppError::new("access/unauthenticated", "this token or session is not valid").hint(
+                "tow sign-in makes a link for a browser, tow token create a token for a program",
+            )
         };
         let digest = Digest::of(token.as_bytes()).hex().to_string();
         let find = Find { subject: Some(digest), open: Some(true), ..Find::default() };
@@ -57,8 +58,9 @@ impl App {
         let mut groups = BTreeSet::new();
         let default = Namespace::default();
         if let Ok(entity) = EntityRef::parse(user, Some("user"), &default) {
-            let canonical =
-                |text: &str, kind: &str| EntityRef::parse(text, Some(kind), entity.namespace()).ok();
+            let canonical = |text: &str, kind: &str| {
+                EntityRef::parse(text, Some(kind), entity.namespace()).ok()
+            };
             if let Some(row) = self.store().object(&entity).await?
                 && let Spec::User(spec) = &row.manifest.spec
             {
@@ -98,7 +100,8 @@ impl App {
         let mut batch = Batch::new();
         batch.update(&link, row.version);
         batch.create(&token);
-        let what = body(format!("{} signed in", link.user), Value::Null, json!({"session": token.id}));
+        let what =
+            body(format!("{} signed in", link.user), Value::Null, json!({"session": token.id}));
         batch.event(self.event(&ctx, "session.created", &link.user, what));
         self.store().commit(batch).await.map_err(|error| match error {
             tow_store::CommitError::Conflict { .. } => refused(),
@@ -146,7 +149,8 @@ impl App {
         let token = self.new_token(&text, user, Role::Admin, LOCAL, None, false);
         batch.create(&token);
         let ctx = OpCtx::system("host");
-        let what = body("a token for this machine was made", Value::Null, json!({"token": token.id}));
+        let what =
+            body("a token for this machine was made", Value::Null, json!({"token": token.id}));
         batch.event(self.event(&ctx, "token.created", user, what));
         self.store().commit(batch).await?;
         Ok(text)
@@ -159,8 +163,7 @@ const LOCAL: &str = "local command line";
 impl OpCtx {
     /// The platform itself.
     pub fn system(part: &str) -> Self {
-        let actor =
-            Actor { name: format!("system:{part}"), role: Role::Admin, groups: Vec::new() };
+        let actor = Actor { name: format!("system:{part}"), role: Role::Admin, groups: Vec::new() };
         Self { actor, request: String::new() }
     }
 }
@@ -254,8 +257,11 @@ impl Handle<DeleteToken> for App {
         token.revoked = true;
         let mut batch = Batch::new();
         batch.update(&token, row.version);
-        let what =
-            body(format!("token «{}» was withdrawn", token.note), json!({"token": token.id}), Value::Null);
+        let what = body(
+            format!("token «{}» was withdrawn", token.note),
+            json!({"token": token.id}),
+            Value::Null,
+        );
         batch.event(self.event(ctx, "token.revoked", &token.user, what));
         self.remember(&mut batch, ctx, &call, &Nothing {})?;
         self.store().commit(batch).await?;
@@ -294,7 +300,8 @@ impl Handle<CreateSignInLink> for App {
         let mut reply = sign_in_link::Reply { path: None, expires_at: link.expires_at };
         let mut batch = Batch::new();
         batch.create(&link);
-        let what = body(format!("a sign-in link for {user} was made"), Value::Null, json!({"role": role}));
+        let what =
+            body(format!("a sign-in link for {user} was made"), Value::Null, json!({"role": role}));
         batch.event(self.event(ctx, "sign-in-link.created", &user, what));
         self.remember(&mut batch, ctx, &call, &reply)?;
         self.store().commit(batch).await?;

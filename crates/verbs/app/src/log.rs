@@ -45,8 +45,9 @@ impl App {
             let places =
                 self.places(query.component.as_deref(), query.environment.as_deref()).await?;
             if let (true, Some(component)) = (places.is_empty(), &query.component) {
-                return Err(AppError::not_found(format!("an instance of {component}"))
-                    .next("tow status"));
+                return Err(
+                    AppError::not_found(format!("an instance of {component}")).next("tow status")
+                );
             }
             for facts in places {
                 found.extend(facts.instances.into_iter().map(|row| row.value).filter(|row| {
@@ -94,24 +95,30 @@ impl App {
         let app = self.clone();
         let known: Vec<Id> = known.into_iter().map(|row| row.id).collect();
         let commits = self.store().commits();
-        stream::unfold((app, ctx, query, known, commits), |(app, ctx, query, mut known, mut commits)| async move {
-            loop {
-                commits.changed().await.ok()?;
-                let rows = app.log_instances(&ctx, &query).await.unwrap_or_default();
-                let mut fresh = Vec::new();
-                for row in rows.iter().filter(|row| !known.contains(&row.id)) {
-                    // The row comes before the process: what has no log yet is asked again later.
-                    if let Ok(lines) = app.instance_log(row, usize::MAX, true).await {
-                        fresh.push((row.id.clone(), lines));
+        stream::unfold(
+            (app, ctx, query, known, commits),
+            |(app, ctx, query, mut known, mut commits)| async move {
+                loop {
+                    commits.changed().await.ok()?;
+                    let rows = app.log_instances(&ctx, &query).await.unwrap_or_default();
+                    let mut fresh = Vec::new();
+                    for row in rows.iter().filter(|row| !known.contains(&row.id)) {
+                        // The row comes before the process: what has no log yet is asked again later.
+                        if let Ok(lines) = app.instance_log(row, usize::MAX, true).await {
+                            fresh.push((row.id.clone(), lines));
+                        }
+                    }
+                    if !fresh.is_empty() {
+                        known.extend(fresh.iter().map(|(id, _)| id.clone()));
+                        let lines: Vec<_> = fresh.into_iter().map(|(_, lines)| lines).collect();
+                        return Some((
+                            stream::select_all(lines),
+                            (app, ctx, query, known, commits),
+                        ));
                     }
                 }
-                if !fresh.is_empty() {
-                    known.extend(fresh.iter().map(|(id, _)| id.clone()));
-                    let lines: Vec<_> = fresh.into_iter().map(|(_, lines)| lines).collect();
-                    return Some((stream::select_all(lines), (app, ctx, query, known, commits)));
-                }
-            }
-        })
+            },
+        )
         .flatten_unordered(None)
     }
 

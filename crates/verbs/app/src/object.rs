@@ -23,9 +23,8 @@ use tow_store::{Batch, Find, ObjectRow};
 /// Who owns it, as far as rights are concerned.
 pub(crate) fn owned(manifest: &Manifest) -> Object {
     let namespace = &manifest.metadata.namespace;
-    let group = |owner: &str| {
-        EntityRef::parse(owner, Some("group"), namespace).ok().map(|r| r.to_string())
-    };
+    let group =
+        |owner: &str| EntityRef::parse(owner, Some("group"), namespace).ok().map(|r| r.to_string());
     match &manifest.spec {
         Spec::Component(spec) => Object::Owned { owner: group(&spec.owner) },
         Spec::System(spec) => Object::Owned { owner: group(&spec.owner) },
@@ -106,15 +105,22 @@ impl Handle<Apply> for App {
             let entity = manifest.entity();
             if let Spec::Environment(spec) = &manifest.spec {
                 let runtime = runtime_ref(&spec.runtime);
-                if !manifests.contains_key(&runtime) && self.store().object(&runtime).await?.is_none()
+                if !manifests.contains_key(&runtime)
+                    && self.store().object(&runtime).await?.is_none()
                 {
-                    return Err(AppError::invalid("input/invalid", vec![missing_runtime(source, &runtime)]));
+                    return Err(AppError::invalid(
+                        "input/invalid",
+                        vec![missing_runtime(source, &runtime)],
+                    ));
                 }
             }
             let old = self.store().object(&entity).await?;
             let component = match &manifest.spec {
                 Spec::Delivery(spec) => {
-                    let name = spec.component.clone().unwrap_or_else(|| manifest.metadata.name.to_string());
+                    let name = spec
+                        .component
+                        .clone()
+                        .unwrap_or_else(|| manifest.metadata.name.to_string());
                     let owner = crate::handle::component_ref(&name)?;
                     self.store().object(&owner).await?.map(|row| row.manifest)
                 }
@@ -123,7 +129,12 @@ impl Handle<Apply> for App {
             self.may_declare(ctx, old.as_ref().map(|o| &o.manifest), manifest, component.as_ref())?;
             let (verdict, generation) = match &old {
                 None => {
-                    batch.create_object(manifest, Id::fresh("uid").to_string(), self.now(), &ctx.actor.name);
+                    batch.create_object(
+                        manifest,
+                        Id::fresh("uid").to_string(),
+                        self.now(),
+                        &ctx.actor.name,
+                    );
                     (Verdict::Created, 1)
                 }
                 Some(old) if old.manifest == *manifest => (Verdict::Unchanged, old.generation),
@@ -196,7 +207,11 @@ fn manifests<'a>(sources: &'a [Source<'a>]) -> Result<Read<'a>, AppError> {
             }
         }
     }
-    if violations.is_empty() { Ok(found) } else { Err(AppError::invalid("input/invalid", violations)) }
+    if violations.is_empty() {
+        Ok(found)
+    } else {
+        Err(AppError::invalid("input/invalid", violations))
+    }
 }
 
 fn locate(source: &Source<'_>, invalid: &Invalid) -> Violation {
@@ -295,7 +310,8 @@ impl App {
         entity: &EntityRef,
         batch: &mut Batch,
     ) -> Result<(), AppError> {
-        let in_use = |why: String| AppError::new("object/in-use", format!("{entity} is in use: {why}"));
+        let in_use =
+            |why: String| AppError::new("object/in-use", format!("{entity} is in use: {why}"));
         match &manifest.spec {
             Spec::Runtime(_) => {
                 for row in self.store().objects(Some(Kind::Environment)).await? {
@@ -311,7 +327,8 @@ impl App {
                 for row in self.store().list::<Placement>(Find::default()).await? {
                     let place = &row.value.place;
                     let concerned = place.component == *entity
-                        || (manifest.kind == Kind::Environment && place.environment == *entity.name());
+                        || (manifest.kind == Kind::Environment
+                            && place.environment == *entity.name());
                     if !concerned {
                         continue;
                     }

@@ -11,11 +11,7 @@ use tow_store::{Find, Row};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Handle<GetOperation> for App {
-    async fn handle(
-        &self,
-        _: &OpCtx,
-        call: Call<GetOperation>,
-    ) -> Result<OperationView, AppError> {
+    async fn handle(&self, _: &OpCtx, call: Call<GetOperation>) -> Result<OperationView, AppError> {
         let until = self.now().plus(PATIENCE);
         let mut commits = self.store().commits();
         loop {
@@ -39,8 +35,7 @@ impl App {
         let row = self.store().get::<Operation>(id).await?.ok_or_else(missing)?;
         let op = &row.value;
         let subject = Some(op.id.to_string());
-        let journal =
-            self.store().list::<StepRow>(Find { subject, ..Find::default() }).await?;
+        let journal = self.store().list::<StepRow>(Find { subject, ..Find::default() }).await?;
         let version = row.version + journal.iter().map(|s| s.version).sum::<i64>();
         let journal: Vec<StepRow> = journal.into_iter().map(|s| s.value).collect();
         let finished = op.finished_at.is_some();

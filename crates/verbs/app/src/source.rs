@@ -23,7 +23,9 @@ impl App {
         }
         let (digest, size) = match self.parts.blobs.put(bytes, LIMIT).await {
             Err(PortError::Refused(why)) if why.contains("disk is full") => {
-                return Err(AppError::new("store/full", why).hint("free some space; nothing was lost"));
+                return Err(
+                    AppError::new("store/full", why).hint("free some space; nothing was lost")
+                );
             }
             Err(PortError::Refused(why)) => return Err(AppError::new("source/too-large", why)),
             other => other?,

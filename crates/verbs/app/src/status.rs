@@ -8,8 +8,7 @@ use tow_store::PlaceFacts;
 impl Handle<GetStatus> for App {
     async fn handle(&self, _: &OpCtx, call: Call<GetStatus>) -> Result<Reply, AppError> {
         let query = &call.query;
-        let places =
-            self.places(query.component.as_deref(), query.environment.as_deref()).await?;
+        let places = self.places(query.component.as_deref(), query.environment.as_deref()).await?;
         let observed = self.observe().await?;
         let mut items = Vec::new();
         for facts in &places {
@@ -44,8 +43,7 @@ impl App {
             return self.never_live(facts, line).await;
         };
         let instances: Vec<Instance> = facts.instances.iter().map(|r| r.value.clone()).collect();
-        let placed =
-            tow_plan::Placed { placement, release, environment, instances: &instances };
+        let placed = tow_plan::Placed { placement, release, environment, instances: &instances };
         let mut lines = Vec::new();
         for name in release.workloads.keys() {
             let wanted = deployment.replicas.get(name).copied().unwrap_or(0);

@@ -7,9 +7,7 @@ use crate::{
 };
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
-use tow_record::{
-    Desired, Effect, Instance, Placement, Pod, RouteSet, Step, StepRow, StepState,
-};
+use tow_record::{Desired, Effect, Instance, Placement, Pod, RouteSet, Step, StepRow, StepState};
 use tow_store::{Batch, Find};
 
 impl Reconciler {
@@ -133,7 +131,8 @@ impl Reconciler {
         };
         let mut instance = found.value.clone();
         instance.desired = Desired::Stopped;
-        let title = format!("stop {}/{} {}", instance.workload, instance.replica, instance.container);
+        let title =
+            format!("stop {}/{} {}", instance.workload, instance.replica, instance.container);
         let row = self.row(driven, Effect::Stop { instance: id.clone(), grace }, title);
         let mut batch = self.batch();
         batch.create(&row);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tow_names::{Duration, Timestamp};
 use tow_ports::LogQuery;
 use tow_record::{
-    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome,
-    Release, State, StepRow, StepState,
+    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Release, State,
+    StepRow, StepState,
 };
 use tow_store::{Batch, Find, Row};
 
@@ -315,4 +315,3 @@ impl Reconciler {
         Ok(())
     }
 }
-

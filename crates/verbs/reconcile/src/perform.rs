@@ -36,7 +36,9 @@ impl Reconciler {
         };
         match done {
             Ok(()) => Ok(()),
-            Err(PortError::Refused(why)) if matches!(row.value.step.effect, Effect::Build { .. }) => {
+            Err(PortError::Refused(why))
+                if matches!(row.value.step.effect, Effect::Build { .. }) =>
+            {
                 self.fail_step(driven, row, &why).await
             }
             Err(error) => Err(error.into()),

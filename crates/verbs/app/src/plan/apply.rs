@@ -39,7 +39,8 @@ impl Handle<ApplyPlan> for App {
         }
         let mut applied = plan.clone();
         let operation = self.operation_of(ctx, plan);
-        applied.applied = Some(operation.as_ref().map_or_else(|| plan.id.clone(), |op| op.id.clone()));
+        applied.applied =
+            Some(operation.as_ref().map_or_else(|| plan.id.clone(), |op| op.id.clone()));
         batch.update(&applied, row.version);
         for manifest in &plan.creates {
             let entity = manifest.entity();
@@ -48,7 +49,8 @@ impl Handle<ApplyPlan> for App {
                 None => {
                     let uid = Id::fresh("uid").to_string();
                     batch.create_object(manifest, uid, self.now(), &ctx.actor.name);
-                    let what = body(format!("{entity} was created by a deploy"), Value::Null, after);
+                    let what =
+                        body(format!("{entity} was created by a deploy"), Value::Null, after);
                     batch.event(self.event(ctx, "object.created", entity.to_string(), what));
                 }
                 Some(old) => {

@@ -148,8 +148,7 @@ impl App {
             state: State::Waiting,
             outcome: None,
         };
-        let candidate =
-            Candidate { change, release, deployment, build, config, scaled, creates };
+        let candidate = Candidate { change, release, deployment, build, config, scaled, creates };
         Ok((Some(candidate), None))
     }
 
@@ -191,9 +190,9 @@ impl App {
                 AppError::new("input/missing", "image: . means this folder, and none was uploaded")
                     .hint("upload it with PUT /api/v1/sources and name its digest as source")
             })?;
-            let digest: Digest = text
-                .parse()
-                .map_err(|e: tow_names::DigestError| AppError::new("input/invalid", e.to_string()))?;
+            let digest: Digest = text.parse().map_err(|e: tow_names::DigestError| {
+                AppError::new("input/invalid", e.to_string())
+            })?;
             let row = self.store().get::<Source>(digest.as_str()).await?;
             source =
                 Some(row.ok_or_else(|| AppError::not_found(format!("source {digest}")))?.value);
@@ -216,9 +215,7 @@ impl App {
         let content = Digest::of(content.to_string().as_bytes());
         let last = self.store().last::<Release>(&folder.component.to_string()).await?;
         let built = match &artifact {
-            Some(key) => {
-                self.store().get::<tow_record::Artifact>(key.as_str()).await?.is_some()
-            }
+            Some(key) => self.store().get::<tow_record::Artifact>(key.as_str()).await?.is_some(),
             None => true,
         };
         let build = build.filter(|_| !built);
@@ -311,12 +308,14 @@ impl App {
             }
         }
         let id = |number: i64| format!("{}/{number}", asked.place);
-        let base = self.store().get::<ConfigVersion>(&id(asked.facts.placement.value.config)).await?;
+        let base =
+            self.store().get::<ConfigVersion>(&id(asked.facts.placement.value.config)).await?;
         let mut values: BTreeMap<String, Sealed> = base.map(|r| r.value.values).unwrap_or_default();
         for name in unset {
             if values.remove(name).is_none() {
-                return Err(AppError::not_found(format!("configuration {name}"))
-                    .next("tow config list"));
+                return Err(
+                    AppError::not_found(format!("configuration {name}")).next("tow config list")
+                );
             }
         }
         for (name, value) in set {
@@ -368,12 +367,8 @@ fn replicas_of(
         .workloads
         .iter()
         .map(|(name, file)| {
-            let said = tow_plan::delivered(
-                &release.delivery,
-                &file.score,
-                environment,
-                asked.environment,
-            );
+            let said =
+                tow_plan::delivered(&release.delivery, &file.score, environment, asked.environment);
             (name.clone(), scaled.get(name).copied().unwrap_or(said.replicas))
         })
         .collect()

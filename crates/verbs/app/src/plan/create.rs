@@ -5,7 +5,9 @@ use super::{
     documents::folder,
     view,
 };
-use crate::{App, AppError, Call, Handle, OpCtx, handle::body, handle::component_ref, object::owned};
+use crate::{
+    App, AppError, Call, Handle, OpCtx, handle::body, handle::component_ref, object::owned,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tow_api::Action;
@@ -192,8 +194,7 @@ impl App {
             return Ok(());
         }
         let keys = self.config_keys(candidate, place).await?;
-        let found =
-            tow_plan::refusals(&candidate.release, &place.environment, environment, &keys);
+        let found = tow_plan::refusals(&candidate.release, &place.environment, environment, &keys);
         let mut violations: Vec<Violation> = Vec::new();
         for refusal in found {
             let file = &candidate.release.workloads[&refusal.workload];
@@ -268,12 +269,17 @@ impl App {
             for other in set.value.routes.iter().filter(|o| o.id != route.id) {
                 let same = other.path == route.path
                     && other.hosts.iter().any(|host| route.hosts.contains(host));
-                let own = other.component == route.component
-                    && other.environment == route.environment;
+                let own =
+                    other.component == route.component && other.environment == route.environment;
                 if same && !own {
                     return Err(AppError::new(
                         "plan/refused",
-                        format!("{} is {}'s in {}", route.hosts.join(", "), other.component, other.environment),
+                        format!(
+                            "{} is {}'s in {}",
+                            route.hosts.join(", "),
+                            other.component,
+                            other.environment
+                        ),
                     )
                     .hint("give the route resource another host"));
                 }
@@ -282,4 +288,3 @@ impl App {
         Ok(())
     }
 }
-
