@@ -26,6 +26,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("release.created", "a component has a new release"),
     ("rollout.switched", "the gateway serves the new instances; the point of no return"),
     ("session.created", "somebody signed a browser in"),
+    ("session.ended", "somebody signed out"),
     ("sign-in-link.created", "a link that signs in once was made"),
     ("source.uploaded", "a packed folder arrived"),
     ("token.created", "an API token was made"),

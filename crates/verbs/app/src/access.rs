@@ -111,6 +111,26 @@ impl App {
         Ok(Session { token: text, actor, expires_at })
     }
 
+    /// Ends the session or token that this text belongs to; nothing to do where it holds no more.
+    pub async fn sign_out(&self, token: &str) -> Result<(), AppError> {
+        let digest = Digest::of(token.as_bytes()).hex().to_string();
+        let find = Find { subject: Some(digest), open: Some(true), ..Find::default() };
+        let Some(row) = self.store().list::<Token>(find).await?.into_iter().next() else {
+            return Ok(());
+        };
+        let actor = self.actor(&row.value.user, row.value.role).await?;
+        let ctx = OpCtx { actor, request: String::new() };
+        let mut ended = row.value;
+        ended.revoked = true;
+        let mut batch = Batch::new();
+        batch.update(&ended, row.version);
+        let what =
+            body(format!("{} signed out", ended.user), json!({"session": ended.id}), Value::Null);
+        batch.event(self.event(&ctx, "session.ended", &ended.user, what));
+        self.store().commit(batch).await?;
+        Ok(())
+    }
+
     fn new_token(
         &self,
         text: &str,

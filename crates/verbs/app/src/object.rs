@@ -101,7 +101,7 @@ impl Handle<Apply> for App {
         let manifests = manifests(&sources)?;
         let mut batch = Batch::new();
         let mut objects = Vec::new();
-        for (manifest, source) in manifests.values() {
+        for (manifest, source, at) in manifests.values() {
             let entity = manifest.entity();
             if let Spec::Environment(spec) = &manifest.spec {
                 let runtime = runtime_ref(&spec.runtime);
@@ -110,7 +110,7 @@ impl Handle<Apply> for App {
                 {
                     return Err(AppError::invalid(
                         "input/invalid",
-                        vec![missing_runtime(source, &runtime)],
+                        vec![missing_runtime(source, *at, &runtime)],
                     ));
                 }
             }
@@ -167,27 +167,35 @@ impl Handle<Apply> for App {
     }
 }
 
-type Read<'a> = BTreeMap<EntityRef, (Manifest, &'a str)>;
+/// An object, the text it is in, and which document of it.
+type Read<'a> = BTreeMap<EntityRef, (Manifest, &'a Source<'a>, usize)>;
 
 /// The declared objects among the documents; a Score file or the same object twice is refused.
 fn manifests<'a>(sources: &'a [Source<'a>]) -> Result<Read<'a>, AppError> {
     let mut found: Read<'a> = BTreeMap::new();
     let mut violations = Vec::new();
     for source in sources {
-        for document in &source.documents {
+        let positions = tow_formats::positions(source.text);
+        for (at, document) in source.documents.iter().enumerate() {
             match document {
                 Document::Manifest(manifest) => {
                     let entity = manifest.entity();
-                    if let Some((_, other)) = found.get(&entity) {
+                    if let Some((_, other, _)) = found.get(&entity) {
                         let invalid = Invalid::new(
                             "/metadata/name",
                             "apply/twice",
-                            format!("{entity} is declared in {other} too"),
+                            format!("{entity} is declared in {} too", other.name),
                             "each object once",
                         );
-                        violations.push(locate(source, &invalid));
+                        let empty = BTreeMap::new();
+                        violations.push(tow_formats::violation(
+                            source.name,
+                            Some(source.text),
+                            positions.get(at).unwrap_or(&empty),
+                            &invalid,
+                        ));
                     }
-                    found.insert(entity, (manifest.clone(), source.name));
+                    found.insert(entity, (manifest.clone(), source, at));
                 }
                 Document::Score(file) => {
                     let invalid = Invalid::new(
@@ -214,11 +222,7 @@ fn manifests<'a>(sources: &'a [Source<'a>]) -> Result<Read<'a>, AppError> {
     }
 }
 
-fn locate(source: &Source<'_>, invalid: &Invalid) -> Violation {
-    tow_formats::violation(source.name, Some(source.text), &BTreeMap::new(), invalid)
-}
-
-fn missing_runtime(file: &str, runtime: &EntityRef) -> Violation {
+fn missing_runtime(source: &Source<'_>, at: usize, runtime: &EntityRef) -> Violation {
     let invalid = Invalid::new(
         "/spec/runtime",
         "environment/runtime-unknown",
@@ -226,7 +230,10 @@ fn missing_runtime(file: &str, runtime: &EntityRef) -> Violation {
         "the name of a Runtime",
     )
     .hint("tow get runtimes");
-    tow_formats::violation(file, None, &BTreeMap::new(), &invalid)
+    let positions = tow_formats::positions(source.text);
+    let empty = BTreeMap::new();
+    let positions = positions.get(at).unwrap_or(&empty);
+    tow_formats::violation(source.name, Some(source.text), positions, &invalid)
 }
 
 pub(crate) fn runtime_ref(name: &Name) -> EntityRef {

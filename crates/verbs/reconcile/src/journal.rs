@@ -109,6 +109,7 @@ impl Reconciler {
         };
         let title = match (op.stops, pods.len()) {
             (true, _) => "route away".to_string(),
+            (false, 1) => "switch to 1 pod".to_string(),
             (false, count) => format!("switch to {count} pods"),
         };
         let row = self.row(driven, Effect::Switch { pods }, title);

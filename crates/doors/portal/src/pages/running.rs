@@ -104,6 +104,9 @@ fn row(view: &StatusView) -> Markup {
             td data-label="State" {
                 (badge(view.state))
                 @if !view.reason.is_empty() { span.reason { (view.reason) } }
+                @if matches!(view.state, Word::Failed | Word::Degraded) {
+                    code.way { "tow logs -c " (component) " -e " (view.environment) }
+                }
             }
             td.number data-label="Release" {
                 @match view.release { Some(number) => (number), None => span.soft { "–" } }

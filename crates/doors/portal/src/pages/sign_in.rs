@@ -3,6 +3,7 @@
 
 use crate::layout::{self, Page};
 use crate::pages::error;
+use crate::session;
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -53,8 +54,13 @@ pub(crate) async fn redeem(State(app): State<App>, Form(secret): Form<Secret>) -
     }
 }
 
-/// `POST /sign-out`
-pub(crate) async fn leave() -> Response {
+/// `POST /sign-out`: the session ends on the platform, not only in the browser.
+pub(crate) async fn leave(State(app): State<App>, headers: http::HeaderMap) -> Response {
+    if let Some(token) = session::token(&headers)
+        && let Err(failed) = app.sign_out(token).await
+    {
+        return error::refused(&failed, None);
+    }
     with_cookie("", 0, "/sign-in")
 }
 
