@@ -7,7 +7,7 @@ use tow_platform::Layout;
 /// How long the control plane may take to end.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// Stop the platform
+/// Stop the platform of this machine and all its workloads
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Down {
     /// Remove the data directory too: catalog, releases, configuration, logs

@@ -38,14 +38,7 @@ pub struct Global {
 
 /// The verbs of this room, to be added to the command line's.
 pub fn commands() -> Vec<Command> {
-    vec![
-        up::Up::augment_args(
-            Command::new("up").about("Start the platform on this machine, and stay with it"),
-        ),
-        down::Down::augment_args(
-            Command::new("down").about("Stop the platform of this machine and all its workloads"),
-        ),
-    ]
+    vec![up::Up::augment_args(Command::new("up")), down::Down::augment_args(Command::new("down"))]
 }
 
 /// Does what was asked for; the exit status. `None`: the verb is not of this room.

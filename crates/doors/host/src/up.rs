@@ -24,7 +24,7 @@ const NEXT_PORTS: u16 = 20;
 /// Who the owner of this machine is to the platform.
 const OWNER: &str = "user:default/admin";
 
-/// Start the platform
+/// Start the platform on this machine, and stay with it
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Up {
     /// Where API and portal listen; port 0 picks one (else 127.0.0.1:7070 or the next free port)
@@ -97,8 +97,11 @@ fn already(layout: &Layout, args: &Up, global: &Global) -> Result<(), HostError>
 fn log() {
     use tracing_subscriber::{EnvFilter, fmt};
     #[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
-    let wanted = std::env::var("TOW_LOG").unwrap_or_else(|_| "warn".into());
+    let wanted = std::env::var("TOW_LOG").unwrap_or_else(|_| "warn,sqlx=error".into());
+    // By the same rule as everything else that is printed: a terminal, and no NO_COLOR.
+    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let _ = fmt()
+        .with_ansi(colour)
         .with_env_filter(EnvFilter::new(wanted))
         .with_writer(std::io::stderr)
         .with_target(false)

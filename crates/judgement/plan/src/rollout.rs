@@ -241,9 +241,11 @@ fn gate_failure(
     for row in brought(op, view) {
         let Some(seen) = view.observed.instances.get(&row.id) else { continue };
         let name = format!("{}/{} {}", row.workload, row.replica, row.container);
-        let why = match (seen.phase, seen.exit) {
+        // The runtime's own words say the code too.
+        let exit = seen.exit.filter(|_| seen.message.is_empty());
+        let why = match (seen.phase, exit) {
             (Phase::CrashLoop, exit) => format!("{name} ends again and again{}", ended(exit)),
-            (Phase::Exited, Some(Exit::Code { code: 0 })) => continue,
+            (Phase::Exited, _) if seen.exit == Some(Exit::Code { code: 0 }) => continue,
             (Phase::Exited, exit) => format!("{name} ended{}", ended(exit)),
             (Phase::Lost, _) => format!("{name} is gone"),
             _ => continue,
