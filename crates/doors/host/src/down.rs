@@ -86,7 +86,7 @@ fn confirm(root: &Path, said: Option<&str>) -> Result<(), HostError> {
     let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let refused = |detail: String| {
         HostError::new("host/not-confirmed", detail)
-            .untouched("everything, and it still runs")
+            .untouched("everything")
             .hint(format!("--confirm {name}"))
             .exits(2)
     };
