@@ -11,7 +11,7 @@ use tow_record::{ObservedEdge, RouteAck, RouteSet, TargetCounters};
 /// Where ports that the edge picks begin.
 const FIRST_PORT: u16 = 30_000;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct EdgeState {
     pub(crate) set: RouteSet,
     pub(crate) ports: BTreeMap<String, u16>,

@@ -25,6 +25,7 @@ enum At {
     Lost,
 }
 
+#[derive(Clone)]
 pub(crate) struct Life {
     pub(crate) spec: InstanceSpec,
     pub(crate) script: Script,

@@ -24,7 +24,7 @@ pub struct World {
     pub(crate) files: tempfile::TempDir,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct WorldState {
     pub(crate) lives: BTreeMap<Id, Life>,
     pub(crate) starts: BTreeMap<Id, u32>,
@@ -54,6 +54,14 @@ impl World {
         let files = tempfile::tempdir()?;
         let (touched, _) = watch::channel(0);
         Ok(Arc::new(Self { clock, state: Mutex::default(), touched, files }))
+    }
+
+    /// Another world that is as this one is now and goes its own way by another clock. Blobs are shared bytes.
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> std::io::Result<Arc<Self>> {
+        let files = tempfile::tempdir()?;
+        let state = self.look(|state, _| state.clone());
+        let (touched, _) = watch::channel(0);
+        Ok(Arc::new(Self { clock, state: Mutex::new(state), touched, files }))
     }
 
     /// A runtime of this world.

@@ -1,0 +1,215 @@
+//! Who may do what, through the router: every endpoint of the contract, every kind of person, as one table that is read
+//! by people. `access.txt` is that table; a change of rights is a change of its lines.
+
+use crate::given::{DEVELOPMENT, FOLDER_ONE, ann, map};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use tow_api::Endpoint;
+use tow_api::plan::create::ChangeRequest;
+use tow_testkit::{TestPlatform, change};
+
+/// Id, method and path of every endpoint.
+fn endpoints() -> Vec<(&'static str, &'static str, &'static str)> {
+    macro_rules! list {
+        (plain: [$($plain:ty),* $(,)?], special: [$($special:ty),* $(,)?]) => {
+            vec![
+                $((<$plain>::ID, <$plain>::METHOD.as_str(), <$plain>::PATH),)*
+                $((<$special>::ID, <$special>::METHOD.as_str(), <$special>::PATH),)*
+            ]
+        };
+    }
+    tow_api::endpoints!(list)
+}
+
+const PEOPLE: [&str; 6] = ["nobody", "viewer", "outsider", "owner", "platform", "admin"];
+
+/// One request of a row, and what is in the path.
+struct Row {
+    /// An endpoint's id, and what of it.
+    what: String,
+    method: &'static str,
+    path: String,
+    body: Option<Value>,
+}
+
+/// What is there for one person's row alone, so that no answer depends on the one before.
+struct Own {
+    plan: String,
+    token: String,
+    operation: String,
+    instance: String,
+}
+
+fn component(name: &str, owner: &str) -> String {
+    format!(
+        "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: {name}\nspec:\n  \
+         type: service\n  lifecycle: production\n  owner: {owner}\n"
+    )
+}
+
+fn environment(name: &str) -> String {
+    format!(
+        "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata:\n  name: {name}\nspec:\n  tier: \
+         development\n  runtime: local\n"
+    )
+}
+
+fn rows(who: &str, own: &Own) -> Vec<Row> {
+    let documents = |text: String| json!({ "documents": [{ "name": "x.yaml", "text": text }], "dry_run": false });
+    let config = |of: &str| {
+        json!({
+            "component": of, "environment": DEVELOPMENT, "change": "config", "set": { "A": "1" },
+        })
+    };
+    let mut rows = Vec::new();
+    for (id, method, path) in endpoints() {
+        let path = path
+            .replace("{component}", "web")
+            .replace("{environment}", DEVELOPMENT)
+            .replace("{plan}", &own.plan)
+            .replace("{token}", &own.token)
+            .replace("{operation}", &own.operation)
+            .replace("{namespace}", "default");
+        let mut row = |what: &str, path: String, body: Option<Value>| {
+            let what = if what.is_empty() { id.to_string() } else { format!("{id}, {what}") };
+            rows.push(Row { what, method, path, body });
+        };
+        let object = |kind: &str, name: &str| path.replace("{kind}", kind).replace("{name}", name);
+        match id {
+            "object.apply" => {
+                let name = format!("new-{who}");
+                row(
+                    "a component of the owner's group",
+                    path.clone(),
+                    Some(documents(component(&name, "quay"))),
+                );
+                row("an environment", path.clone(), Some(documents(environment(&name))));
+            }
+            "object.delete" => {
+                row("a component", object("component", &format!("gone-{who}")), None);
+                row("an environment", object("environment", &format!("gone-{who}")), None);
+            }
+            "object.get" => row("", object("component", "web"), None),
+            "object.list" => row("", object("component", ""), None),
+            "plan.create" => row("", path.clone(), Some(config(&format!("spare-{who}")))),
+            "plan.apply" => row("the owner's", path.clone(), Some(json!({}))),
+            "plan.get" => row("the owner's", path.clone(), None),
+            "token.create" => row("for oneself", path.clone(), Some(json!({ "note": "x" }))),
+            "token.delete" => row("the owner's", path.clone(), None),
+            "sign-in-link.create" => {
+                row("for oneself", path.clone(), Some(json!({})));
+                row("for another", path.clone(), Some(json!({ "user": "bob" })));
+            }
+            "log.stream" => row("the owner's", format!("{path}?instance={}", own.instance), None),
+            "source.upload" | "event.stream" => row("", path.clone(), None),
+            _ if method == "GET" => row("", path.clone(), None),
+            other => panic!("say how {other} is asked here"),
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn every_endpoint_answers_everybody_as_the_table_says() {
+    let platform = TestPlatform::start().await;
+    let admin = platform.admin();
+    let group = "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata:\n  name: quay\nspec:\n  \
+                 type: team\n  children: []\n  members: [ann]\n";
+    admin.declare(group).await.unwrap();
+    let owner = ann(&platform);
+    let operation = owner.deploy(DEVELOPMENT, &FOLDER_ONE, "source one").await.unwrap().unwrap();
+    platform.settle().await;
+    let instance = platform.world().routes().routes[0].targets[0].instance.clone();
+
+    let mut cells: Vec<(String, Vec<u16>)> = Vec::new();
+    for who in PEOPLE {
+        for name in ["spare", "gone"] {
+            admin.declare(&component(&format!("{name}-{who}"), "quay")).await.unwrap();
+        }
+        admin.declare(&environment(&format!("gone-{who}"))).await.unwrap();
+        let set = map(&[("A", "1".to_string())]);
+        let config = ChangeRequest::Config { set, unset: vec![] };
+        let spare = format!("spare-{who}");
+        let plan = owner.plan(change(&spare, DEVELOPMENT, config)).await.unwrap();
+        let text = owner.token().await.unwrap();
+        let tokens = platform.http(Some(&text), "GET", "/api/v1/tokens", None).await;
+        let newest = tokens.body["items"][0]["id"].as_str().unwrap().to_string();
+        let own = Own {
+            plan: plan.id,
+            token: newest,
+            operation: operation.clone(),
+            instance: instance.clone(),
+        };
+        let token = match who {
+            "nobody" => None,
+            "viewer" => Some(platform.viewer().token().await.unwrap()),
+            "outsider" => Some(platform.outsider().token().await.unwrap()),
+            "owner" => Some(owner.token().await.unwrap()),
+            "platform" => Some(platform.platform_team().token().await.unwrap()),
+            _ => Some(admin.token().await.unwrap()),
+        };
+        for (at, row) in rows(who, &own).into_iter().enumerate() {
+            let body = if row.what == "source.upload" {
+                Some(("application/x-tar", bytes::Bytes::from_static(b"a folder")))
+            } else {
+                row.body.map(|body| ("application/json", bytes::Bytes::from(body.to_string())))
+            };
+            let answer = platform.http_bytes(token.as_deref(), row.method, &row.path, body).await;
+            let status = answer.status.as_u16();
+            assert!(status < 500, "{who}, {}: {answer:?}", row.what);
+            assert!(![400, 405, 415, 422].contains(&status), "{who}, {}: {answer:?}", row.what);
+            if token.is_none() {
+                assert_eq!(status, 401, "{}: {answer:?}", row.what);
+            }
+            match cells.get_mut(at) {
+                Some((what, statuses)) => {
+                    assert_eq!(*what, row.what);
+                    statuses.push(status);
+                }
+                None => cells.push((row.what, vec![status])),
+            }
+        }
+    }
+
+    let covered: BTreeSet<&str> =
+        cells.iter().map(|(what, _)| what.split(',').next().unwrap()).collect();
+    let all: BTreeSet<&str> = endpoints().iter().map(|(id, ..)| *id).collect();
+    assert_eq!(covered, all, "every endpoint has its row");
+
+    let mut table = format!("{:<50}", "");
+    for who in PEOPLE {
+        let _ = write!(table, "{who:>10}");
+    }
+    table.push('\n');
+    for (what, statuses) in &cells {
+        let _ = write!(table, "{what:<50}");
+        for status in statuses {
+            let _ = write!(table, "{status:>10}");
+        }
+        table.push('\n');
+    }
+    assert_eq!(table, include_str!("access.txt"), "the table is now:\n{table}");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_or_no_more_opens_nothing() {
+    let platform = TestPlatform::start().await;
+    let admin = platform.admin();
+    let token = admin.token().await.unwrap();
+    let ask = async |token: &str| {
+        platform.http(Some(token), "GET", "/api/v1/status", None).await.status.as_u16()
+    };
+    assert_eq!(ask(&token).await, 200);
+    assert_eq!(ask("tow_wrong").await, 401);
+    let tokens = platform.http(Some(&token), "GET", "/api/v1/tokens", None).await;
+    let id = tokens.body["items"][0]["id"].as_str().unwrap();
+    let path = format!("/api/v1/tokens/{id}");
+    assert!(platform.http(Some(&token), "DELETE", &path, None).await.status.is_success());
+    assert_eq!(ask(&token).await, 401, "withdrawn");
+    let token = admin.token().await.unwrap();
+    platform.clock().advance(tow_names::Duration::from_secs(91 * 24 * 3600));
+    assert_eq!(ask(&token).await, 401, "too old");
+    platform.finish().await;
+}

@@ -1,0 +1,329 @@
+//! Death at every crossing: before and after each commit and each effect of a port, the control plane is killed, a new
+//! one is composed on what is left, whoever asked asks again with the same keys, and in the end everything is as in the
+//! run in which nobody died. At every crossing of all runs the invariants hold.
+//!
+//! At a crossing nothing is half done inside the process, so the store's bytes and the world at that moment are exactly
+//! what `kill -9` leaves: one clean run gives the image of every death. For second deaths, during the recovery, the run
+//! is really held at its crossing and dropped.
+
+use crate::given::{
+    DEVELOPMENT, FOLDER_ONE, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
+};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tow_api::Nothing;
+use tow_api::object::{delete::DeleteObject, get};
+use tow_api::plan::create::ChangeRequest;
+use tow_names::Duration;
+use tow_record::{Deployment, State};
+use tow_store::Find;
+use tow_testkit::{Fault, Image, TestPlatform, Watch};
+
+/// Second deaths, a scenario.
+const SECOND_DEATHS: usize = 12;
+const THREADS: usize = 2;
+/// How long nobody is in charge after a second death: within every deadline that a scenario has.
+const DEAD: Duration = Duration::from_secs(7);
+
+/// What somebody does, from which beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    FirstStart,
+    Deploy,
+    SecondDeploy,
+    FailingDeploy,
+    Rollback,
+    ScaleUp,
+    ScaleDown,
+    Config,
+    Restart,
+    Stop,
+    Start,
+    Delete,
+    Reboot,
+}
+
+impl Act {
+    /// What happened before.
+    const fn before(self) -> &'static [Self] {
+        match self {
+            Self::FirstStart => &[],
+            Self::Deploy => &[Self::FirstStart],
+            Self::Rollback => &[Self::FirstStart, Self::Deploy, Self::SecondDeploy],
+            Self::ScaleDown => &[Self::FirstStart, Self::Deploy, Self::ScaleUp],
+            Self::Start | Self::Delete => &[Self::FirstStart, Self::Deploy, Self::Stop],
+            _ => &[Self::FirstStart, Self::Deploy],
+        }
+    }
+
+    /// Does it, through the front door, as a client that repeats itself after a lost answer; then lets it come to rest.
+    async fn play(self, platform: &TestPlatform) {
+        let ann = ann(platform).repeating(&format!("{self:?}"));
+        let change = async |what| {
+            ann.change("web", DEVELOPMENT, what).await.expect("a good change is taken");
+        };
+        let deploy = async |folder, source| {
+            ann.deploy(DEVELOPMENT, folder, source).await.expect("a good deploy is taken");
+        };
+        match self {
+            // The machine's own start: nobody asks.
+            Self::FirstStart | Self::Reboot => {}
+            Self::Deploy => deploy(&FOLDER_ONE, "source one").await,
+            Self::SecondDeploy => deploy(&FOLDER_TWO, "source two").await,
+            Self::FailingDeploy => deploy(&FOLDER_UNREADY, "source three").await,
+            Self::Rollback => change(ChangeRequest::Rollback { to: None }).await,
+            Self::ScaleUp => {
+                change(ChangeRequest::Scale { replicas: map(&[("web", 3), ("mail", 2)]) }).await;
+            }
+            Self::ScaleDown => {
+                change(ChangeRequest::Scale { replicas: map(&[("web", 1), ("mail", 1)]) }).await;
+            }
+            Self::Config => {
+                let set = map(&[("GREETING", "ahoy".to_string())]);
+                change(ChangeRequest::Config { set, unset: vec![] }).await;
+            }
+            Self::Restart => change(ChangeRequest::Restart).await,
+            Self::Stop => change(ChangeRequest::Stop).await,
+            Self::Start => change(ChangeRequest::Start).await,
+            Self::Delete => {
+                let path = get::Path {
+                    kind: "component".into(),
+                    namespace: "default".into(),
+                    name: "web".into(),
+                };
+                let deleted = ann.call::<DeleteObject>(path, Nothing {}, Nothing {}).await;
+                deleted.expect("what is stopped can be deleted");
+            }
+        }
+        platform.settle().await;
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The platform as it is before an act.
+async fn beginning(act: Act) -> Image {
+    let mut platform = TestPlatform::unborn(Watch::new(Fault::None));
+    for (at, before) in act.before().iter().enumerate() {
+        if at == 0 {
+            platform.compose().await.unwrap();
+        }
+        before.play(&platform).await;
+    }
+    if act == Act::Reboot {
+        platform.world().reboot();
+    }
+    let image = platform.image();
+    platform.kill();
+    image
+}
+
+/// Composes, plays, comes to rest. `Err`: it died.
+async fn run(act: Act, image: &Image, fault: Fault) -> Result<(TestPlatform, usize), Image> {
+    let watch = Watch::new(fault);
+    let mut platform = TestPlatform::dead(image, watch.clone());
+    let alive = {
+        let life = async {
+            platform.compose().await.expect("it is composed on what is left");
+            act.play(&platform).await;
+        };
+        tokio::select! {
+            biased;
+            () = watch.died() => false,
+            () = life => true,
+        }
+    };
+    if alive {
+        let crossed = watch.crossed();
+        return Ok((platform, crossed));
+    }
+    platform.kill();
+    Err(watch.images().pop().expect("who dies leaves an image"))
+}
+
+struct Clean {
+    end: Value,
+    images: Vec<Image>,
+}
+
+async fn clean(act: Act, image: &Image) -> Clean {
+    let (platform, crossed) = run(act, image, Fault::Record).await.expect("nobody dies");
+    let found = platform.leftovers().await;
+    assert!(found.is_empty(), "{act:?}, clean run:\n{}", found.join("\n"));
+    proof(act, &platform).await;
+    let end = platform.canonical().await;
+    let images = platform.watch().images();
+    assert_eq!(images.len(), crossed);
+    platform.kill();
+    Clean { end, images }
+}
+
+/// That the run in which nobody dies does what it is for.
+async fn proof(act: Act, platform: &TestPlatform) {
+    let served = match act {
+        Act::FirstStart | Act::Stop | Act::Delete => vec![],
+        Act::SecondDeploy => vec![2, 2],
+        Act::ScaleUp => vec![1, 1, 1],
+        Act::ScaleDown => vec![1],
+        _ => vec![1, 1],
+    };
+    assert_eq!(releases_served(platform), served, "{act:?}");
+    let deployments = platform.store().list::<Deployment>(Find::default()).await.unwrap();
+    let states: Vec<State> = deployments.iter().map(|row| row.value.state).collect();
+    let expected = match act {
+        Act::FirstStart => vec![],
+        Act::Deploy | Act::Reboot => vec![State::Live],
+        Act::FailingDeploy => vec![State::Live, State::Failed],
+        Act::Stop | Act::Delete => vec![State::Stopped, State::Stopped],
+        Act::Rollback | Act::Start | Act::ScaleDown => {
+            vec![State::Stopped, State::Stopped, State::Live]
+        }
+        _ => vec![State::Stopped, State::Live],
+    };
+    assert_eq!(states, expected, "{act:?}");
+    let greeted = platform.world().instances().iter().all(|seen| {
+        platform.world().spec(&seen.id).is_some_and(|spec| spec.env.contains_key("GREETING"))
+    });
+    assert_eq!(greeted && !served.is_empty(), act == Act::Config);
+}
+
+/// What is wrong after the recovery from this death; `second`: it dies again at this crossing of the recovery.
+async fn recover(act: Act, image: &Image, second: Option<usize>, end: &Value) -> Vec<String> {
+    let died = match second {
+        None => run(act, image, Fault::None).await,
+        Some(at) => match run(act, image, Fault::DieAt(at)).await {
+            // Whoever is to start it again takes a while.
+            Err(image) => run(act, &image.later(DEAD), Fault::None).await,
+            recovered => recovered,
+        },
+    };
+    let (platform, _) = died.expect("it is let live");
+    let mut wrong = platform.leftovers().await;
+    differences("", end, &platform.canonical().await, &mut wrong);
+    platform.kill();
+    wrong
+}
+
+fn differences(at: &str, want: &Value, got: &Value, found: &mut Vec<String>) {
+    match (want, got) {
+        (Value::Object(want), Value::Object(got)) => {
+            for key in want.keys().chain(got.keys().filter(|key| !want.contains_key(*key))) {
+                let nothing = Value::Null;
+                let side = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or(nothing.clone())
+                };
+                differences(&format!("{at}/{key}"), &side(want), &side(got), found);
+            }
+        }
+        (Value::Array(want), Value::Array(got)) if want.len() == got.len() => {
+            for (n, (want, got)) in want.iter().zip(got).enumerate() {
+                differences(&format!("{at}/{n}"), want, got, found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            let only = |a: &[Value], b: &[Value]| {
+                let all: Vec<String> =
+                    a.iter().filter(|v| !b.contains(v)).map(short).take(5).collect();
+                all.join("\n    ")
+            };
+            found.push(format!(
+                "{at}: {} items, not {}\n  missing:\n    {}\n  too much:\n    {}",
+                b.len(),
+                a.len(),
+                only(a, b),
+                only(b, a)
+            ));
+        }
+        (want, got) if want != got => {
+            found.push(format!("{at}: {}, not {}", short(got), short(want)));
+        }
+        _ => {}
+    }
+}
+
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(300).collect()
+}
+
+/// The same numbers in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or(0) % bound.max(1)
+    }
+}
+
+/// One scenario: how many crossings, and everything that was wrong.
+fn scenario(act: Act, dice: &mut Dice) -> (usize, Vec<String>) {
+    let clean = runtime().block_on(async {
+        let image = beginning(act).await;
+        clean(act, &image).await
+    });
+    let count = clean.images.len();
+    // Where nothing happened between two crossings, one death stands for both.
+    let differs = |k: &usize| *k == 0 || !clean.images[*k].is_same(&clean.images[*k - 1]);
+    let mut work: VecDeque<(usize, Option<usize>)> =
+        (0..count).filter(differs).map(|k| (k, None)).collect();
+    work.extend((0..SECOND_DEATHS).map(|_| {
+        let k = dice.below(count);
+        // A recovery has about as many crossings as were left, and a few to take over.
+        (k, Some(1 + dice.below(count - k + 4)))
+    }));
+    let clean = Arc::new(clean);
+    let work = Arc::new(Mutex::new(work));
+    let wrong = Arc::new(Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let Some((k, second)) = work.lock().unwrap().pop_front() else { break };
+                    let image = &clean.images[k];
+                    let found = runtime().block_on(recover(act, image, second, &clean.end));
+                    if !found.is_empty() {
+                        let died = format!("{act:?}: died at {:?}, again at {second:?}", image.at);
+                        wrong.lock().unwrap().push(format!("{died}\n  {}", found.join("\n  ")));
+                    }
+                }
+            });
+        }
+    });
+    let wrong = std::mem::take(&mut *wrong.lock().unwrap());
+    (count, wrong)
+}
+
+/// All crossings of all scenarios that have been run.
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+
+fn dies_at_every_crossing(act: Act) {
+    let mut dice = Dice(20_261_122 + act as u64);
+    let (count, mut wrong) = scenario(act, &mut dice);
+    let total = TOTAL.fetch_add(count, Ordering::SeqCst) + count;
+    println!(
+        "{act:?}: {count} crossings, {SECOND_DEATHS} second deaths ({total} crossings so far)"
+    );
+    let bad = wrong.len();
+    wrong.truncate(4);
+    assert!(wrong.is_empty(), "{act:?}: {bad} deaths ended differently:\n{}", wrong.join("\n\n"));
+}
+
+macro_rules! tests {
+    ($($name:ident: $act:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            dies_at_every_crossing(Act::$act);
+        })*
+    };
+}
+
+tests! {
+    first_start: FirstStart, deploy: Deploy, second_deploy: SecondDeploy, failing_deploy: FailingDeploy,
+    rollback: Rollback, scale_up: ScaleUp, scale_down: ScaleDown, config: Config, restart: Restart, stop: Stop,
+    start: Start, delete: Delete, reboot: Reboot,
+}
