@@ -1,8 +1,10 @@
 //! How an operation stands, with a long poll.
 
+use crate::handle::{component_ref, internal};
 use crate::{App, AppError, Call, Handle, OpCtx};
+use tow_api::Action;
 use tow_api::operation::get::{GetOperation, OperationView, StepView};
-use tow_names::Duration;
+use tow_names::{Duration, Name, Place};
 use tow_plan::{Next, View};
 use tow_record::{Effect, Instance, Operation, State, StepRow};
 use tow_store::{Find, Row};
@@ -11,12 +13,17 @@ use tow_store::{Find, Row};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Handle<GetOperation> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<GetOperation>) -> Result<OperationView, AppError> {
+    async fn handle(
+        &self,
+        ctx: &OpCtx,
+        call: Call<GetOperation>,
+    ) -> Result<OperationView, AppError> {
         let until = self.now().plus(PATIENCE);
         let mut commits = self.store().commits();
         loop {
             commits.mark_unchanged();
-            let view = self.operation_view(&call.path.operation).await?;
+            let mut view = self.operation_view(&call.path.operation).await?;
+            self.hide_log(ctx, &mut view).await?;
             let news = call.query.after.is_none_or(|after| view.version > after);
             if news || view.finished || self.now() >= until {
                 return Ok(view);
@@ -30,6 +37,20 @@ impl Handle<GetOperation> for App {
 }
 
 impl App {
+    /// Everybody sees that it failed and why; log lines are for whoever may read the log.
+    async fn hide_log(&self, ctx: &OpCtx, view: &mut OperationView) -> Result<(), AppError> {
+        let Some(failure) = view.failure.as_mut().filter(|failure| !failure.log.is_empty()) else {
+            return Ok(());
+        };
+        let component = component_ref(&view.component)?;
+        let place = Place::new(component, &Name::new(view.environment.clone()).map_err(internal)?);
+        let object = self.owner_of(&place, &[]).await?;
+        if self.authorize(ctx, Action::ReadPrivate, &object).is_err() {
+            failure.log.clear();
+        }
+        Ok(())
+    }
+
     async fn operation_view(&self, id: &str) -> Result<OperationView, AppError> {
         let missing = || AppError::not_found(format!("operation {id}"));
         let row = self.store().get::<Operation>(id).await?.ok_or_else(missing)?;
