@@ -2,7 +2,10 @@
 //! memory and 1.3 ms to start instead of 2.25 MB and 3.5 ms. SECURITY.md names the trade.
 
 fn main() {
-    #[expect(clippy::disallowed_methods, reason = "cargo speaks to a build script by the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "cargo speaks to a build script by the environment"
+    )]
     let is = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value == wanted);
     println!("cargo:rerun-if-changed=build.rs");
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
