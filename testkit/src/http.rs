@@ -55,7 +55,7 @@ impl TestPlatform {
         if kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
             return Answer { status, body: Value::Null };
         }
-        let bytes = answer.into_body().collect().await.map(|whole| whole.to_bytes());
+        let bytes = answer.into_body().collect().await.map(http_body_util::Collected::to_bytes);
         let body = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or(Value::Null);
         Answer { status, body }
     }
