@@ -104,8 +104,8 @@ fn row(view: &StatusView) -> Markup {
             td data-label="State" {
                 (badge(view.state))
                 @if !view.reason.is_empty() { span.reason { (view.reason) } }
-                @if matches!(view.state, Word::Failed | Word::Degraded) {
-                    code.way { "tow logs -c " (component) " -e " (view.environment) }
+                @if let Some(verb) = next(view.state) {
+                    code.way { "tow " (verb) " -c " (component) " -e " (view.environment) }
                 }
             }
             td.number data-label="Release" {
@@ -120,6 +120,15 @@ fn row(view: &StatusView) -> Markup {
                 @if let Some(url) = view.port_url.as_deref() { (link(url, "url port")) }
             }
         }
+    }
+}
+
+/// The verb that tells more. What failed was cleared away with its logs; what is ill still writes.
+const fn next(state: Word) -> Option<&'static str> {
+    match state {
+        Word::Failed => Some("deployments"),
+        Word::Degraded => Some("logs"),
+        _ => None,
     }
 }
 
