@@ -229,6 +229,10 @@ impl Builder for ProcessBuilder {
                 Err(error) => Err(error),
             },
             Some(Outcome::Failed { message }) => Ok(seen(false, None, message)),
+            // Written down and not started: whoever was at it died. Started again, it goes on from here.
+            None if instance.is_none() => {
+                Err(PortError::NotThere(format!("build {id} has not been started")))
+            }
             None => Ok(seen(false, None, without_result(&order, instance.as_ref()))),
         }
     }

@@ -132,6 +132,19 @@ impl ProcessRuntime {
         })
     }
 
+    /// A folder in which no shim was ever in charge, and nobody here is about to start one: whoever prepared it died
+    /// over it. Nothing ran, so it goes, and the start is seen as not done and made again. True: it is gone.
+    async fn clear_abandoned(&self, id: &Id, folder: &Folder) -> bool {
+        if self.watch.last(id).is_some() || !matches!(state::read(folder), Kept::Nothing) {
+            return false;
+        }
+        let turn = self.turn(id);
+        let Ok(_turn) = turn.try_lock() else { return false };
+        // A shim that was started just before and comes late finds the lock taken, or no folder.
+        let Ok(Some(_lock)) = folder.lock() else { return false };
+        matches!(state::read(folder), Kept::Nothing) && self.discard(id, folder).await.is_ok()
+    }
+
     /// Takes a folder away: first its name, so that half a folder never looks like an instance.
     async fn discard(&self, id: &Id, folder: &Folder) -> Result<(), PortError> {
         let trash = self.dir.join(format!("{TRASH}{}", Id::fresh(id.as_str())));
@@ -167,6 +180,9 @@ impl Runtime for ProcessRuntime {
         self.watch.keep(&ids);
         let looks = ids.iter().map(|id| async {
             let folder = Folder::of(&self.dir, id);
+            if self.clear_abandoned(id, &folder).await {
+                return None;
+            }
             self.watch.look(id, &folder).await
         });
         Ok(join_all(looks).await.into_iter().flatten().collect())
