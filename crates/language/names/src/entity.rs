@@ -121,6 +121,11 @@ impl Place {
             .unwrap_or_else(|_| environment.clone());
         Self { component, environment }
     }
+
+    /// What a person reads: `web in development`.
+    pub fn short(&self) -> String {
+        format!("{} in {}", self.component.short(), self.environment)
+    }
 }
 
 impl std::fmt::Display for Place {

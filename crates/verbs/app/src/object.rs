@@ -15,9 +15,9 @@ use tow_api::object::{
 };
 use tow_formats::Document;
 use tow_model::{Invalid, Kind, Manifest, Spec};
-use tow_names::{EntityRef, Id, Name, Namespace};
+use tow_names::{EntityRef, Id, Name, Namespace, Place};
 use tow_policy::Object;
-use tow_record::{Placement, Violation};
+use tow_record::{Operation, Placement, Violation};
 use tow_store::{Batch, Find, ObjectRow};
 
 /// Who owns it, as far as rights are concerned.
@@ -331,32 +331,32 @@ impl App {
                 }
             }
             Spec::Environment(_) | Spec::Component(_) => {
+                let concerned = |place: &Place| {
+                    place.component == *entity
+                        || (manifest.kind == Kind::Environment
+                            && place.environment == *entity.name())
+                };
+                // A first deployment has no placement before it is numbered: what is under way counts by itself.
+                let open = Find { open: Some(true), ..Find::default() };
+                for row in self.store().list::<Operation>(open).await? {
+                    if concerned(&row.value.place) {
+                        let why = format!("{} is being changed", row.value.place);
+                        return Err(in_use(why).next("tow status"));
+                    }
+                }
                 for row in self.store().list::<Placement>(Find::default()).await? {
                     let place = &row.value.place;
-                    let concerned = place.component == *entity
-                        || (manifest.kind == Kind::Environment
-                            && place.environment == *entity.name());
-                    if !concerned {
+                    if !concerned(place) {
                         continue;
                     }
-                    let busy = !row.value.serving.is_empty()
-                        || !self
-                            .store()
-                            .list::<tow_record::Operation>(Find {
-                                subject: Some(place.to_string()),
-                                open: Some(true),
-                                ..Find::default()
-                            })
-                            .await?
-                            .is_empty();
-                    if busy {
+                    if !row.value.serving.is_empty() {
                         return Err(in_use(format!("{place} runs")).next(format!(
                             "tow stop --component {} --environment {}",
                             place.component.short(),
                             place.environment
                         )));
                     }
-                    batch.remove::<Placement>(&place.to_string(), Some(row.version));
+                    batch.remove::<Placement>(place.to_string(), Some(row.version));
                 }
             }
             _ => {}

@@ -71,7 +71,7 @@ impl Reconciler {
                 kind: "operation.healing".into(),
                 subject: place.to_string(),
                 body: EventBody {
-                    summary: format!("{place} is being repaired: {}", ailment.message),
+                    summary: format!("{} is being repaired: {}", place.short(), ailment.message),
                     before: Value::Null,
                     after: json!({"operation": op.id}),
                 },

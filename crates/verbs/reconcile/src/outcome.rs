@@ -135,7 +135,9 @@ impl Reconciler {
         });
         let summary = format!(
             "deployment {} of {} took over, release {}",
-            deployment.number, op.place, release.number
+            deployment.number,
+            op.place.short(),
+            release.number
         );
         batch.event(self.event(driven, "rollout.switched", summary, after));
         Ok(())
@@ -185,7 +187,7 @@ impl Reconciler {
         failure.log = self.last_lines(&failure).await;
         let mut op = driven.op.value.clone();
         let after = json!({"gate": failure.gate, "message": failure.message});
-        let summary = format!("{}: {}: {}", op.place, failure.gate, failure.message);
+        let summary = format!("{}: {}: {}", op.place.short(), failure.gate, failure.message);
         if !op.heal
             && let Some(number) = op.deployment
             && let Some(row) =
@@ -233,7 +235,8 @@ impl Reconciler {
                         new.number = last.map_or(0, |last| last.number) + 1;
                         new.created_at = self.now();
                         batch.create(&new);
-                        let summary = format!("release {} of {}", new.number, new.component);
+                        let summary =
+                            format!("release {} of {}", new.number, new.component.short());
                         let after = json!({"release": new.number, "artifact": new.artifact, "commit": new.commit});
                         batch.event(self.event(driven, "release.created", summary, after));
                         new
@@ -281,7 +284,9 @@ impl Reconciler {
         let word = op.reason.as_str();
         let summary = format!(
             "deployment {} of {}: {word}, release {}",
-            deployment.number, op.place, release.number
+            deployment.number,
+            op.place.short(),
+            release.number
         );
         let after = json!({
             "deployment": deployment.number, "release": release.number, "reason": op.reason,
@@ -300,13 +305,16 @@ impl Reconciler {
         batch.update(&op, driven.op.version);
         let number = op.deployment.unwrap_or(0);
         let (kind, summary) = match (&op.failure, op.heal, op.stops) {
-            (Some(failure), _, _) => {
-                ("operation.failed", format!("{} stays as it was: {}", op.place, failure.message))
+            (Some(failure), _, _) => (
+                "operation.failed",
+                format!("{} stays as it was: {}", op.place.short(), failure.message),
+            ),
+            (None, true, _) => ("operation.healed", format!("{} was repaired", op.place.short())),
+            (None, false, true) => {
+                ("deployment.stopped", format!("{} was stopped", op.place.short()))
             }
-            (None, true, _) => ("operation.healed", format!("{} was repaired", op.place)),
-            (None, false, true) => ("deployment.stopped", format!("{} was stopped", op.place)),
             (None, false, false) => {
-                ("deployment.live", format!("deployment {number} of {} is live", op.place))
+                ("deployment.live", format!("deployment {number} of {} is live", op.place.short()))
             }
         };
         let after = json!({"operation": op.id, "deployment": op.deployment});

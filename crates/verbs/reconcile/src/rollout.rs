@@ -2,10 +2,11 @@
 
 use crate::{
     driver::{ReconcileError, Reconciler, Ticked},
+    journal::failure,
     snapshot::{Deployed, Snapshot},
 };
 use std::collections::BTreeMap;
-use tow_model::kinds::environment::EnvironmentSpec;
+use tow_model::kinds::environment::{EnvironmentSpec, Tier};
 use tow_names::{Duration, Id};
 use tow_plan::{Next, Settled, View};
 use tow_record::{Artifact, Effect, Instance, Observed, Operation, Placement, StepRow};
@@ -23,6 +24,8 @@ pub(crate) struct Driven {
     pub(crate) deployed: Option<Deployed>,
     pub(crate) artifact: Option<Artifact>,
     pub(crate) environment: EnvironmentSpec,
+    /// The environment was deleted.
+    pub(crate) gone: bool,
     pub(crate) observed: Observed,
 }
 
@@ -61,9 +64,16 @@ impl Reconciler {
             return Ok(None);
         }
         let facts = store.place(&op.value.place).await?;
-        let environment = facts.environment.ok_or_else(|| {
-            ReconcileError::Port(format!("environment {} is gone", op.value.place.environment))
-        })?;
+        // An environment that was deleted in the moment in which the plan was applied: the operation ends as failed.
+        let gone = facts.environment.is_none();
+        let environment = facts.environment.unwrap_or_else(|| EnvironmentSpec {
+            tier: Tier::Development,
+            runtime: op.value.place.environment.clone(),
+            region: None,
+            stage: None,
+            owner: None,
+            variables: BTreeMap::new(),
+        });
         let subject = Some(id.to_string());
         let journal = store.list::<StepRow>(Find { subject, ..Find::default() }).await?;
         if journal.iter().any(|row| matches!(row.value.step.effect, Effect::Build { .. })) {
@@ -87,12 +97,18 @@ impl Reconciler {
             deployed,
             artifact,
             environment,
+            gone,
             observed,
         }))
     }
 
     async fn step(&self, driven: Driven) -> Result<Step, ReconcileError> {
         let Driven { op, journal, observed, .. } = &driven;
+        if driven.gone && op.value.failure.is_none() && !op.value.switched {
+            let why = format!("environment {} was deleted", op.value.place.environment);
+            self.fail(&driven, failure("environment", why)).await?;
+            return Ok(Step::Progressed);
+        }
         let mut pending = false;
         let revision = self
             .parts

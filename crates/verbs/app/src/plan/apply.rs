@@ -68,7 +68,7 @@ impl Handle<ApplyPlan> for App {
             let digests: serde_json::Map<String, Value> =
                 version.values.iter().map(|(k, v)| (k.clone(), json!(v.digest))).collect();
             let what = body(
-                format!("configuration {} of {}", version.number, plan.place),
+                format!("configuration {} of {}", version.number, plan.place.short()),
                 Value::Null,
                 json!({"version": version.number, "change": plan.change, "digests": digests}),
             );
@@ -87,7 +87,7 @@ impl Handle<ApplyPlan> for App {
             }
         }
         let what = body(
-            format!("plan for {} was applied", plan.place),
+            format!("a plan for {} was applied", plan.place.short()),
             Value::Null,
             json!({"plan": plan.id, "operation": operation.as_ref().map(|op| &op.id)}),
         );
@@ -115,7 +115,7 @@ fn under_way(other: &Operation) -> AppError {
         "operation/under-way",
         format!(
             "{} is rolling: {} by {} since {}",
-            other.place,
+            other.place.short(),
             other.reason.as_str(),
             other.created_by,
             other.started_at

@@ -41,7 +41,7 @@ pub(super) struct Asked<'a> {
 /// What a change of something that runs needs.
 fn running<'a>(asked: &'a Asked<'_>) -> Result<&'a (Deployment, Release), AppError> {
     asked.facts.current.as_ref().ok_or_else(|| {
-        AppError::new("plan/nothing-runs", format!("{} was never deployed", asked.place))
+        AppError::new("plan/nothing-runs", format!("{} was never deployed", asked.place.short()))
             .next("tow deploy")
     })
 }

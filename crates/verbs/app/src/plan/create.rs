@@ -84,7 +84,7 @@ impl Handle<CreatePlan> for App {
         let mut batch = Batch::new();
         batch.create(&plan);
         let what = body(
-            format!("a plan for {place} with {} changes", plan.changes),
+            format!("a plan for {} with {} changes", place.short(), plan.changes),
             Value::Null,
             json!({"plan": plan.id, "change": plan.change, "changes": plan.changes}),
         );
