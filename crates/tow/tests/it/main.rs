@@ -1,1 +1,15 @@
 //! Everything that needs the whole platform or the real binary: one test binary, one file a subject.
+
+mod access;
+mod bad_input;
+mod cli_offline;
+mod crash;
+mod crossings;
+mod deploy;
+mod ferry;
+mod fire;
+mod gateway;
+mod given;
+mod lifecycle;
+mod rollout;
+mod runtime_process;
