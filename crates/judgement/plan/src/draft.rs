@@ -55,11 +55,15 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
         let how = build.command.clone().unwrap_or_else(|| "the detected tool".into());
         step(
             Action::Create,
-            format!("artifact {}", build.key().short()),
+            "artifact (digest known after apply)".into(),
             format!("source {} was not built yet; built by {how}", build.source.short()),
         );
-    } else if let (Some(key), Change::Deploy { .. }) = (&release.artifact, change) {
-        step(Action::None, format!("artifact {}", key.short()), "built already".into());
+    } else if let (Some(source), Change::Deploy { .. }) = (&release.source, change) {
+        step(
+            Action::None,
+            "artifact".into(),
+            format!("source {} is built already", source.short()),
+        );
     }
     if release.number == 0 {
         let why = match current {

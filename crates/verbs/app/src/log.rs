@@ -6,7 +6,7 @@ use tow_api::Action;
 use tow_api::log::stream::{LogEvent, Query};
 use tow_names::{Duration, Id};
 use tow_ports::LogQuery;
-use tow_record::{Instance, LogLine, Operation};
+use tow_record::{Instance, LogLine, LogStream, Operation};
 use tow_store::Find;
 
 const TAIL: usize = 100;
@@ -24,6 +24,9 @@ impl App {
             return self.build_log(ctx, build, tail, query.follow).await;
         }
         let rows = self.log_instances(ctx, &query).await?;
+        if rows.is_empty() && !query.follow {
+            return Ok(stream::iter(self.last_words(ctx, &query).await?).boxed());
+        }
         let mut streams = Vec::new();
         for row in &rows {
             streams.push(self.instance_log(row, tail, query.follow).await?);
@@ -33,6 +36,30 @@ impl App {
             return Ok(first.boxed());
         }
         Ok(stream::select(first, self.newcomers(ctx.clone(), query, rows)).boxed())
+    }
+
+    /// Where nothing runs: the lines that were kept of the last rollout, if it failed. Its instances are gone.
+    async fn last_words(&self, ctx: &OpCtx, query: &Query) -> Result<Vec<LogEvent>, AppError> {
+        let mut events = Vec::new();
+        for facts in self.places(query.component.as_deref(), query.environment.as_deref()).await? {
+            let place = facts.placement.value.place;
+            let subject = Some(place.to_string());
+            let find = Find { subject, newest_first: true, limit: Some(1), ..Find::default() };
+            let last = self.store().list::<Operation>(find).await?.into_iter().next();
+            let Some(op) = last.map(|row| row.value) else { continue };
+            let Some(failure) = op.failure else { continue };
+            let object = self.owner_of(&place, &[]).await?;
+            self.authorize(ctx, Action::ReadPrivate, &object)?;
+            let instance = failure.instance.map(|id| id.to_string()).unwrap_or_default();
+            let at = op.finished_at.unwrap_or(op.started_at);
+            events.extend(failure.log.into_iter().map(|text| LogEvent {
+                instance: instance.clone(),
+                source: failure.gate.clone(),
+                container: String::new(),
+                line: LogLine { at, stream: LogStream::Stdout, text, partial: false },
+            }));
+        }
+        Ok(events)
     }
 
     async fn log_instances(&self, ctx: &OpCtx, query: &Query) -> Result<Vec<Instance>, AppError> {

@@ -69,7 +69,23 @@ pub(crate) fn read_all(documents: &[apply::Document]) -> Result<Vec<Source<'_>>,
 impl App {
     /// The object of a reference, or a refusal that names it.
     pub(crate) async fn object_row(&self, entity: &EntityRef) -> Result<ObjectRow, AppError> {
-        self.store().object(entity).await?.ok_or_else(|| AppError::not_found(entity))
+        self.store()
+            .object(entity)
+            .await?
+            .ok_or_else(|| AppError::not_found(entity).next(format!("tow get {}", entity.kind())))
+    }
+
+    /// The environment of this name; the refusal lists those there are.
+    pub(crate) async fn environment_row(&self, name: &Name) -> Result<ObjectRow, AppError> {
+        let entity = EntityRef::new(Kind::Environment.as_str(), &Namespace::default(), name);
+        if let Some(row) = self.store().object(&entity).await? {
+            return Ok(row);
+        }
+        let known = self.store().objects(Some(Kind::Environment)).await?;
+        let known: Vec<String> =
+            known.iter().map(|row| row.manifest.metadata.name.to_string()).collect();
+        Err(AppError::not_found(format!("environment {name}"))
+            .hint(format!("environments: {}", known.join(", "))))
     }
 
     /// May the actor make `old` into `new`? Both sides of a change of owner are asked.

@@ -26,6 +26,12 @@ impl App {
             .map(|name| Name::new(name.to_ascii_lowercase()))
             .transpose()
             .map_err(|e| AppError::new("input/invalid", e.to_string()))?;
+        if let Some(component) = &component {
+            self.object_row(component).await?;
+        }
+        if let Some(name) = &environment {
+            self.environment_row(name).await?;
+        }
         let subject = component.as_ref().map(ToString::to_string);
         let mut wanted: Vec<Place> = Vec::new();
         for row in self.store().list::<Placement>(Find { subject, ..Find::default() }).await? {

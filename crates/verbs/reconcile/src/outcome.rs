@@ -68,7 +68,7 @@ impl Reconciler {
         };
         batch.upsert(&artifact);
         let summary =
-            format!("artifact {} was built, {} bytes", artifact.key.short(), artifact.size);
+            format!("artifact {} was built, {} bytes", artifact.digest.short(), artifact.size);
         let after = json!({"key": artifact.key, "digest": artifact.digest, "tool": artifact.tool});
         batch.event(self.event(driven, "artifact.built", summary, after));
         Ok(())

@@ -278,7 +278,8 @@ impl App {
                 d.number < current.number
                     && good(d)
                     && d.reason != Reason::Stop
-                    && (d.release, d.config) != (current.release, current.config)
+                    && (current.reason == Reason::Stop
+                        || (d.release, d.config) != (current.release, current.config))
             })
             .ok_or_else(|| {
                 AppError::new("plan/refused", "there is no earlier good deployment to go back to")
@@ -297,14 +298,16 @@ impl App {
                 .hint("tow config set NAME=VALUE"));
         }
         for name in set.keys() {
-            let ok = !name.is_empty()
-                && name.len() <= 200
-                && !name.contains(['=', '\0'])
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let ok = (1..=200).contains(&name.len())
+                && name.chars().all(word)
+                && !name.starts_with(|c: char| c.is_ascii_digit())
                 && !name.starts_with("TOW_")
                 && name != "PORT";
             if !ok {
-                return Err(AppError::new("input/invalid", format!("{name:?} can't be set"))
-                    .hint("a name has no =; PORT and TOW_… are the platform's own"));
+                return Err(AppError::new("input/invalid", format!("{name:?} can't be set")).hint(
+                    "letters, digits and _, not beginning with a digit; PORT and TOW_… are the platform's own",
+                ));
             }
         }
         let id = |number: i64| format!("{}/{number}", asked.place);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tow_api::Action;
 use tow_api::plan::create::{ChangeRequest, CreatePlan, PlanView};
-use tow_model::{Kind, kinds::environment::EnvironmentSpec};
+use tow_model::kinds::environment::EnvironmentSpec;
 use tow_names::{Id, Name, Place};
 use tow_record::{
     Action as StepAction, Change, ConfigVersion, Placement, Plan, PlanStep, ReadMember, RouteSet,
@@ -55,7 +55,9 @@ impl Handle<CreatePlan> for App {
             (None, None) if is_folder => {
                 tow_policy::Object::Owned { owner: Some(ctx.actor.name.clone()) }
             }
-            (None, None) => return Err(AppError::not_found(&place.component)),
+            (None, None) => {
+                return Err(AppError::not_found(&place.component).next("tow get components"));
+            }
         };
         self.authorize(ctx, Action::Deploy, &object)?;
         if let (Some(_), Some(entry)) = (&row, &creates) {
@@ -134,11 +136,9 @@ impl App {
         if let Some(environment) = &facts.environment {
             return Ok(environment.clone());
         }
-        let known = self.store().objects(Some(Kind::Environment)).await?;
-        let known: Vec<String> =
-            known.iter().map(|row| row.manifest.metadata.name.to_string()).collect();
-        Err(AppError::not_found(format!("environment {}", place.environment))
-            .hint(format!("environments: {}", known.join(", "))))
+        // The store has none of this name, or something else under it.
+        self.environment_row(&place.environment).await?;
+        Err(AppError::not_found(format!("environment {}", place.environment)))
     }
 
     fn empty_plan(&self, ctx: &OpCtx, place: &Place, change: Change) -> Plan {
