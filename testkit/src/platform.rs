@@ -154,13 +154,19 @@ impl TestPlatform {
         Person::new(self.app(), "user:default/vic", Role::Viewer, &[])
     }
 
-    /// One look of the controllers; an error that passes counts as nothing done.
+    /// One look of the controllers. Where a port did not answer, it is to be asked again soon.
     pub async fn tick(&self) -> Result<Ticked, ReconcileError> {
+        self.look().await.map(|(ticked, _)| ticked)
+    }
+
+    /// Did it fail, too?
+    async fn look(&self) -> Result<(Ticked, bool), ReconcileError> {
         let soon = self.clock.now().plus(Duration::from_millis(500));
         match self.platform().reconciler.tick().await {
-            Err(ReconcileError::Moved(_)) => Ok(Ticked { progressed: true, until: soon }),
-            Err(ReconcileError::Port(_)) => Ok(Ticked { progressed: false, until: soon }),
-            other => other,
+            Ok(ticked) => Ok((ticked, false)),
+            Err(ReconcileError::Moved(_)) => Ok((Ticked { progressed: true, until: soon }, false)),
+            Err(ReconcileError::Port(_)) => Ok((Ticked { progressed: false, until: soon }, true)),
+            Err(lost) => Err(lost),
         }
     }
 
@@ -192,12 +198,12 @@ impl TestPlatform {
     pub async fn settle(&self) {
         let mut quiet = 0;
         for _ in 0..LOOKS {
-            let ticked = self.tick().await.expect("this platform is in charge");
+            let (ticked, failed) = self.look().await.expect("this platform is in charge");
             if ticked.progressed {
                 quiet = 0;
                 continue;
             }
-            if self.open_operations().await.is_empty() {
+            if !failed && self.open_operations().await.is_empty() {
                 quiet += 1;
                 if self.world.next_change().is_none() || quiet > QUIET {
                     return;

@@ -21,6 +21,8 @@ pub enum Fault {
     Record,
     /// Never returns from this crossing, counted from 1.
     DieAt(usize),
+    /// The port whose effect begins at this crossing answers that nobody knows: it did not act, or it did.
+    FailAt(usize, When),
 }
 
 /// Told of each crossing.
@@ -200,9 +202,14 @@ impl Crossings for Watch {
         let at = format!("{point} {when:?}");
         self.look(&format!("crossing {count}, {at}")).await;
         let here = matches!(self.fault, Fault::Record) || self.fault == Fault::DieAt(count);
-        if let (true, Some(body)) = (here, body) {
+        if let (true, Some(body)) = (here, &body) {
             let image = Image::of(&body.dir, &body.world, &body.clock, (count, at));
             self.state().images.push(image);
+        }
+        if let (Fault::FailAt(k, side), Some(body)) = (self.fault, &body)
+            && k == count
+        {
+            body.world.fail_next(point, side);
         }
         if self.fault == Fault::DieAt(count) {
             self.died.notify_one();

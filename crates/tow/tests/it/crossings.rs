@@ -17,12 +17,13 @@ use tow_api::Nothing;
 use tow_api::object::{delete::DeleteObject, get};
 use tow_api::plan::create::ChangeRequest;
 use tow_names::Duration;
+use tow_ports::When;
 use tow_record::{Deployment, State};
 use tow_store::Find;
 use tow_testkit::{Fault, Image, TestPlatform, Watch};
 
 /// Second deaths, a scenario.
-const SECOND_DEATHS: usize = 12;
+const SECOND_DEATHS: usize = 8;
 const THREADS: usize = 2;
 /// How long nobody is in charge after a second death: within every deadline that a scenario has.
 const DEAD: Duration = Duration::from_secs(7);
@@ -146,12 +147,13 @@ async fn run(act: Act, image: &Image, fault: Fault) -> Result<(TestPlatform, usi
 }
 
 struct Clean {
+    beginning: Image,
     end: Value,
     images: Vec<Image>,
 }
 
-async fn clean(act: Act, image: &Image) -> Clean {
-    let (platform, crossed) = run(act, image, Fault::Record).await.expect("nobody dies");
+async fn clean(act: Act, image: Image) -> Clean {
+    let (platform, crossed) = run(act, &image, Fault::Record).await.expect("nobody dies");
     let found = platform.leftovers().await;
     assert!(found.is_empty(), "{act:?}, clean run:\n{}", found.join("\n"));
     proof(act, &platform).await;
@@ -159,7 +161,7 @@ async fn clean(act: Act, image: &Image) -> Clean {
     let images = platform.watch().images();
     assert_eq!(images.len(), crossed);
     platform.kill();
-    Clean { end, images }
+    Clean { beginning: image, end, images }
 }
 
 /// That the run in which nobody dies does what it is for.
@@ -191,11 +193,24 @@ async fn proof(act: Act, platform: &TestPlatform) {
     assert_eq!(greeted && !served.is_empty(), act == Act::Config);
 }
 
-/// What is wrong after the recovery from this death; `second`: it dies again at this crossing of the recovery.
-async fn recover(act: Act, image: &Image, second: Option<usize>, end: &Value) -> Vec<String> {
-    let died = match second {
-        None => run(act, image, Fault::None).await,
-        Some(at) => match run(act, image, Fault::DieAt(at)).await {
+/// What befalls a run.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It dies at this crossing of the clean run.
+    Dies(usize),
+    /// And again at this crossing of the recovery.
+    DiesTwice(usize, usize),
+    /// Nobody dies; the effect that begins at this crossing is answered by an error, before it or after it.
+    Fails(usize, When),
+}
+
+/// What is wrong at the end of a run with this fate.
+async fn suffer(act: Act, clean: &Clean, fate: Fate) -> Vec<String> {
+    let end = &clean.end;
+    let died = match fate {
+        Fate::Dies(k) => run(act, &clean.images[k], Fault::None).await,
+        Fate::Fails(k, side) => run(act, &clean.beginning, Fault::FailAt(k + 1, side)).await,
+        Fate::DiesTwice(k, at) => match run(act, &clean.images[k], Fault::DieAt(at)).await {
             // Whoever is to start it again takes a while.
             Err(image) => run(act, &image.later(DEAD), Fault::None).await,
             recovered => recovered,
@@ -264,18 +279,27 @@ impl Dice {
 fn scenario(act: Act, dice: &mut Dice) -> (usize, Vec<String>) {
     let clean = runtime().block_on(async {
         let image = beginning(act).await;
-        clean(act, &image).await
+        clean(act, image).await
     });
     let count = clean.images.len();
     // Where nothing happened between two crossings, one death stands for both.
     let differs = |k: &usize| *k == 0 || !clean.images[*k].is_same(&clean.images[*k - 1]);
-    let mut work: VecDeque<(usize, Option<usize>)> =
-        (0..count).filter(differs).map(|k| (k, None)).collect();
+    let mut work: VecDeque<Fate> = (0..count).filter(differs).map(Fate::Dies).collect();
     work.extend((0..SECOND_DEATHS).map(|_| {
         let k = dice.below(count);
         // A recovery has about as many crossings as were left, and a few to take over.
-        (k, Some(1 + dice.below(count - k + 4)))
+        Fate::DiesTwice(k, 1 + dice.below(count - k + 4))
     }));
+    // Effects of ports; of every second one, in turns before and after it.
+    let effects = (0..count).filter(|k| {
+        let at = &clean.images[*k].at.1;
+        at.ends_with("Before") && !at.starts_with("store.")
+    });
+    work.extend(
+        effects
+            .enumerate()
+            .map(|(n, k)| Fate::Fails(k, if n % 2 == 0 { When::Before } else { When::After })),
+    );
     let clean = Arc::new(clean);
     let work = Arc::new(Mutex::new(work));
     let wrong = Arc::new(Mutex::new(Vec::new()));
@@ -283,12 +307,13 @@ fn scenario(act: Act, dice: &mut Dice) -> (usize, Vec<String>) {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 loop {
-                    let Some((k, second)) = work.lock().unwrap().pop_front() else { break };
-                    let image = &clean.images[k];
-                    let found = runtime().block_on(recover(act, image, second, &clean.end));
+                    let Some(fate) = work.lock().unwrap().pop_front() else { break };
+                    let found = runtime().block_on(suffer(act, &clean, fate));
                     if !found.is_empty() {
-                        let died = format!("{act:?}: died at {:?}, again at {second:?}", image.at);
-                        wrong.lock().unwrap().push(format!("{died}\n  {}", found.join("\n  ")));
+                        let (Fate::Dies(k) | Fate::DiesTwice(k, _) | Fate::Fails(k, _)) = fate;
+                        let at = &clean.images[k].at.1;
+                        let text = format!("{fate:?} at {at}\n  {}", found.join("\n  "));
+                        wrong.lock().unwrap().push(text);
                     }
                 }
             });
@@ -310,7 +335,7 @@ fn dies_at_every_crossing(act: Act) {
     );
     let bad = wrong.len();
     wrong.truncate(4);
-    assert!(wrong.is_empty(), "{act:?}: {bad} deaths ended differently:\n{}", wrong.join("\n\n"));
+    assert!(wrong.is_empty(), "{act:?}: {bad} faults ended differently:\n{}", wrong.join("\n\n"));
 }
 
 macro_rules! tests {

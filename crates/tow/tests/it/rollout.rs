@@ -7,10 +7,11 @@ use futures::StreamExt as _;
 use tow_api::config::get::{GetConfig, Path as ConfigPath};
 use tow_api::deployment::list::{DeploymentView, ListDeployments};
 use tow_api::instance::list::ListInstances;
+use tow_api::object::delete::DeleteObject;
 use tow_api::plan::create::ChangeRequest;
 use tow_api::status::get::{GetStatus, Query, Reply as Status};
 use tow_api::{Nothing, log::stream};
-use tow_names::{Duration, Id};
+use tow_names::{Duration, Id, Namespace};
 use tow_platform::ReconcileError;
 use tow_ports::{Clock as _, Edge as _, PortError, Runtime as _};
 use tow_record::{Exit, State};
@@ -360,4 +361,31 @@ async fn whoever_was_replaced_is_refused_everywhere() {
     assert!(fenced(platform.world().edge().apply(&table).await.map(|_| ())), "by the edge");
     drop(new);
     platform.restart().await.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_being_deployed_to_is_not_deleted() {
+    let platform = TestPlatform::start().await;
+    declare_staging(&platform).await;
+    let operation = ann(&platform).deploy("staging", &FOLDER_ONE, "source one").await.unwrap();
+    let path = tow_api::object::get::Path {
+        kind: "environment".into(),
+        namespace: "default".into(),
+        name: "staging".into(),
+    };
+    let admin = platform.admin();
+    let refused = admin.call::<DeleteObject>(path, Nothing {}, Nothing {}).await.unwrap_err();
+    assert_eq!(code(&refused), "object/in-use");
+
+    // In the one moment in which nobody can refuse it, the operation must end all the same.
+    let entity = tow_names::EntityRef::parse("environment:staging", None, &Namespace::default());
+    let entity = entity.unwrap();
+    let version = platform.store().object(&entity).await.unwrap().unwrap().version;
+    let mut batch = tow_store::Batch::new();
+    batch.remove_object(&entity, version);
+    platform.store().commit(batch).await.unwrap();
+    platform.settle().await;
+    let view = ann(&platform).operation(&operation.unwrap()).await.unwrap();
+    assert_eq!(view.failure.expect("it says why").gate, "environment");
+    platform.finish().await;
 }
