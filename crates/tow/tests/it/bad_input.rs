@@ -1,6 +1,8 @@
 //! What people and programs get wrong, one test each: the exit status, a stable code, the place where it is about a
 //! file, a way on; and what served goes on serving.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 use crate::ferry::{Ferry, TOW, get, served, status};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -190,7 +192,7 @@ fn an_unreadable_source_is_named() {
         use std::os::unix::fs::PermissionsExt as _;
         let file = ferry.path().join("secret.txt");
         std::fs::write(&file, "").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
         refused(&up, &deploy, 2, "source/unreadable", &["secret.txt", "hint:"], &url);
         std::fs::remove_file(&file).unwrap();
     }

@@ -1,6 +1,8 @@
 //! The real binary, dead at any moment: aborted at its own crossings, and killed at random. In the end everything is as
 //! in the run in which nobody died, nothing is left over, and what served never stopped serving.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 use crate::ferry::{Ferry, TOW, served, status};
 use rustix::process::Signal;
 use serde_json::{Value, json};

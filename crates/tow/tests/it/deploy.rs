@@ -1,6 +1,8 @@
 //! From a folder to a live URL, as scripts see it: the shapes of `-o json`, the exit statuses, what a failure says, and
 //! that it changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 use crate::ferry::{Ferry, TOW, example, get, keys, served, status};
 use serde_json::Value;
 use tow_testkit::binary::{Binary, not_run};

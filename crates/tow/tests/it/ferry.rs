@@ -1,6 +1,8 @@
 //! The component that the tests deploy: `ferry/main.rs`, compiled once, in a folder that each test changes at will; and
 //! how it is asked.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,6 +1,8 @@
 //! Under fire: a hundred requests a second through good deploys, failing ones and a control plane that is killed. Not one
 //! request may fail.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 use crate::ferry::{Ferry, TOW, served, status};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};

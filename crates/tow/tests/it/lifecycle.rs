@@ -1,6 +1,8 @@
 //! Where it runs, from start to stop: what ends with the control plane and what does not, who is adopted, what is said
 //! when something is in the way.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
 use crate::ferry::{Ferry, TOW, get, pids, served, status};
 use rustix::process::Signal;
 use tow_testkit::binary::{Binary, lives, send, until};
