@@ -1,6 +1,8 @@
 //! Who may do what, through the router: every endpoint of the contract, every kind of person, as one table that is read
 //! by people. `access.txt` is that table; a change of rights is a change of its lines.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use crate::given::{DEVELOPMENT, FOLDER_ONE, ann, map};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -6,6 +6,8 @@
 //! what `kill -9` leaves: one clean run gives the image of every death. For second deaths, during the recovery, the run
 //! is really held at its crossing and dropped.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use crate::given::{
     DEVELOPMENT, FOLDER_ONE, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
 };

@@ -1,5 +1,7 @@
 //! What a rollout promises, asked for through the front door and seen in a pretended world.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use crate::given::{
     DEVELOPMENT, FOLDER_ONE, FOLDER_TWO, FOLDER_UNREADY, ann, declare_staging, map, releases_served,
 };
