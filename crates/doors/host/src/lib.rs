@@ -16,7 +16,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use std::path::PathBuf;
 
 /// Variables of the environment that this room reads, each with what it does, for the reference.
-pub const VARIABLES: [(&str, &str); 2] = [
+pub const VARIABLES: [(&str, &str); 3] = [
     (
         "TOW_LOG",
         "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
@@ -24,6 +24,10 @@ pub const VARIABLES: [(&str, &str); 2] = [
     (
         "TOW_CRASH_AT",
         "For tests of crash safety alone: `tow up` aborts at its N-th crossing, a commit or an effect.",
+    ),
+    (
+        "TOW_COUNT_CROSSINGS",
+        "For tests of crash safety alone: `tow up` appends a line to this file at each crossing.",
     ),
 ];
 
