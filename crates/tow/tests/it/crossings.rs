@@ -7,6 +7,7 @@
 //! is really held at its crossing and dropped.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(clippy::print_stdout, reason = "the number of crossings is a result")]
 
 use crate::given::{
     DEVELOPMENT, FOLDER_ONE, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
