@@ -2,10 +2,12 @@
 
 mod access;
 mod bad_input;
+mod build;
 mod cli_offline;
 mod crash;
 mod crossings;
 mod deploy;
+mod examples;
 mod ferry;
 mod fire;
 mod gateway;
