@@ -35,7 +35,16 @@ impl HostError {
         self.exit
     }
 
-    pub(crate) fn print(&self) {
+    /// On stderr: for people, or as one line of JSON with the members of a problem.
+    pub(crate) fn print(&self, json: bool) {
+        if json {
+            let line = serde_json::json!({
+                "code": self.code, "detail": self.detail,
+                "untouched": self.untouched, "hint": self.hint,
+            });
+            anstream::eprintln!("{line}");
+            return;
+        }
         anstream::eprintln!("error: {} [{}]", self.detail, self.code);
         if !self.untouched.is_empty() {
             anstream::eprintln!("  left as it was: {}", self.untouched);

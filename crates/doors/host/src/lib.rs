@@ -55,7 +55,7 @@ pub fn run(verb: &str, matches: &ArgMatches, global: &Global) -> Option<i32> {
     Some(match outcome {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {
-            error.print();
+            error.print(global.json);
             error.exit()
         }
         Err(usage) => {

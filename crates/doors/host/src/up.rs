@@ -130,7 +130,7 @@ async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result<(), HostEr
     }));
 
     let opened = tokio::select! {
-        opened = open(&platform, layout, address, global) => opened,
+        opened = open(&platform, layout, address, args.gateway.as_deref(), global) => opened,
         reason = signals.wait() => {
             let _ = tell.send(true);
             return ended(reason, layout, &tow, &mut loops).await;
@@ -337,17 +337,36 @@ fn taken(address: &str, why: &std::io::Error) -> HostError {
         .hint("choose another with --listen or --gateway; port 0 picks a free one")
 }
 
+/// A gateway that outlived its control plane keeps its address: asked for another one, it must be stopped first.
+fn refuse_elsewhere(wanted: Option<&str>, bound: &[String]) -> Result<(), HostError> {
+    let Some(wanted) = wanted.map(parse).transpose()? else { return Ok(()) };
+    let same = |text: &String| text.parse::<SocketAddr>().is_ok_and(|bound| bound == wanted);
+    if wanted.port() == 0 || bound.iter().any(same) {
+        return Ok(());
+    }
+    let here = bound.first().cloned().unwrap_or_default();
+    Err(HostError::new(
+        "host/gateway",
+        format!("the gateway serves at {here} already, not at {wanted}"),
+    )
+    .untouched("workloads and gateway, which go on serving")
+    .hint("tow down stops it; then tow up takes the new address")
+    .exits(5))
+}
+
 /// Everything answers: token, link, and the file by which others find the platform.
 async fn open(
     platform: &Platform,
     layout: &Layout,
     address: SocketAddr,
+    wanted: Option<&str>,
     global: &Global,
 ) -> Result<PlatformFile, HostError> {
     let bound = platform.gateway_ready(Duration::from_secs(15)).await.map_err(|why| {
         HostError::new("host/gateway", format!("the gateway: {why}"))
             .hint("choose another address with --gateway; port 0 picks a free one")
     })?;
+    refuse_elsewhere(wanted, &bound)?;
     let failed = |error: tow_platform::AppError| HostError::new("host/access", error.to_string());
     let token = std::fs::read_to_string(layout.token_file()).unwrap_or_default();
     if platform.app.authenticate(token.trim()).await.is_err() {
