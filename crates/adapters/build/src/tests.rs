@@ -187,8 +187,8 @@ async fn a_crash_between_order_and_start_is_made_good() {
         accepted_at: Timestamp(1),
     };
     order::write(&dir, order::BUILD, &known).unwrap();
-    let seen = world.builder.observe(&id).await.unwrap();
-    assert!(!seen.running && seen.exit.is_none() && seen.artifact.is_none(), "{seen:?}");
+    let unstarted = world.builder.observe(&id).await;
+    assert!(matches!(unstarted, Err(PortError::NotThere(_))), "{unstarted:?}");
     world.builder.start(1, &id, &spec, Timestamp(2)).await.unwrap();
     assert!(world.ended(&id).await.artifact.is_some());
 }
