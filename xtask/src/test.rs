@@ -20,6 +20,7 @@ struct Tally {
     failed: u64,
     broken: Vec<&'static str>,
     not_run: Vec<(String, String)>,
+    measured: Vec<String>,
 }
 
 impl Tally {
@@ -42,6 +43,12 @@ impl Tally {
 
     /// Says what was not run, what is broken, and the numbers last. Did all of it hold?
     fn finish(self) -> bool {
+        if !self.measured.is_empty() {
+            println!("\n== measured");
+            for figures in &self.measured {
+                println!("{figures}");
+            }
+        }
         if !self.not_run.is_empty() {
             println!("\n== not run");
             let width = self.not_run.iter().map(|(name, _)| name.chars().count()).max();
@@ -162,6 +169,7 @@ fn tests(root: &Path, tally: &mut Tally) -> Result<bool> {
     tally.passed += reader.passed;
     tally.failed += reader.failed;
     tally.not_run.extend(reader.not_run);
+    tally.measured.extend(reader.measured);
     for line in std::fs::read_to_string(&not_run)?.lines() {
         let (name, why) = line.split_once(": ").unwrap_or((line, "no reason given"));
         tally.skip(name, why);

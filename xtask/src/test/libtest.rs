@@ -1,7 +1,7 @@
 //! Reads what the test programs print, a line at a time: numbers, what was not run, and which lines are worth showing.
 //!
-//! Tests run with `--show-output`, so that a passing test can say `not run: WHY`; all else that passing tests say is
-//! left out. A failing test's output is shown whole.
+//! Tests run with `--show-output`, so that a passing test can say `not run: WHY` and `measured: FIGURES`; all else that
+//! passing tests say is left out. A failing test's output is shown whole.
 
 /// What was read so far.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub(super) struct Reader {
     pub(super) failed: u64,
     /// Name and why.
     pub(super) not_run: Vec<(String, String)>,
+    /// What passing tests measured, in the order in which it was said.
+    pub(super) measured: Vec<String>,
     /// In the part of the output that tells what passing tests said.
     successes: bool,
     /// The test whose output it is.
@@ -48,6 +50,9 @@ impl Reader {
         if let (true, Some(why)) = (self.successes, line.trim().strip_prefix("not run: ")) {
             self.not_run.push((self.current.clone(), why.into()));
         }
+        if let (true, Some(figures)) = (self.successes, line.trim().strip_prefix("measured: ")) {
+            self.measured.push(figures.into());
+        }
         !self.successes
     }
 }
@@ -78,6 +83,7 @@ successes:
 
 ---- a stdout ----
 hello
+measured: 12 of 12
 not run: there is no `unshare` here
 
 
@@ -98,6 +104,7 @@ test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; finished in 0.00s";
             ("a".into(), "there is no `unshare` here".into()),
         ];
         assert_eq!(reader.not_run, not_run);
+        assert_eq!(reader.measured, ["12 of 12"]);
         assert!(!shown.contains(&"hello"));
         assert!(shown.contains(&"---- c stdout ----"));
     }

@@ -194,7 +194,7 @@ fn aborted_at_any_crossing_it_ends_as_if_nothing_had_happened() {
     });
     let died = died.into_inner();
     println!(
-        "the real binary has {crossings} crossings here; it aborted at {died} of {samples} tried"
+        "measured: the real binary has {crossings} crossings here; it aborted at {died} of {samples} tried"
     );
     // Two runs never cross quite as often: what waits may look once more or less.
     assert!(died * 10 >= samples * 9, "it aborted at {died} of {samples}");
@@ -281,7 +281,7 @@ fn killed_at_random_under_deploys_it_loses_nothing() {
     }
     at_rest(&up);
     let report = load.end();
-    println!("{KILLS} kills, {changes} changes begun, {done_changes} answered; {report}");
+    println!("measured: {KILLS} kills, {changes} changes begun, {done_changes} answered; {report}");
     assert!(report.failed.is_empty(), "{report}");
     assert!(done_changes > 0, "not one change of {changes} got through");
     // It still does what it is for, and the numbers tell one story.

@@ -334,7 +334,7 @@ fn dies_at_every_crossing(act: Act) {
     let (count, mut wrong) = scenario(act, &mut dice);
     let total = TOTAL.fetch_add(count, Ordering::SeqCst) + count;
     println!(
-        "{act:?}: {count} crossings, {SECOND_DEATHS} second deaths ({total} crossings so far)"
+        "measured: {act:?}: {count} crossings, {SECOND_DEATHS} second deaths ({total} crossings so far)"
     );
     let bad = wrong.len();
     wrong.truncate(4);

@@ -90,7 +90,7 @@ fn no_request_fails_through_deploys_failures_and_kills() {
     }
     assert_eq!(failing, FAILING);
     let report = load.end();
-    println!("{report}; {GOOD} deploys, {FAILING} failing ones, {} kills", KILLS.len());
+    println!("measured: {report}; {GOOD} deploys, {FAILING} failing ones, {} kills", KILLS.len());
     assert!(report.failed.is_empty(), "{report}");
     assert_eq!(report.answered, report.asked);
     // Two instances each: the load was answered by what was deployed meanwhile, not by one old release.

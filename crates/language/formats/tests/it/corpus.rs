@@ -31,6 +31,6 @@ fn every_score_file_of_the_corpus_is_accepted() {
         assert!(faults.is_empty(), "{name}: {faults:?}");
         count += 1;
     }
-    println!("{count} Score files of the corpus accepted");
+    println!("measured: {count} Score files of the corpus accepted");
     assert!(count >= 30, "only {count} files in {}", folder.display());
 }

@@ -178,7 +178,7 @@ fn feed(what: &str, seeds: Vec<Vec<u8>>, parse: fn(&[u8]) -> bool) {
         })
         .collect();
     let accepted: usize = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
-    println!("{what}: {count} damaged texts, {accepted} accepted, no panic, no hang");
+    println!("measured: {what}: {count} damaged texts, {accepted} accepted, no panic, no hang");
 }
 
 fn read_any(bytes: &[u8]) -> bool {

@@ -147,7 +147,7 @@ fn each_is_refused_with_its_code_line_and_column() {
             ));
         }
     }
-    println!("{} negative cases, {score} of Score", all.len());
+    println!("measured: {} negative cases, {score} of Score", all.len());
     assert!(score >= 150, "{score} cases of Score");
     assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), all.len(), wrong.join("\n"));
 }

@@ -67,7 +67,7 @@ fn we_refuse_what_scores_own_schema_refuses() {
         }
     }
     println!(
-        "{count} changed documents, {refused} refused by Score's own schema, {} judged differently",
+        "measured: {count} changed documents, {refused} refused by Score's own schema, {} judged differently",
         differ.len()
     );
     assert!(refused > count / 4 && refused < count * 19 / 20, "{refused}");
