@@ -98,7 +98,7 @@ fn on_platform(
             .beside("`git --version`, whole process", millis(samples, peer)?),
     );
     figures.push(rollout::switches(running, samples)?);
-    figures.extend(memory::further_shims(running)?);
+    figures.push(memory::further_shims(running, "hello-static")?);
     Ok(())
 }
 

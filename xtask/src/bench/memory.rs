@@ -7,7 +7,6 @@ use std::path::Path;
 
 /// A process of the platform.
 struct Process {
-    pid: u32,
     /// The words of its command line after the program.
     args: Vec<String>,
     /// In kB.
@@ -18,10 +17,6 @@ impl Process {
     fn is(&self, role: &str) -> bool {
         self.args.first().is_some_and(|arg| arg == role)
     }
-    /// Does its folder have this name?
-    fn is_in(&self, folder: &str) -> bool {
-        self.args.iter().any(|arg| arg.trim_end_matches('/').rsplit('/').next() == Some(folder))
-    }
 }
 
 /// Every process whose command line names the data directory.
@@ -30,7 +25,7 @@ fn processes(data: &Path) -> Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").context("there is no /proc here")? {
         let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -45,7 +40,6 @@ fn processes(data: &Path) -> Result<Vec<Process>> {
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
         let pss = pss.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         found.push(Process {
-            pid,
             args: words.split('\0').skip(1).map(str::to_string).collect(),
             pss: pss.unwrap_or(0.0),
         });
@@ -71,15 +65,26 @@ pub(super) fn idle(running: &Running) -> Result<Figure> {
     Ok(Figure::most("idle PSS: control plane + gateway + its shim", "MB", 60.0, looks))
 }
 
-/// Each shim that is not the gateway's; nothing where nothing is deployed.
-pub(super) fn further_shims(running: &Running) -> Result<Option<Figure>> {
-    let all = processes(&running.data)?;
-    let shims: Vec<f64> = all
-        .iter()
-        .filter(|process| process.pid != running.pid && process.is("shim"))
-        .filter(|process| !process.is_in("gateway"))
-        .map(|process| process.pss / 1024.0)
-        .collect();
-    let figure = |shims| Figure::most("PSS per further shim", "MB", 0.5, shims);
-    Ok((!shims.is_empty()).then(|| figure(shims)))
+/// What one more shim costs: the sum over all shims after ten more were started, against before. A process's own set
+/// would say something else, because what many share counts the less for each the more there are.
+pub(super) fn further_shims(running: &Running, component: &str) -> Result<Figure> {
+    const MORE: usize = 10;
+    let shims = || -> Result<(usize, f64)> {
+        let all = processes(&running.data)?;
+        let shims = all.iter().filter(|process| process.is("shim"));
+        Ok((shims.clone().count(), shims.map(|process| process.pss).sum()))
+    };
+    let scale = |count: usize| {
+        let replicas = format!("{component}={count}");
+        running.tow(&["scale", &replicas, "--component", component, "-o", "json"]).map(drop)
+    };
+    scale(1)?;
+    let (count, before) = shims()?;
+    scale(1 + MORE)?;
+    let (more, after) = shims()?;
+    if more != count + MORE {
+        bail!("{more} shims after {MORE} more than {count} were asked for");
+    }
+    let each = (after - before) / MORE as f64 / 1024.0;
+    Ok(Figure::most("PSS per further shim, of ten more", "MB", 0.5, vec![each]))
 }
