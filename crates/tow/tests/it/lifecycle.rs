@@ -212,3 +212,43 @@ fn a_second_up_says_where_the_first_one_is() {
     assert!(text.out.contains("already running") && text.out.contains(&ready.url), "{text}");
     assert!(served(&url).contains("release 1"));
 }
+
+#[test]
+fn the_demo_answers_everywhere() {
+    let mut up = Binary::new(TOW);
+    up.try_start(&["--demo"], &[]).unwrap();
+    // One built from Rust source and one static site always; the others where their tool is.
+    let tools = [("cargo", "hello-rust"), ("python3", "hello-python"), ("node", "hello-node")];
+    let there = |tool: &str| {
+        let asked = std::process::Command::new(tool).arg("--version").output();
+        asked.is_ok_and(|answer| answer.status.success())
+    };
+    let mut samples = vec!["hello-static"];
+    for (tool, sample) in tools {
+        if there(tool) {
+            samples.push(sample);
+        } else {
+            tow_testkit::binary::not_run(&format!("{sample}: {tool} is not here"));
+        }
+    }
+    assert!(samples.contains(&"hello-rust"));
+    // `go version` knows no `--version`; where it is, its sample comes last.
+    if std::process::Command::new("go").arg("version").output().is_ok() {
+        samples.push("hello-go");
+    }
+    let mut answered = 0;
+    for sample in samples {
+        let line = || {
+            let all = up.json(&["status"]);
+            let all = all.as_array().unwrap().clone();
+            all.into_iter().find(|line| line["component"] == sample && line["state"] == "live")
+        };
+        until(&format!("{sample} is live"), || line().is_some());
+        let line = line().unwrap();
+        for url in ["url", "port_url"].map(|key| line[key].as_str().unwrap().to_string()) {
+            assert_eq!(get(&url, "/").0, 200, "{sample} at {url}");
+            answered += 1;
+        }
+    }
+    println!("measured: {answered} URLs of the demo's samples answer 200");
+}
