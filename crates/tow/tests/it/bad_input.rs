@@ -43,8 +43,10 @@ fn a_port_in_use_is_said_or_the_next_one_is_taken() {
     let mut up = Binary::new(TOW);
     for option in ["--listen", "--gateway"] {
         let done = up.try_start(&[option, &address], &[]).unwrap_err().exits(1);
-        assert!(done.err.contains("[host/port-in-use]"), "{option}: {done}");
-        assert!(done.err.contains(&address) && done.err.contains("hint:"), "{option}: {done}");
+        let problem = done.problem();
+        assert_eq!(problem["code"], "host/port-in-use", "{option}: {done}");
+        assert!(problem["detail"].as_str().unwrap().contains(&address), "{option}: {done}");
+        assert!(problem["hint"].is_string(), "{option}: {done}");
         assert_eq!(done.out, "", "{option}");
     }
     up.gone();
@@ -160,7 +162,8 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
     inside(full);
     if let Err(done) = up.try_start(&[], &[]) {
         assert_eq!(done.status, 1, "{done}");
-        assert!(done.err.contains("hint:") && done.err.contains("[store/disk-full]"), "{done}");
+        assert_eq!(done.problem()["code"], "store/disk-full", "{done}");
+        assert!(done.problem()["hint"].is_string(), "{done}");
         assert!(served(&url).contains("one release 1"), "what served still serves");
     } else {
         up.end(rustix::process::Signal::TERM);
