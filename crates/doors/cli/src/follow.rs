@@ -20,7 +20,7 @@ use tow_record::{State, StepState};
 /// As good as all lines of a build.
 const WHOLE_LOG: usize = 100_000;
 /// How long the platform may be away, as when it is started again, before following it is given up.
-const AWAY: Duration = Duration::from_secs(60);
+const AWAY: Duration = Duration::from_secs(45);
 
 /// What a change came to; the shape that scripts read.
 #[derive(Debug, Serialize)]
@@ -208,6 +208,7 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
     let mut shown = 0;
     let mut lines: Option<Lines> = None;
     let mut away: Option<Instant> = None;
+    let mut told = false;
     loop {
         let query = After { after };
         let poll = client.call::<GetOperation>(&path, &query, &Nothing {});
@@ -235,6 +236,9 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
             Ok(view) => view,
             Err(error) if error.passing() => {
                 // The platform may be being started again; what it was doing goes on then.
+                if away.is_none() {
+                    cx.printer.say("    the platform does not answer; trying again for a while");
+                }
                 let since = *away.get_or_insert_with(now);
                 if since.elapsed() > AWAY {
                     return Err(error.into());
@@ -266,6 +270,11 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
                     .find(|step| step.state == StepState::Started)
                     .map(|step| step.title.clone())
             });
+        // What a probe says is worth a line of its own, once: nobody should wait for the deadline to learn it.
+        if let Some(what) = view.waiting.as_ref().filter(|what| !told && what.contains(": ")) {
+            told = true;
+            cx.printer.say(&format!("    waiting for {what}"));
+        }
         cx.printer.wait(current.as_deref().unwrap_or(view.state.as_str()));
         if view.finished {
             return Ok(view);

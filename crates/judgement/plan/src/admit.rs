@@ -240,7 +240,9 @@ fn unset_keys(
                     format!("{key} is not set here"),
                     "a name that configuration has",
                 )
-                .hint(format!("tow config set {key}=…")),
+                .hint(format!(
+                    "tow config set {key}=…; a component that is new is declared first: tow apply -f catalog-info.yaml"
+                )),
             );
         }
     }

@@ -74,6 +74,9 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
         };
         step(Action::Create, "release (number known after apply)".into(), why);
     }
+    if let Change::Config { version, .. } = change {
+        step(Action::Create, format!("configuration {version}"), reason(input));
+    }
     let revision = crate::revision(deployment);
     let wanted = pods(release, deployment);
     let why = reason(input);

@@ -41,16 +41,17 @@ pub fn workload_status(
         })
         .unwrap_or_default();
     let wanted = if placement.stopped { 0 } else { wanted };
-    let state = if rolling {
-        State::Rolling
+    let (state, reason) = if rolling {
+        (State::Rolling, reason)
     } else if placement.stopped {
-        State::Stopped
+        (State::Stopped, reason)
+    } else if wanted == 0 {
+        (State::Stopped, "scaled to 0".to_string())
     } else if ready >= wanted {
-        State::Live
+        (State::Live, String::new())
     } else {
-        State::Degraded
+        (State::Degraded, reason)
     };
-    let reason = if state == State::Live { String::new() } else { reason };
     WorkloadStatus { state, reason, ready, wanted }
 }
 

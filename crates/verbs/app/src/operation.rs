@@ -10,7 +10,7 @@ use tow_record::{Effect, Instance, Operation, State, StepRow};
 use tow_store::{Find, Row};
 
 /// How long a long poll waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Handle<GetOperation> for App {
     async fn handle(

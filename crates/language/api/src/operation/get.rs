@@ -16,7 +16,7 @@ pub struct Path {
 /// Wait for news.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Query {
-    /// Answer only once `version` is larger than this, or after 20 seconds.
+    /// Answer only once `version` is larger than this, or after 5 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<i64>,
 }

@@ -38,7 +38,7 @@ impl Handle<ApplyPlan> for App {
             batch.expect_read(member);
         }
         let mut applied = plan.clone();
-        let operation = self.operation_of(ctx, plan);
+        let operation = self.operation_of(ctx, plan, facts.placement.value.stopped);
         applied.applied =
             Some(operation.as_ref().map_or_else(|| plan.id.clone(), |op| op.id.clone()));
         batch.update(&applied, row.version);
@@ -158,7 +158,7 @@ impl App {
     }
 
     /// The operation that carries the plan out; none where there is only configuration to keep.
-    fn operation_of(&self, ctx: &OpCtx, plan: &Plan) -> Option<Operation> {
+    fn operation_of(&self, ctx: &OpCtx, plan: &Plan, stopped: bool) -> Option<Operation> {
         let deployment = plan.deployment.as_ref()?;
         Some(Operation {
             id: Id::fresh("op"),
@@ -172,8 +172,8 @@ impl App {
             deployment: None,
             replicas: deployment.replicas.clone(),
             scaled: plan.scaled.clone(),
-            stops: matches!(deployment.reason, Reason::Stop | Reason::Config)
-                && deployment.replicas.values().all(|count| *count == 0),
+            stops: deployment.reason == Reason::Stop
+                || (stopped && deployment.reason == Reason::Config),
             config: deployment.config,
             variables: deployment.variables.clone(),
             salt: deployment.salt,

@@ -41,7 +41,7 @@ pub(super) struct Asked<'a> {
 /// What a change of something that runs needs.
 fn running<'a>(asked: &'a Asked<'_>) -> Result<&'a (Deployment, Release), AppError> {
     asked.facts.current.as_ref().ok_or_else(|| {
-        AppError::new("plan/nothing-runs", format!("{} was never deployed", asked.place.short()))
+        AppError::new("plan/nothing-runs", format!("{} has never been live", asked.place.short()))
             .next("tow deploy")
     })
 }
@@ -85,7 +85,11 @@ impl App {
                 let release = found
                     .ok_or_else(|| AppError::not_found(format!("release {}", target.release)))?;
                 config_number = target.config;
-                scaled = BTreeMap::new();
+                // What differs from what the release itself says was asked for, and is asked for again.
+                let said = replicas_of(asked, &release, &BTreeMap::new());
+                let differs = |(name, count): &(&String, &u32)| said.get(*name) != Some(*count);
+                scaled =
+                    target.replicas.iter().filter(differs).map(|(n, c)| (n.clone(), *c)).collect();
                 salt = target.salt;
                 replicas = Some(target.replicas);
                 (Change::Rollback { to: Some(number) }, Reason::Rollback, release)

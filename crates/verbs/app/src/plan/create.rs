@@ -56,7 +56,9 @@ impl Handle<CreatePlan> for App {
                 tow_policy::Object::Owned { owner: Some(ctx.actor.name.clone()) }
             }
             (None, None) => {
-                return Err(AppError::not_found(&place.component).next("tow get components"));
+                return Err(AppError::not_found(&place.component).hint(
+                    "its first deploy makes it; or declare it: tow apply -f catalog-info.yaml",
+                ));
             }
         };
         self.authorize(ctx, Action::Deploy, &object)?;
@@ -190,7 +192,8 @@ impl App {
         environment: &EnvironmentSpec,
         texts: &BTreeMap<String, String>,
     ) -> Result<(), AppError> {
-        if candidate.deployment.replicas.values().all(|count| *count == 0) {
+        // Stopping is always allowed; what is scaled to nothing must still be able to run.
+        if candidate.deployment.reason == tow_record::Reason::Stop {
             return Ok(());
         }
         let keys = self.config_keys(candidate, place).await?;
