@@ -278,6 +278,46 @@ async fn back_to_any_deployment_that_was_good() {
 }
 
 #[tokio::test]
+async fn replicas_come_back_with_a_rollback_and_stay() {
+    let platform = deployed().await;
+    let ann = ann(&platform);
+    let scale = ChangeRequest::Scale { replicas: map(&[("web", 3)]) };
+    let changes = [scale, ChangeRequest::Rollback { to: Some(1) }, ChangeRequest::Restart];
+    let mut served = Vec::new();
+    for change in changes {
+        ann.change("web", DEVELOPMENT, change).await.unwrap();
+        platform.settle().await;
+        served.push(releases_served(&platform).len());
+    }
+    assert_eq!(served, [3, 2, 2]);
+    ann.change("web", DEVELOPMENT, ChangeRequest::Rollback { to: Some(2) }).await.unwrap();
+    platform.settle().await;
+    ann.change("web", DEVELOPMENT, ChangeRequest::Restart).await.unwrap();
+    platform.settle().await;
+    assert_eq!(releases_served(&platform).len(), 3, "what was scaled stays scaled");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn configuration_of_what_is_stopped_is_kept_for_its_start() {
+    let platform = deployed().await;
+    let ann = ann(&platform);
+    let set = map(&[("TIDE", "high".to_string())]);
+    let changes = [
+        ChangeRequest::Stop,
+        ChangeRequest::Config { set, unset: vec![] },
+        ChangeRequest::Start,
+    ];
+    for change in changes {
+        ann.change("web", DEVELOPMENT, change).await.unwrap();
+        platform.settle().await;
+    }
+    let runs = platform.world().spec(&target(&platform)).unwrap();
+    assert_eq!(runs.env["TIDE"], "high");
+    platform.finish().await;
+}
+
+#[tokio::test]
 async fn values_of_configuration_are_their_owners_alone() {
     let secret = "s3cr3t-of-the-harbour";
     let platform = deployed().await;
