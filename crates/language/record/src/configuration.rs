@@ -32,6 +32,14 @@ pub struct ConfigVersion {
     pub created_at: Timestamp,
 }
 
+impl ConfigVersion {
+    /// What a value is sealed under: it opens only for this name at this place. Part of what is stored: a change makes
+    /// every value unreadable.
+    pub fn context(place: &Place, name: &str) -> String {
+        format!("config {place} {name}")
+    }
+}
+
 impl Record for ConfigVersion {
     const KIND: &'static str = "config";
     fn id(&self) -> String {

@@ -303,11 +303,8 @@ async fn configuration_of_what_is_stopped_is_kept_for_its_start() {
     let platform = deployed().await;
     let ann = ann(&platform);
     let set = map(&[("TIDE", "high".to_string())]);
-    let changes = [
-        ChangeRequest::Stop,
-        ChangeRequest::Config { set, unset: vec![] },
-        ChangeRequest::Start,
-    ];
+    let changes =
+        [ChangeRequest::Stop, ChangeRequest::Config { set, unset: vec![] }, ChangeRequest::Start];
     for change in changes {
         ann.change("web", DEVELOPMENT, change).await.unwrap();
         platform.settle().await;

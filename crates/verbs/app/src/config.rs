@@ -1,6 +1,6 @@
 //! Configuration, in plain text, for owners.
 
-use crate::{App, AppError, Call, Handle, OpCtx, handle::component_ref, plan::config_context};
+use crate::{App, AppError, Call, Handle, OpCtx, handle::component_ref};
 use std::collections::BTreeMap;
 use tow_api::Action;
 use tow_api::config::get::{ConfigValue, GetConfig, Reply};
@@ -24,7 +24,8 @@ impl Handle<GetConfig> for App {
         }
         if let Some(row) = self.store().get::<ConfigVersion>(&format!("{place}/{number}")).await? {
             for (name, sealed) in row.value.values {
-                let plain = self.parts.keys.open(&config_context(&place, &name), &sealed)?;
+                let plain =
+                    self.parts.keys.open(&ConfigVersion::context(&place, &name), &sealed)?;
                 let value = String::from_utf8_lossy(&plain).into_owned();
                 let source = "component".to_string();
                 values.insert(name.clone(), ConfigValue { name, value, source });

@@ -5,8 +5,6 @@ mod candidate;
 mod create;
 mod documents;
 
-pub(crate) use candidate::config_context;
-
 use crate::{App, AppError, Call, Handle, OpCtx, object::owned};
 use tow_api::Action;
 use tow_api::plan::{

@@ -209,7 +209,8 @@ impl Reconciler {
         };
         let mut plain = BTreeMap::new();
         for (name, sealed) in &row.value.values {
-            let bytes = self.parts.keys.open(&format!("config {place} {name}"), sealed)?;
+            let bytes =
+                self.parts.keys.open(&tow_record::ConfigVersion::context(place, name), sealed)?;
             plain.insert(name.clone(), String::from_utf8_lossy(&bytes).into_owned());
         }
         Ok(plain)

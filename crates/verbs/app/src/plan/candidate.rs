@@ -326,7 +326,7 @@ impl App {
             }
         }
         for (name, value) in set {
-            let context = config_context(asked.place, name);
+            let context = ConfigVersion::context(asked.place, name);
             values.insert(name.clone(), self.parts.keys.seal(&context, value.as_bytes())?);
         }
         let last = self.store().last::<ConfigVersion>(&asked.place.to_string()).await?;
@@ -357,11 +357,6 @@ impl App {
         }
         Ok(keys)
     }
-}
-
-/// What a sealed value is bound to.
-pub(crate) fn config_context(place: &Place, name: &str) -> String {
-    format!("config {place} {name}")
 }
 
 fn replicas_of(
