@@ -266,7 +266,7 @@ async fn write_objects(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), B
     if changed == puts.len() as u64 { Ok(()) } else { Err(conflict("object", "", 0, 0).into()) }
 }
 
-fn bind_entity(query: Bound, entity: &EntityRef) -> Bound {
+pub(crate) fn bind_entity(query: Bound, entity: &EntityRef) -> Bound {
     query
         .bind(entity.kind().to_string())
         .bind(entity.namespace().to_string())
@@ -300,7 +300,7 @@ async fn put_rows<T>(
 }
 
 /// Looks all keys up; the last one is repeated to fill a size, so that few texts do.
-async fn read_rows<T, R>(
+pub(crate) async fn read_rows<T, R>(
     tx: &mut SqliteConnection,
     rows: &Rows,
     keys: &[T],

@@ -4,6 +4,7 @@ use crate::{Store, StoreError, commit, sql};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
+use std::collections::BTreeSet;
 use tow_model::{Kind, Manifest};
 use tow_names::{EntityRef, Timestamp};
 use tow_record::{Event, EventBody, Record};
@@ -202,6 +203,25 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error))?;
         row.map(StoredObject::read).transpose()
+    }
+
+    /// Those of these objects that there are, in no particular order; one statement per hundred.
+    pub async fn objects_by(&self, entities: &[EntityRef]) -> Result<Vec<ObjectRow>, StoreError> {
+        let entities: BTreeSet<&EntityRef> = entities.iter().collect();
+        let entities: Vec<&EntityRef> = entities.into_iter().collect();
+        if entities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = |error| self.failed(&error);
+        let mut reader = self.inner.readers.acquire().await.map_err(failed)?;
+        let rows: Vec<StoredObject> =
+            commit::read_rows(&mut reader, &sql::OBJECT_BY, &entities, |query, entity| {
+                commit::bind_entity(query, entity)
+            })
+            .await
+            .map_err(failed)?;
+        drop(reader);
+        rows.into_iter().map(StoredObject::read).collect()
     }
 
     /// All objects of a kind, or all there are; by namespace and name.

@@ -111,6 +111,11 @@ pub(crate) const OBJECT_GET: &str =
     object_select!("WHERE kind = $1 AND namespace = $2 AND name = $3");
 pub(crate) const OBJECT_KIND: &str = object_select!("WHERE kind = $1 ORDER BY namespace, name");
 pub(crate) const OBJECT_ALL: &str = object_select!("ORDER BY namespace, name, kind");
+pub(crate) const OBJECT_BY: Rows = Rows {
+    head: object_select!("WHERE (kind, namespace, name) IN (VALUES "),
+    columns: 3,
+    tail: ")",
+};
 pub(crate) const OBJECT_VERSIONS: Rows = Rows {
     head: "SELECT kind, namespace, name, version, generation, uid, created_at, created_by \
            FROM object WHERE (kind, namespace, name) IN (VALUES ",
@@ -208,7 +213,8 @@ mod tests {
         CURSOR_GET,
         CURSOR_PUT,
     ];
-    const ALL_ROWS: [Rows; 7] = [
+    const ALL_ROWS: [Rows; 8] = [
+        OBJECT_BY,
         RECORD_VERSIONS,
         RECORD_PUT,
         RECORD_REMOVE,

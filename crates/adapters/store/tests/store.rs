@@ -383,6 +383,27 @@ async fn objects_are_one_whatever_their_spelling() {
 }
 
 #[tokio::test]
+async fn many_objects_are_read_at_once() {
+    let (_dir, store) = fresh().await;
+    let many: Vec<Manifest> = (0..230).map(|n| group(&format!("g{n:03}"))).collect();
+    let mut big = Batch::new();
+    for (n, one) in many.iter().enumerate() {
+        big.create_object(one, format!("u{n}"), Timestamp(1), "ann");
+    }
+    store.commit(big).await.unwrap();
+    let mut asked: Vec<EntityRef> = many.iter().map(Manifest::entity).collect();
+    asked.push(group("nobody").entity());
+    asked.push(group("G000").entity());
+    let rows = store.objects_by(&asked).await.unwrap();
+    let mut names: Vec<String> =
+        rows.iter().map(|row| row.manifest.metadata.name.to_string()).collect();
+    names.sort();
+    let expected: Vec<String> = (0..230).map(|n| format!("g{n:03}")).collect();
+    assert_eq!(names, expected, "each once, and what is not there is left out");
+    assert!(store.objects_by(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn big_batches_go_in_few_statements() {
     let (_dir, store) = fresh().await;
     let many: Vec<Thing> = (0..1234).map(|n| thing(&format!("{n:04}"), "s", n)).collect();
