@@ -200,38 +200,42 @@ impl Handle<CreateToken> for App {
         ctx: &OpCtx,
         call: Call<CreateToken>,
     ) -> Result<token_create::Reply, AppError> {
-        let personal = Object::Personal { user: ctx.actor.name.clone() };
-        self.authorize(ctx, Action::OwnTokens, &personal)?;
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
-        }
-        let role = call.body.role.unwrap_or(ctx.actor.role);
-        if role > ctx.actor.role {
-            return Err(AppError::new(
-                "access/forbidden",
-                format!("a token can't have more rights ({}) than its maker", role.as_str()),
-            ));
-        }
-        let text = format!("tow_{}", Id::secret());
-        let holds = call.body.expires_in.unwrap_or(TOKEN);
-        let token =
-            self.new_token(&text, &ctx.actor.name, role, &call.body.note, Some(holds), false);
-        let mut reply = token_create::Reply {
-            id: token.id.to_string(),
-            token: None,
-            expires_at: token.expires_at,
-        };
-        let mut batch = Batch::new();
-        batch.create(&token);
-        let what = body(
-            format!("token «{}» was made", token.note),
-            Value::Null,
-            json!({"token": token.id, "role": role, "expires_at": token.expires_at}),
-        );
-        batch.event(self.event(ctx, "token.created", &ctx.actor.name, what));
-        self.remember(&mut batch, ctx, &call, &reply)?;
-        self.store().commit(batch).await?;
-        reply.token = Some(text);
+        let (mut reply, secret) = self
+            .write_showing(ctx, &call, async |batch| {
+                let personal = Object::Personal { user: ctx.actor.name.clone() };
+                self.authorize(ctx, Action::OwnTokens, &personal)?;
+                let role = call.body.role.unwrap_or(ctx.actor.role);
+                if role > ctx.actor.role {
+                    return Err(AppError::new(
+                        "access/forbidden",
+                        format!(
+                            "a token can't have more rights ({}) than its maker",
+                            role.as_str()
+                        ),
+                    ));
+                }
+                let text = format!("tow_{}", Id::secret());
+                let holds = call.body.expires_in.unwrap_or(TOKEN);
+                let token = self.new_token(
+                    &text,
+                    &ctx.actor.name,
+                    role,
+                    &call.body.note,
+                    Some(holds),
+                    false,
+                );
+                batch.create(&token);
+                let what = body(
+                    format!("token «{}» was made", token.note),
+                    Value::Null,
+                    json!({"token": token.id, "role": role, "expires_at": token.expires_at}),
+                );
+                batch.event(self.event(ctx, "token.created", &ctx.actor.name, what));
+                let (id, expires_at) = (token.id.to_string(), token.expires_at);
+                Ok((token_create::Reply { id, token: None, expires_at }, text))
+            })
+            .await?;
+        reply.token = secret;
         Ok(reply)
     }
 }
@@ -266,26 +270,23 @@ impl Handle<ListTokens> for App {
 
 impl Handle<DeleteToken> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<DeleteToken>) -> Result<Nothing, AppError> {
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
-        }
-        let missing = || AppError::not_found(format!("token {}", call.path.token));
-        let row = self.store().get::<Token>(&call.path.token).await?.ok_or_else(missing)?;
-        let personal = Object::Personal { user: row.value.user.clone() };
-        self.authorize(ctx, Action::OwnTokens, &personal).map_err(|_| missing())?;
-        let mut token = row.value.clone();
-        token.revoked = true;
-        let mut batch = Batch::new();
-        batch.update(&token, row.version);
-        let what = body(
-            format!("token «{}» was withdrawn", token.note),
-            json!({"token": token.id}),
-            Value::Null,
-        );
-        batch.event(self.event(ctx, "token.revoked", &token.user, what));
-        self.remember(&mut batch, ctx, &call, &Nothing {})?;
-        self.store().commit(batch).await?;
-        Ok(Nothing {})
+        self.write(ctx, &call, async |batch| {
+            let missing = || AppError::not_found(format!("token {}", call.path.token));
+            let row = self.store().get::<Token>(&call.path.token).await?.ok_or_else(missing)?;
+            let personal = Object::Personal { user: row.value.user.clone() };
+            self.authorize(ctx, Action::OwnTokens, &personal).map_err(|_| missing())?;
+            let mut token = row.value.clone();
+            token.revoked = true;
+            batch.update(&token, row.version);
+            let what = body(
+                format!("token «{}» was withdrawn", token.note),
+                json!({"token": token.id}),
+                Value::Null,
+            );
+            batch.event(self.event(ctx, "token.revoked", &token.user, what));
+            Ok(Nothing {})
+        })
+        .await
     }
 }
 
@@ -295,37 +296,38 @@ impl Handle<CreateSignInLink> for App {
         ctx: &OpCtx,
         call: Call<CreateSignInLink>,
     ) -> Result<sign_in_link::Reply, AppError> {
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
-        }
-        let user = match &call.body.user {
-            None => ctx.actor.name.clone(),
-            Some(text) => EntityRef::parse(text, Some("user"), &Namespace::default())
-                .map_err(|e| AppError::new("input/invalid", e.to_string()))?
-                .to_string(),
-        };
-        let own = user == ctx.actor.name;
-        let action = if own { Action::OwnTokens } else { Action::ManageAccess };
-        self.authorize(ctx, action, &Object::Personal { user: user.clone() })?;
-        let role = if own { ctx.actor.role } else { Role::Developer };
-        let secret = Id::secret();
-        let link = SignInLink {
-            id: Id::fresh("link"),
-            digest: Digest::of(secret.as_bytes()).hex().to_string(),
-            user: user.clone(),
-            role,
-            expires_at: self.now().plus(LINK),
-            used: false,
-        };
-        let mut reply = sign_in_link::Reply { path: None, expires_at: link.expires_at };
-        let mut batch = Batch::new();
-        batch.create(&link);
-        let what =
-            body(format!("a sign-in link for {user} was made"), Value::Null, json!({"role": role}));
-        batch.event(self.event(ctx, "sign-in-link.created", &user, what));
-        self.remember(&mut batch, ctx, &call, &reply)?;
-        self.store().commit(batch).await?;
-        reply.path = Some(format!("/sign-in?token={secret}"));
+        let (mut reply, secret) = self
+            .write_showing(ctx, &call, async |batch| {
+                let user = match &call.body.user {
+                    None => ctx.actor.name.clone(),
+                    Some(text) => EntityRef::parse(text, Some("user"), &Namespace::default())
+                        .map_err(|e| AppError::new("input/invalid", e.to_string()))?
+                        .to_string(),
+                };
+                let own = user == ctx.actor.name;
+                let action = if own { Action::OwnTokens } else { Action::ManageAccess };
+                self.authorize(ctx, action, &Object::Personal { user: user.clone() })?;
+                let role = if own { ctx.actor.role } else { Role::Developer };
+                let secret = Id::secret();
+                let link = SignInLink {
+                    id: Id::fresh("link"),
+                    digest: Digest::of(secret.as_bytes()).hex().to_string(),
+                    user: user.clone(),
+                    role,
+                    expires_at: self.now().plus(LINK),
+                    used: false,
+                };
+                batch.create(&link);
+                let what = body(
+                    format!("a sign-in link for {user} was made"),
+                    Value::Null,
+                    json!({"role": role}),
+                );
+                batch.event(self.event(ctx, "sign-in-link.created", &user, what));
+                Ok((sign_in_link::Reply { path: None, expires_at: link.expires_at }, secret))
+            })
+            .await?;
+        reply.path = secret.map(|secret| format!("/sign-in?token={secret}"));
         Ok(reply)
     }
 }

@@ -58,6 +58,11 @@ impl AppError {
         Self::new("object/not-found", format!("{what} is not there"))
     }
 
+    /// Whether it has this code.
+    pub fn is(&self, code: &str) -> bool {
+        self.0.code == code
+    }
+
     /// As it leaves the platform.
     pub fn problem(&self) -> Problem {
         (*self.0).clone()

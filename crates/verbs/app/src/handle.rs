@@ -8,7 +8,7 @@ use tow_names::{Digest, EntityRef, Namespace, Timestamp};
 use tow_policy::{Object, decide};
 use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Runtime};
 use tow_record::{Actor, EventBody, NewEvent};
-use tow_store::{Batch, Idempotent, Store};
+use tow_store::{Batch, CommitError, Idempotent, Store};
 
 /// What the use-cases stand on.
 #[derive(Clone)]
@@ -102,8 +102,50 @@ impl App {
             .hint(format!("who could: {}", decision.who)))
     }
 
+    /// Every use-case that writes goes through here: the answer given before to the same request; else `work`, which
+    /// authorizes first thing, puts its writes into the batch and answers; then all of it in one commit, together with
+    /// the memory of the answer. `work` itself commits nothing. Where it writes nothing, nothing is committed and
+    /// nothing remembered: such a request may as well be done again.
+    pub(crate) async fn write<E: Endpoint>(
+        &self,
+        ctx: &OpCtx,
+        call: &Call<E>,
+        work: impl AsyncFnOnce(&mut Batch) -> Result<E::Reply, AppError>,
+    ) -> Result<E::Reply, AppError> {
+        let work = async |batch: &mut Batch| Ok((work(batch).await?, ()));
+        Ok(self.write_showing(ctx, call, work).await?.0)
+    }
+
+    /// [`App::write`] for answers with a secret in them: `work` gives the answer without it, which is remembered, and
+    /// the secret beside it, which comes back only to the request that made it, and only once it is committed.
+    pub(crate) async fn write_showing<E: Endpoint, T>(
+        &self,
+        ctx: &OpCtx,
+        call: &Call<E>,
+        work: impl AsyncFnOnce(&mut Batch) -> Result<(E::Reply, T), AppError>,
+    ) -> Result<(E::Reply, Option<T>), AppError> {
+        if let Some(before) = self.replayed(ctx, call).await? {
+            return Ok((before, None));
+        }
+        let mut batch = Batch::new();
+        let (reply, shown) = work(&mut batch).await?;
+        if batch.is_empty() {
+            return Ok((reply, Some(shown)));
+        }
+        self.remember(&mut batch, ctx, call, &reply)?;
+        match self.store().commit(batch).await {
+            Ok(_) => Ok((reply, Some(shown))),
+            // The same request came twice at once, and the other one was quicker: its answer counts.
+            Err(conflict) if about_memory(&conflict) => match self.replayed(ctx, call).await? {
+                Some(before) => Ok((before, None)),
+                None => Err(conflict.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The answer that was given to the same request before; an error where the key was used for another one.
-    pub(crate) async fn replayed<E: Endpoint>(
+    async fn replayed<E: Endpoint>(
         &self,
         ctx: &OpCtx,
         call: &Call<E>,
@@ -121,8 +163,8 @@ impl App {
         }
     }
 
-    /// Adds the answer to the batch, to be given again to the same request for 24 hours. `reply` must hold no secret.
-    pub(crate) fn remember<E: Endpoint>(
+    /// Adds the answer to the batch, to be given again to the same request for 24 hours.
+    fn remember<E: Endpoint>(
         &self,
         batch: &mut Batch,
         ctx: &OpCtx,
@@ -160,6 +202,11 @@ impl App {
             body,
         }
     }
+}
+
+/// A conflict about the remembered answer, and nothing else.
+fn about_memory(error: &CommitError) -> bool {
+    matches!(error, CommitError::Conflict { kind, .. } if kind == "idempotency")
 }
 
 /// What the body and the path of a call are told from another's by.

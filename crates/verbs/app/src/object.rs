@@ -14,29 +14,26 @@ use tow_api::object::{
     list::{self, ListObjects},
 };
 use tow_formats::Document;
-use tow_model::{Invalid, Kind, Manifest, Spec};
+use tow_model::{Invalid, Kind, Manifest, Ownership, Spec};
 use tow_names::{EntityRef, Id, Name, Namespace, Place};
 use tow_policy::Object;
 use tow_record::{Operation, Placement, Violation};
 use tow_store::{Batch, Find, ObjectRow};
 
-/// Who owns it, as far as rights are concerned.
+/// Who owns it, as far as rights are concerned. What belongs to a component is asked of the component.
 pub(crate) fn owned(manifest: &Manifest) -> Object {
-    let namespace = &manifest.metadata.namespace;
-    let group =
-        |owner: &str| EntityRef::parse(owner, Some("group"), namespace).ok().map(|r| r.to_string());
-    match &manifest.spec {
-        Spec::Component(spec) => Object::Owned { owner: group(&spec.owner) },
-        Spec::System(spec) => Object::Owned { owner: group(&spec.owner) },
-        _ => Object::Platform,
+    match manifest.kind.facts().ownership {
+        Ownership::Owner => Object::Owned { owner: manifest.owner().map(|r| r.to_string()) },
+        Ownership::Component => Object::Owned { owner: None },
+        Ownership::Platform => Object::Platform,
     }
 }
 
 /// What it takes to declare an object of this kind.
-const fn declares(kind: Kind) -> Action {
-    match kind {
-        Kind::Component | Kind::System | Kind::Delivery => Action::Declare,
-        Kind::Environment | Kind::Runtime | Kind::Group | Kind::User => Action::Govern,
+fn declares(kind: Kind) -> Action {
+    match kind.facts().ownership {
+        Ownership::Owner | Ownership::Component => Action::Declare,
+        Ownership::Platform => Action::Govern,
     }
 }
 
@@ -77,7 +74,7 @@ impl App {
 
     /// The environment of this name; the refusal lists those there are.
     pub(crate) async fn environment_row(&self, name: &Name) -> Result<ObjectRow, AppError> {
-        let entity = EntityRef::new(Kind::Environment.as_str(), &Namespace::default(), name);
+        let entity = Kind::Environment.named(name);
         if let Some(row) = self.store().object(&entity).await? {
             return Ok(row);
         }
@@ -110,76 +107,81 @@ impl App {
 
 impl Handle<Apply> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<Apply>) -> Result<apply::Reply, AppError> {
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
-        }
-        let sources = read_all(&call.body.documents)?;
-        let manifests = manifests(&sources)?;
-        let mut batch = Batch::new();
-        let mut objects = Vec::new();
-        for (manifest, source, at) in manifests.values() {
-            let entity = manifest.entity();
-            if let Spec::Environment(spec) = &manifest.spec {
-                let runtime = runtime_ref(&spec.runtime);
-                if !manifests.contains_key(&runtime)
-                    && self.store().object(&runtime).await?.is_none()
-                {
-                    return Err(AppError::invalid(
-                        "input/invalid",
-                        vec![missing_runtime(source, *at, &runtime)],
+        self.write(ctx, &call, async |batch| {
+            let sources = read_all(&call.body.documents)?;
+            let manifests = manifests(&sources)?;
+            let mut objects = Vec::new();
+            for (manifest, source, at) in manifests.values() {
+                let entity = manifest.entity();
+                if let Spec::Environment(spec) = &manifest.spec {
+                    let runtime = Kind::Runtime.named(&spec.runtime);
+                    if !manifests.contains_key(&runtime)
+                        && self.store().object(&runtime).await?.is_none()
+                    {
+                        return Err(AppError::invalid(
+                            "input/invalid",
+                            vec![missing_runtime(source, *at, &runtime)],
+                        ));
+                    }
+                }
+                let old = self.store().object(&entity).await?;
+                let component = match &manifest.spec {
+                    Spec::Delivery(spec) => {
+                        let name = spec
+                            .component
+                            .clone()
+                            .unwrap_or_else(|| manifest.metadata.name.to_string());
+                        let owner = crate::handle::component_ref(&name)?;
+                        self.store().object(&owner).await?.map(|row| row.manifest)
+                    }
+                    _ => None,
+                };
+                self.may_declare(
+                    ctx,
+                    old.as_ref().map(|o| &o.manifest),
+                    manifest,
+                    component.as_ref(),
+                )?;
+                let (verdict, generation) = match &old {
+                    None => {
+                        batch.create_object(
+                            manifest,
+                            Id::fresh("uid").to_string(),
+                            self.now(),
+                            &ctx.actor.name,
+                        );
+                        (Verdict::Created, 1)
+                    }
+                    Some(old) if old.manifest == *manifest => (Verdict::Unchanged, old.generation),
+                    Some(old) => {
+                        let bump = old.manifest.spec != manifest.spec;
+                        batch.update_object(manifest, old.version, self.now(), bump);
+                        (Verdict::Updated, old.generation + i64::from(bump))
+                    }
+                };
+                if verdict != Verdict::Unchanged {
+                    let before = match &old {
+                        Some(old) => serde_json::to_value(&old.manifest).map_err(internal)?,
+                        None => Value::Null,
+                    };
+                    let after = serde_json::to_value(manifest).map_err(internal)?;
+                    let word = if old.is_some() { "updated" } else { "created" };
+                    let what = body(format!("{entity} was {word}"), before, after);
+                    batch.event(self.event(
+                        ctx,
+                        &format!("object.{word}"),
+                        entity.to_string(),
+                        what,
                     ));
                 }
+                objects.push(Applied { entity: entity.to_string(), verdict, generation });
             }
-            let old = self.store().object(&entity).await?;
-            let component = match &manifest.spec {
-                Spec::Delivery(spec) => {
-                    let name = spec
-                        .component
-                        .clone()
-                        .unwrap_or_else(|| manifest.metadata.name.to_string());
-                    let owner = crate::handle::component_ref(&name)?;
-                    self.store().object(&owner).await?.map(|row| row.manifest)
-                }
-                _ => None,
-            };
-            self.may_declare(ctx, old.as_ref().map(|o| &o.manifest), manifest, component.as_ref())?;
-            let (verdict, generation) = match &old {
-                None => {
-                    batch.create_object(
-                        manifest,
-                        Id::fresh("uid").to_string(),
-                        self.now(),
-                        &ctx.actor.name,
-                    );
-                    (Verdict::Created, 1)
-                }
-                Some(old) if old.manifest == *manifest => (Verdict::Unchanged, old.generation),
-                Some(old) => {
-                    let bump = old.manifest.spec != manifest.spec;
-                    batch.update_object(manifest, old.version, self.now(), bump);
-                    (Verdict::Updated, old.generation + i64::from(bump))
-                }
-            };
-            if verdict != Verdict::Unchanged {
-                let before = match &old {
-                    Some(old) => serde_json::to_value(&old.manifest).map_err(internal)?,
-                    None => Value::Null,
-                };
-                let after = serde_json::to_value(manifest).map_err(internal)?;
-                let word = if old.is_some() { "updated" } else { "created" };
-                let what = body(format!("{entity} was {word}"), before, after);
-                batch.event(self.event(ctx, &format!("object.{word}"), entity.to_string(), what));
+            if call.body.dry_run {
+                *batch = Batch::new();
             }
-            objects.push(Applied { entity: entity.to_string(), verdict, generation });
-        }
-        let reply = apply::Reply { objects, dry_run: call.body.dry_run };
-        if !call.body.dry_run {
-            self.remember(&mut batch, ctx, &call, &reply)?;
-            if !batch.is_empty() {
-                self.store().commit(batch).await?;
-            }
-        }
-        Ok(reply)
+            Ok(apply::Reply { objects, dry_run: call.body.dry_run })
+        })
+        .await
     }
 }
 
@@ -252,10 +254,6 @@ fn missing_runtime(source: &Source<'_>, at: usize, runtime: &EntityRef) -> Viola
     tow_formats::violation(source.name, Some(source.text), positions, &invalid)
 }
 
-pub(crate) fn runtime_ref(name: &Name) -> EntityRef {
-    EntityRef::new(Kind::Runtime.as_str(), &Namespace::default(), name)
-}
-
 fn entity_of(path: &Path) -> Result<EntityRef, AppError> {
     let kind = kind_of(&path.kind)?;
     let bad = |e: tow_names::NameError| AppError::new("input/invalid", e.to_string());
@@ -306,22 +304,18 @@ impl Handle<DeleteObject> for App {
         ctx: &OpCtx,
         call: Call<DeleteObject>,
     ) -> Result<delete::Reply, AppError> {
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
-        }
-        let entity = entity_of(&call.path)?;
-        let row = self.object_row(&entity).await?;
-        self.authorize(ctx, declares(row.manifest.kind), &owned(&row.manifest))?;
-        let mut batch = Batch::new();
-        self.refuse_in_use(&row.manifest, &entity, &mut batch).await?;
-        batch.remove_object(&entity, row.version);
-        let before = serde_json::to_value(&row.manifest).map_err(internal)?;
-        let what = body(format!("{entity} was deleted"), before, Value::Null);
-        batch.event(self.event(ctx, "object.deleted", entity.to_string(), what));
-        let reply = delete::Reply { entity: entity.to_string() };
-        self.remember(&mut batch, ctx, &call, &reply)?;
-        self.store().commit(batch).await?;
-        Ok(reply)
+        self.write(ctx, &call, async |batch| {
+            let entity = entity_of(&call.path)?;
+            let row = self.object_row(&entity).await?;
+            self.authorize(ctx, declares(row.manifest.kind), &owned(&row.manifest))?;
+            self.refuse_in_use(&row.manifest, &entity, batch).await?;
+            batch.remove_object(&entity, row.version);
+            let before = serde_json::to_value(&row.manifest).map_err(internal)?;
+            let what = body(format!("{entity} was deleted"), before, Value::Null);
+            batch.event(self.event(ctx, "object.deleted", entity.to_string(), what));
+            Ok(delete::Reply { entity: entity.to_string() })
+        })
+        .await
     }
 }
 
@@ -339,7 +333,7 @@ impl App {
             Spec::Runtime(_) => {
                 for row in self.store().objects(Some(Kind::Environment)).await? {
                     if let Spec::Environment(spec) = &row.manifest.spec
-                        && runtime_ref(&spec.runtime) == *entity
+                        && Kind::Runtime.named(&spec.runtime) == *entity
                     {
                         let name = &row.manifest.metadata.name;
                         return Err(in_use(format!("environment {name} runs on it")));

@@ -3,17 +3,35 @@
 use crate::{App, AppError, Call, Handle, OpCtx, handle::body};
 use serde_json::{Value, json};
 use tow_api::Action;
-use tow_api::plan::apply::{ApplyPlan, Reply};
+use tow_api::plan::{
+    apply::{ApplyPlan, Reply},
+    get::Path,
+};
 use tow_names::{EntityRef, Id};
 use tow_record::{Operation, Plan, ReadMember, Reason};
-use tow_store::{Batch, CommitError};
+use tow_store::Batch;
 
 impl Handle<ApplyPlan> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<ApplyPlan>) -> Result<Reply, AppError> {
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
+        match self.write(ctx, &call, async |batch| self.applied(ctx, &call.path, batch).await).await
+        {
+            // Somebody was quicker, between the look at things and the commit.
+            Err(error) if error.is("object/moved") || error.is("operation/under-way") => {
+                Err(self.overtaken(&call.path).await?)
+            }
+            answered => answered,
         }
-        let row = self.plan_row(&call.path).await?;
+    }
+}
+
+impl App {
+    async fn applied(
+        &self,
+        ctx: &OpCtx,
+        path: &Path,
+        batch: &mut Batch,
+    ) -> Result<Reply, AppError> {
+        let row = self.plan_row(path).await?;
         let plan = &row.value;
         let object = self.owner_of(&plan.place, &plan.creates).await?;
         self.authorize(ctx, Action::Deploy, &object)?;
@@ -33,7 +51,6 @@ impl Handle<ApplyPlan> for App {
         if let Some(other) = &facts.operation {
             return Err(under_way(&other.value));
         }
-        let mut batch = Batch::new();
         for member in &plan.read_set {
             batch.expect_read(member);
         }
@@ -92,21 +109,17 @@ impl Handle<ApplyPlan> for App {
             json!({"plan": plan.id, "operation": operation.as_ref().map(|op| &op.id)}),
         );
         batch.event(self.event(ctx, "plan.applied", plan.place.to_string(), what));
-        let reply = answer(operation.as_ref().map(|op| &op.id));
-        self.remember(&mut batch, ctx, &call, &reply)?;
-        match self.store().commit(batch).await {
-            Ok(_) => Ok(reply),
-            Err(CommitError::Conflict { kind, .. }) if kind != "idempotency" => {
-                // Somebody was quicker: say who.
-                self.refuse_stale(plan).await?;
-                let facts = self.store().place(&plan.place).await?;
-                match facts.operation {
-                    Some(other) => Err(under_way(&other.value)),
-                    None => Err(AppError::new("plan/stale", "the plan was applied meanwhile")),
-                }
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(answer(operation.as_ref().map(|op| &op.id)))
+    }
+
+    /// Why the plan could not be committed: what of it moved, or what is under way there now.
+    async fn overtaken(&self, path: &Path) -> Result<AppError, AppError> {
+        let plan = self.plan_row(path).await?.value;
+        self.refuse_stale(&plan).await?;
+        Ok(match self.store().place(&plan.place).await?.operation {
+            Some(other) => under_way(&other.value),
+            None => AppError::new("plan/stale", "the plan was applied meanwhile"),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tow_api::Action;
-use tow_api::plan::create::{ChangeRequest, CreatePlan, PlanView};
+use tow_api::plan::create::{Body, ChangeRequest, CreatePlan, PlanView};
 use tow_model::kinds::environment::EnvironmentSpec;
 use tow_names::{Id, Name, Place};
 use tow_record::{
@@ -22,10 +22,17 @@ use tow_store::{Batch, PlaceFacts, environment_ref};
 
 impl Handle<CreatePlan> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<CreatePlan>) -> Result<PlanView, AppError> {
-        if let Some(before) = self.replayed(ctx, &call).await? {
-            return Ok(before);
-        }
-        let asked = &call.body;
+        self.write(ctx, &call, async |batch| self.created(ctx, &call.body, batch).await).await
+    }
+}
+
+impl App {
+    async fn created(
+        &self,
+        ctx: &OpCtx,
+        asked: &Body,
+        batch: &mut Batch,
+    ) -> Result<PlanView, AppError> {
         let is_folder = matches!(asked.change, ChangeRequest::Deploy { release: None });
         let folder = if is_folder {
             Some(folder(&asked.documents, asked.component.as_deref())?)
@@ -84,8 +91,6 @@ impl Handle<CreatePlan> for App {
             }
         };
         plan.read_set = read_set(&place, &facts, row.as_ref().map_or(0, |r| r.version));
-        let reply = view(&plan);
-        let mut batch = Batch::new();
         batch.create(&plan);
         let what = body(
             format!("a plan for {} with {} changes", place.short(), plan.changes),
@@ -93,9 +98,7 @@ impl Handle<CreatePlan> for App {
             json!({"plan": plan.id, "change": plan.change, "changes": plan.changes}),
         );
         batch.event(self.event(ctx, "plan.created", place.to_string(), what));
-        self.remember(&mut batch, ctx, &call, &reply)?;
-        self.store().commit(batch).await?;
-        Ok(reply)
+        Ok(view(&plan))
     }
 }
 
