@@ -1,6 +1,6 @@
 //! `tow down`: everything stops, whether or not a control plane runs; with `--purge` the data goes too.
 
-use crate::{Global, data, error::HostError, executable, up::stop_all};
+use crate::{Global, data, error::HostError, executable, stop::stop_all};
 use std::{io::IsTerminal as _, path::Path};
 use tow_platform::Layout;
 

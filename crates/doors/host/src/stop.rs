@@ -1,7 +1,10 @@
-//! Why the platform ends: a person at the terminal, or a service manager.
+//! Why the platform ends: a person at the terminal, or a service manager; and the end of what it ran.
 
 use crate::error::HostError;
+use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tow_names::Duration;
+use tow_platform::Layout;
 
 /// What ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,4 +41,13 @@ impl Signals {
             _ = self.hangup.recv() => Reason::Terminate,
         }
     }
+}
+
+/// Ends everything that runs, through its shims, without a control plane.
+pub(crate) async fn stop_all(layout: &Layout, tow: &Path) -> Result<usize, HostError> {
+    let grace = Duration::from_secs(10);
+    let stopped = tow_platform::stop_everything(&layout.instances(), tow, grace).await;
+    stopped
+        .map(|ids| ids.len())
+        .map_err(|e| HostError::new("host/not-stopped", e.to_string()).hint("tow down tries again"))
 }

@@ -1,0 +1,109 @@
+//! Where the platform and its gateway listen: what was asked for, else the usual port or the next free one.
+
+use crate::error::HostError;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tow_platform::Adapters;
+
+/// Where the API listens unless told otherwise.
+pub(super) const LISTEN: &str = "127.0.0.1:7070";
+/// Where the gateway listens unless told otherwise.
+pub(super) const GATEWAY: &str = "127.0.0.1:7080";
+/// So many ports after the usual one are tried.
+const NEXT_PORTS: u16 = 20;
+
+/// The listeners of API and portal, bound.
+pub(super) async fn listeners(wanted: Option<&str>) -> Result<Vec<TcpListener>, HostError> {
+    let text = wanted.unwrap_or(LISTEN);
+    let address = parse(text)?;
+    let mut listeners = vec![bind(address, wanted.is_some()).await?];
+    let bound = listeners[0].local_addr().map_err(|e| taken(text, &e))?;
+    // Some clients ask ::1 for localhost first.
+    if bound.ip().is_loopback() && bound.is_ipv4() {
+        let other = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, bound.port()));
+        listeners.extend(TcpListener::bind(other).await.ok());
+    }
+    Ok(listeners)
+}
+
+async fn bind(address: SocketAddr, explicit: bool) -> Result<TcpListener, HostError> {
+    let mut last = None;
+    for port in ports(address.port(), explicit) {
+        match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    let why = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
+    Err(taken(&address.to_string(), &why))
+}
+
+fn ports(first: u16, explicit: bool) -> std::ops::RangeInclusive<u16> {
+    let more = if explicit || first == 0 { 0 } else { NEXT_PORTS };
+    first..=first.saturating_add(more)
+}
+
+/// The gateway's address: bound by its shim later, so a free one is looked for now, unless it runs already.
+pub(super) async fn gateway(wanted: Option<&str>) -> Result<String, HostError> {
+    if let Some(text) = wanted {
+        return parse(text).map(|address| address.to_string());
+    }
+    let address = parse(GATEWAY)?;
+    for port in ports(address.port(), false) {
+        let candidate = SocketAddr::new(address.ip(), port);
+        if TcpListener::bind(candidate).await.is_ok() {
+            return Ok(candidate.to_string());
+        }
+    }
+    Ok(GATEWAY.to_string())
+}
+
+/// The gateway's shim is the one that binds, later and out of sight: what is in its way is said now. A gateway that runs
+/// already has its address.
+pub(super) async fn gateway_can_listen(
+    listen: &[String],
+    adapters: &Adapters,
+) -> Result<(), HostError> {
+    let Some(own) = adapters.gateway.as_ref().map(|spec| &spec.id) else { return Ok(()) };
+    let seen = adapters.runtime.observe().await.unwrap_or_default();
+    if seen.iter().any(|seen| seen.id == *own && seen.may_run()) {
+        return Ok(());
+    }
+    for address in listen {
+        if let Err(why) = TcpListener::bind(address).await {
+            return Err(taken(address, &why));
+        }
+    }
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<SocketAddr, HostError> {
+    text.parse().map_err(|_| {
+        HostError::new("host/address", format!("{text:?} is not an address"))
+            .hint("an IP address and a port, as in 127.0.0.1:7070 or [::1]:0")
+            .exits(2)
+    })
+}
+
+fn taken(address: &str, why: &std::io::Error) -> HostError {
+    HostError::new("host/port-in-use", format!("{address}: {why}"))
+        .untouched("everything")
+        .hint("choose another with --listen or --gateway; port 0 picks a free one")
+}
+
+/// A gateway that outlived its control plane keeps its address: asked for another one, it must be stopped first.
+pub(super) fn refuse_elsewhere(wanted: Option<&str>, bound: &[String]) -> Result<(), HostError> {
+    let Some(wanted) = wanted.map(parse).transpose()? else { return Ok(()) };
+    let same = |text: &String| text.parse::<SocketAddr>().is_ok_and(|bound| bound == wanted);
+    if wanted.port() == 0 || bound.iter().any(same) {
+        return Ok(());
+    }
+    let here = bound.first().cloned().unwrap_or_default();
+    Err(HostError::new(
+        "host/gateway",
+        format!("the gateway serves at {here} already, not at {wanted}"),
+    )
+    .untouched("workloads and gateway, which go on serving")
+    .hint("tow down stops it; then tow up takes the new address")
+    .exits(5))
+}

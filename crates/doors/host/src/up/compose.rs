@@ -1,0 +1,65 @@
+//! What is composed for these options. An option that says what the platform stands on is a field of [`Up`] and a line
+//! here.
+
+use super::{RuntimeKind, Up, address};
+use crate::error::HostError;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+use tow_platform::{
+    AbortAt, ComposeError, Composed, CountIn, Crossings, Executes, Layout, NoCrossings, Platform,
+    Real, ReconcileError,
+};
+
+/// The platform, at rest.
+pub(super) async fn composed(
+    args: &Up,
+    layout: &Layout,
+    tow: &Path,
+) -> Result<Platform, HostError> {
+    let crossings = crossings();
+    let executes = match args.runtime {
+        RuntimeKind::Process => Executes::Process,
+        RuntimeKind::Fake => Executes::Fake,
+    };
+    let machine = Real {
+        layout: layout.clone(),
+        tow: tow.to_path_buf(),
+        listen: vec![address::gateway(args.gateway.as_deref()).await?],
+        node: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        build_env: build_env(),
+    };
+    let adapters = executes
+        .adapters(&machine, &crossings)
+        .map_err(|e| HostError::new("host/adapters", e).untouched("everything"))?;
+    address::gateway_can_listen(&machine.listen, &adapters).await?;
+    let config = Composed { store: layout.store(), crossings, force: true, hosts: Vec::new() };
+    tow_platform::compose(config, adapters).await.map_err(|error| match &error {
+        ComposeError::Store(store) | ComposeError::Reconcile(ReconcileError::Store(store)) => {
+            HostError::new(store.code(), store.to_string())
+                .untouched(store.untouched())
+                .hint(store.hint())
+        }
+        _ => HostError::new("host/compose", error.to_string()),
+    })
+}
+
+/// The binary's side of the crash tests: `TOW_CRASH_AT=K` aborts at the K-th crossing, `TOW_COUNT_CROSSINGS=FILE` writes
+/// down each.
+#[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
+fn crossings() -> Arc<dyn Crossings> {
+    if let Some(k) = std::env::var("TOW_CRASH_AT").ok().and_then(|k| k.parse().ok()) {
+        return Arc::new(AbortAt::new(k));
+    }
+    let file = std::env::var_os("TOW_COUNT_CROSSINGS").filter(|file| !file.is_empty());
+    match file.and_then(|file| CountIn::open(Path::new(&file)).ok()) {
+        Some(count) => Arc::new(count),
+        None => Arc::new(NoCrossings),
+    }
+}
+
+/// What builds need of the environment: where tools are, proxies, certificates, the SSH agent.
+fn build_env() -> BTreeMap<String, String> {
+    #[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
+    let named = std::env::vars_os();
+    let text = named.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    tow_platform::build_environment(text)
+}

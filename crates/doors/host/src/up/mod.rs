@@ -1,0 +1,81 @@
+//! `tow up`: from a data directory to a platform that answers, and back. This file: what may be said, and who holds the
+//! directory. A family of options is a struct in a file of its own, flattened in here; what the platform stands on is
+//! made of them in `compose`, what goes on beside it is begun in `serve`.
+
+mod address;
+mod compose;
+mod log;
+mod serve;
+
+use crate::{Global, data, error::HostError, ready};
+use tow_platform::Layout;
+
+/// Start the platform on this machine, and stay with it
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Up {
+    /// Where API and portal listen; port 0 picks one (else 127.0.0.1:7070 or the next free port)
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where the gateway listens; port 0 picks one (else 127.0.0.1:7080 or the next free port)
+    #[arg(long, value_name = "ADDRESS")]
+    gateway: Option<String>,
+    /// Apply a small organisation and deploy the samples whose tools are here
+    #[arg(long)]
+    demo: bool,
+    /// What executes: processes of this machine, or nothing at all (for trying the platform out)
+    #[arg(long, value_enum, default_value_t = RuntimeKind::Process, value_name = "KIND")]
+    runtime: RuntimeKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum RuntimeKind {
+    Process,
+    Fake,
+}
+
+/// Runs until a signal ends it.
+pub(crate) fn up(args: &Up, global: &Global) -> Result<(), HostError> {
+    let layout = data::layout(global)?;
+    data::make(&layout)?;
+    let Some(lock) = data::lock(&layout)? else { return already(&layout, args, global) };
+    log::begin();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| HostError::new("host/runtime", e.to_string()))?;
+    let ended = runtime.block_on(serve::serve(args, global, &layout));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    drop(lock);
+    ended
+}
+
+/// A second `tow up` prints where the first one is.
+fn already(layout: &Layout, args: &Up, global: &Global) -> Result<(), HostError> {
+    let in_use = || {
+        HostError::new(
+            "host/data-in-use",
+            format!("{} is in use by another tow that is not ready yet", layout.root().display()),
+        )
+        .untouched("everything")
+        .hint("try again in a moment, or choose another directory with --data DIR")
+        .exits(5)
+    };
+    let mut file = data::platform_file(layout).ok_or_else(in_use)?;
+    // The link it printed works once; it may have been used.
+    file.sign_in = None;
+    let differs = |wanted: &Option<String>, url: &str| {
+        wanted.as_ref().is_some_and(|wanted| !wanted.ends_with(":0") && !url.ends_with(wanted))
+    };
+    if differs(&args.listen, &file.url) || differs(&args.gateway, &file.gateway) {
+        return Err(HostError::new(
+            "host/data-in-use",
+            format!("a platform runs on {} already: {}", layout.root().display(), file.url),
+        )
+        .untouched("everything")
+        .hint("tow down stops it; --data DIR starts another one")
+        .exits(5));
+    }
+    ready::say(&file, false, global);
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! From a composed platform to one that answers, until a signal ends it.
+
+use super::{Up, address, compose};
+use crate::{
+    Global, data, demo,
+    error::HostError,
+    executable, ready,
+    stop::{Reason, Signals, stop_all},
+};
+use std::{net::SocketAddr, path::Path, sync::Arc};
+use tokio::{sync::watch, task::JoinHandle};
+use tow_client::PlatformFile;
+use tow_names::Duration;
+use tow_platform::{Layout, Platform};
+
+/// Composes, opens the doors, lets the controllers run, and ends all of it when told to.
+pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result<(), HostError> {
+    let mut signals = Signals::listen()?;
+    let listeners = address::listeners(args.listen.as_deref()).await?;
+    let address = listeners
+        .first()
+        .and_then(|l| l.local_addr().ok())
+        .ok_or_else(|| HostError::new("host/listen", "nothing listens"))?;
+    let tow = executable::copy(layout)?;
+    let platform = compose::composed(args, layout, &tow).await?;
+    let (tell, told) = watch::channel(false);
+    let router = platform.router.clone();
+    let platform = Arc::new(platform);
+
+    let running = platform.clone();
+    let stop = told.clone();
+    let mut loops = tokio::spawn(async move { running.reconciler.run(stop).await });
+    let mut closing = told.clone();
+    let doors = tokio::spawn(tow_platform::serve(listeners, router, async move {
+        let _ = closing.wait_for(|stop| *stop).await;
+    }));
+
+    let opened = tokio::select! {
+        opened = open(&platform, layout, address, args.gateway.as_deref(), global) => opened,
+        reason = signals.wait() => {
+            let _ = tell.send(true);
+            return ended(reason, layout, &tow, &mut loops).await;
+        }
+    };
+    if let Err(error) = opened {
+        let _ = tell.send(true);
+        return Err(error);
+    }
+    let demo = args.demo.then(|| tokio::spawn(demo::run(layout.clone(), global.json)));
+
+    let reason = tokio::select! {
+        reason = signals.wait() => reason,
+        lost = &mut loops => {
+            let _ = tell.send(true);
+            let why = match lost {
+                Ok(Err(error)) => error.to_string(),
+                Ok(Ok(())) => "the controllers ended".into(),
+                Err(panic) => panic.to_string(),
+            };
+            return Err(HostError::new("host/lost", format!("no longer in charge: {why}"))
+                .untouched("workloads and gateway, which go on serving"));
+        }
+    };
+    if let Some(demo) = demo {
+        demo.abort();
+    }
+    let _ = tell.send(true);
+    let _ = doors.await;
+    ended(reason, layout, &tow, &mut loops).await
+}
+
+/// After the doors are closed: the loop ends; on an interrupt, so does everything that runs.
+async fn ended<T>(
+    reason: Reason,
+    layout: &Layout,
+    tow: &Path,
+    loops: &mut JoinHandle<T>,
+) -> Result<(), HostError> {
+    let patience = std::time::Duration::from_secs(5);
+    if tokio::time::timeout(patience, &mut *loops).await.is_err() {
+        // Whatever it was about to do is journaled; the next start goes on from there.
+        loops.abort();
+    }
+    let _ = std::fs::remove_file(layout.platform_file());
+    if reason == Reason::Interrupt {
+        anstream::eprintln!("stopping workloads and gateway");
+        stop_all(layout, tow).await?;
+        anstream::eprintln!("stopped");
+    }
+    Ok(())
+}
+
+/// Everything answers: token, link, and the file by which others find the platform.
+async fn open(
+    platform: &Platform,
+    layout: &Layout,
+    address: SocketAddr,
+    wanted: Option<&str>,
+    global: &Global,
+) -> Result<(), HostError> {
+    let bound = platform.gateway_ready(Duration::from_secs(15)).await.map_err(|why| {
+        HostError::new("host/gateway", format!("the gateway: {why}"))
+            .hint("choose another address with --gateway; port 0 picks a free one")
+    })?;
+    address::refuse_elsewhere(wanted, &bound)?;
+    let at_hand = std::fs::read_to_string(layout.token_file()).unwrap_or_default();
+    let door = platform
+        .app
+        .let_owner_in(at_hand.trim())
+        .await
+        .map_err(|error| HostError::new("host/access", error.to_string()))?;
+    if let Some(token) = &door.token {
+        data::write_private(&layout.token_file(), token)?;
+    }
+    let url = format!("http://{address}");
+    let gateway = bound.first().cloned().unwrap_or_else(|| address::GATEWAY.into());
+    let file = PlatformFile {
+        url: url.clone(),
+        gateway: format!("http://{gateway}"),
+        data: layout.root().display().to_string(),
+        pid: std::process::id(),
+        sign_in: door.path.map(|path| format!("{url}{path}")),
+    };
+    // The link stays out of the file: it is for whoever sees this terminal.
+    let kept = PlatformFile { sign_in: None, ..file.clone() };
+    let text = serde_json::to_string(&kept)
+        .map_err(|e| HostError::new("host/platform-file", e.to_string()))?;
+    data::write_private(&layout.platform_file(), &text)?;
+    ready::say(&file, true, global);
+    Ok(())
+}
