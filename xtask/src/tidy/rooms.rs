@@ -60,6 +60,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
         if !declares(text, kind) {
             continue;
         }
+        let kind = kind.replace('_', "-");
         for wanted in [format!("docs/concepts/{kind}.md"), format!("examples/{kind}.yaml")] {
             if !tree.has(&wanted) {
                 let what = format!("the kind {kind} has no such file");
@@ -89,8 +90,8 @@ fn stem(path: &str) -> &str {
 
 /// Does the file declare a kind: `pub struct ThingSpec`, or `pub struct Thing` where the spec is the document?
 fn declares(text: &str, kind: &str) -> bool {
-    let mut name = kind[..1].to_ascii_uppercase();
-    name.push_str(&kind[1..]);
+    let word = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    let name: String = kind.split('_').filter(|part| !part.is_empty()).map(word).collect();
     text.contains(&format!("pub struct {name}Spec {{"))
         || text.contains(&format!("pub struct {name} {{"))
 }

@@ -2,7 +2,7 @@
 
 use crate::{Find, Row, Store, StoreError};
 use tow_model::{Kind, Spec, kinds::environment::EnvironmentSpec};
-use tow_names::{EntityRef, Namespace, Place};
+use tow_names::{EntityRef, Place};
 use tow_record::{Artifact, Deployment, Instance, Operation, Placement, Release};
 
 /// What is known of a place.
@@ -96,5 +96,5 @@ impl Store {
 
 /// The reference of a place's environment.
 pub fn environment_ref(place: &Place) -> EntityRef {
-    EntityRef::new(Kind::Environment.as_str(), &Namespace::default(), &place.environment)
+    Kind::Environment.named(&place.environment)
 }

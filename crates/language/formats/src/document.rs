@@ -170,8 +170,12 @@ fn places(source: &Source<'_>, root: &Node) -> Positions {
     positions
 }
 
+fn names() -> Vec<&'static str> {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect()
+}
+
 fn kinds() -> String {
-    words::list(&Kind::ALL.map(Kind::as_str))
+    words::list(&names())
 }
 
 fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option<Document> {
@@ -202,14 +206,14 @@ fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option
         return None;
     };
     let name = kind_node.text().unwrap_or("");
-    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == name) else {
+    let Some(kind) = Kind::ALL.iter().copied().find(|kind| kind.as_str() == name) else {
         let message = format!("{} is no kind that is known here", judge::found(&kind_node.value()));
         let expected =
             format!("one of {}; Score files have no kind but apiVersion: {SCORE_VERSION}", kinds());
         let invalid = Invalid::new("/kind", "document/kind-unknown", message, expected);
         let meant = Kind::parse(name)
             .map(Kind::as_str)
-            .or_else(|| words::meant(name, &Kind::ALL.map(Kind::as_str)));
+            .or_else(|| words::meant(name, &names()));
         let invalid = match meant {
             Some(word) => invalid.hint(format!("did you mean `{word}`?")),
             None => invalid,

@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
-use tow_model::kinds::{
-    component::ComponentSpec, delivery::DeliverySpec, environment::EnvironmentSpec,
-    group::GroupSpec, runtime::RuntimeSpec, system::SystemSpec, user::UserSpec, workload::Workload,
-};
-use tow_model::{API_VERSION, BACKSTAGE_VERSIONS, Kind, Metadata};
+use tow_model::kinds::workload::Workload;
+use tow_model::{Kind, Metadata};
 
 /// A schema and what judges by it.
 pub(crate) struct Compiled {
@@ -28,7 +25,8 @@ pub fn schema(kind: &str) -> Option<Value> {
 
 /// What judges manifests of this kind; compiled at the first use.
 pub(crate) fn of_kind(kind: Kind) -> &'static Compiled {
-    static COMPILED: [OnceLock<Compiled>; 7] = [const { OnceLock::new() }; 7];
+    static COMPILED: [OnceLock<Compiled>; Kind::ALL.len()] =
+        [const { OnceLock::new() }; Kind::ALL.len()];
     let index = Kind::ALL.iter().position(|k| *k == kind).unwrap_or_default();
     COMPILED[index].get_or_init(|| compile(manifest_schema(kind)))
 }
@@ -60,17 +58,9 @@ fn score_schema() -> Value {
 
 fn manifest_schema(kind: Kind) -> Value {
     let mut generator = generator();
-    let spec = match kind {
-        Kind::Environment => generator.subschema_for::<EnvironmentSpec>(),
-        Kind::Runtime => generator.subschema_for::<RuntimeSpec>(),
-        Kind::Delivery => generator.subschema_for::<DeliverySpec>(),
-        Kind::Component => generator.subschema_for::<ComponentSpec>(),
-        Kind::System => generator.subschema_for::<SystemSpec>(),
-        Kind::Group => generator.subschema_for::<GroupSpec>(),
-        Kind::User => generator.subschema_for::<UserSpec>(),
-    };
+    let spec = kind.spec_schema(&mut generator);
     let metadata = generator.subschema_for::<Metadata>();
-    let versions: &[&str] = if kind.is_catalog() { &BACKSTAGE_VERSIONS } else { &[API_VERSION] };
+    let versions = kind.facts().versions;
     let mut properties = json!({
         "apiVersion": { "description": "Which version of the kind.", "type": "string", "enum": versions },
         "kind": { "description": "Which kind.", "type": "string", "const": kind.as_str() },

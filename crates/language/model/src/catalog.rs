@@ -2,7 +2,7 @@
 //!
 //! Source: `@backstage/catalog-model`, `FieldFormatEntityPolicy`, and the reference fields of its kinds.
 
-use crate::{Invalid, Kind, pointer};
+use crate::{Invalid, Kind, Reference, pointer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tow_names::{EntityRef, Name, Namespace, is_absolute_url};
@@ -21,9 +21,9 @@ pub(crate) fn check(kind: Kind, document: &Value, out: &mut Vec<Invalid>) {
         .as_str()
         .and_then(|text| Namespace::new(text).ok())
         .unwrap_or_default();
-    for (field, default) in reference_fields(kind) {
+    for Reference { field, kind: default, .. } in kind.facts().references {
         let path = format!("/spec/{field}");
-        match &document["spec"][field] {
+        match &document["spec"][*field] {
             // An empty text in a field is refused by the schema, in a list by the reference's own rule.
             Value::String(text) if text.is_empty() => {}
             Value::String(text) => reference(&path, text, *default, &namespace, out),
@@ -37,28 +37,16 @@ pub(crate) fn check(kind: Kind, document: &Value, out: &mut Vec<Invalid>) {
             _ => {}
         }
     }
-}
-
-/// Which fields of a spec refer to something, and to which kind where the text doesn't say.
-fn reference_fields(kind: Kind) -> &'static [(&'static str, Option<&'static str>)] {
-    match kind {
-        Kind::Component => &[
-            ("owner", Some("group")),
-            ("system", Some("system")),
-            ("subcomponentOf", Some("component")),
-            ("providesApis", Some("api")),
-            ("consumesApis", Some("api")),
-            ("dependsOn", None),
-            ("dependencyOf", None),
-        ],
-        Kind::System => &[("owner", Some("group")), ("domain", Some("domain"))],
-        Kind::Group => {
-            &[("parent", Some("group")), ("children", Some("group")), ("members", Some("user"))]
-        }
-        Kind::User => &[("memberOf", Some("group"))],
-        Kind::Environment => &[("owner", Some("group"))],
-        Kind::Delivery => &[("component", Some("component"))],
-        Kind::Runtime => &[],
+    if !kind.facts().namespaced && namespace.as_str() != "default" {
+        out.push(
+            Invalid::new(
+                "/metadata/namespace",
+                "object/not-namespaced",
+                format!("a {kind} has no namespace"),
+                "no namespace",
+            )
+            .hint("names of this kind are unique in the whole platform"),
+        );
     }
 }
 

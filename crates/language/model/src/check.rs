@@ -9,9 +9,7 @@ use serde_json::Value;
 pub fn manifest(kind: Kind, document: &Value) -> Vec<Invalid> {
     let mut out = Vec::new();
     catalog::check(kind, document, &mut out);
-    if kind == Kind::Delivery {
-        kinds::delivery::check(&document["spec"], &mut out);
-    }
+    kind.check(&document["spec"], &mut out);
     out
 }
 

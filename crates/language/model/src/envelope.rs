@@ -1,9 +1,13 @@
 //! The envelope every declared object comes in: `apiVersion`, `kind`, `metadata`, `spec`. Its roots are closed,
 //! its metadata is open, as in the Backstage catalog.
 
+use crate::declared::{Declared, KindFacts};
 use crate::kinds::{
-    component::ComponentSpec, delivery::DeliverySpec, environment::EnvironmentSpec,
-    group::GroupSpec, runtime::RuntimeSpec, system::SystemSpec, user::UserSpec,
+    ai_resource::AiResourceSpec, api::ApiSpec, component::ComponentSpec, delivery::DeliverySpec,
+    domain::DomainSpec, environment::EnvironmentSpec, group::GroupSpec, location::LocationSpec,
+    resource::ResourceSpec, role_binding::RoleBindingSpec, runtime::RuntimeSpec,
+    service_account::ServiceAccountSpec, system::SystemSpec, template::TemplateSpec,
+    user::UserSpec,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,71 +16,131 @@ use tow_names::{EntityRef, Name, Namespace};
 
 /// The `apiVersion` of our own kinds.
 pub const API_VERSION: &str = "towpath.dev/v1";
-/// The `apiVersion`s of the catalog's kinds.
+/// The `apiVersion`s of most of the catalog's kinds.
 pub const BACKSTAGE_VERSIONS: [&str; 2] = ["backstage.io/v1alpha1", "backstage.io/v1beta1"];
 
-/// The kinds that can be declared.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-pub enum Kind {
-    /// Where deployments live.
-    Environment,
+/// The one list of kinds: what is said here of each is its module's business, in `kinds/<kind>.rs`. The order is the
+/// one in which they may refer to each other.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident($spec:ident) = $name:literal,)+) => {
+        /// The kinds that can be declared.
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
+        pub enum Kind {
+            $($(#[$doc])* #[serde(rename = $name)] $kind,)+
+        }
+
+        /// The spec of one of the kinds.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[expect(missing_docs, reason = "each variant is the kind of its name")]
+        #[expect(clippy::large_enum_variant, reason = "a spec is read, looked at and dropped, one at a time")]
+        pub enum Spec {
+            $($kind($spec),)+
+        }
+
+        impl Kind {
+            /// All of them, in the order in which they may refer to each other.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// What is true of every object of the kind.
+            pub const fn facts(self) -> &'static KindFacts {
+                match self {
+                    $(Self::$kind => &<$spec as Declared>::FACTS,)+
+                }
+            }
+
+            /// As written in `kind:`.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+
+            /// The JSON Schema of the kind's spec.
+            pub fn spec_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                match self {
+                    $(Self::$kind => generator.subschema_for::<$spec>(),)+
+                }
+            }
+
+            /// The rules of the kind that its schema can't say, of the spec as written.
+            pub(crate) fn check(self, spec: &serde_json::Value, out: &mut Vec<crate::Invalid>) {
+                match self {
+                    $(Self::$kind => <$spec as Declared>::check(spec, out),)+
+                }
+            }
+
+            fn read_spec(self, value: serde_json::Value) -> Result<Spec, serde_json::Error> {
+                Ok(match self {
+                    $(Self::$kind => Spec::$kind(serde_json::from_value(value)?),)+
+                })
+            }
+        }
+
+        impl Spec {
+            /// Who answers for it, as written: a reference whose kind is `group` where it says none.
+            pub fn owner(&self) -> Option<&str> {
+                match self {
+                    $(Self::$kind(spec) => spec.owner(),)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
     /// What executes.
-    Runtime,
-    /// What Score can't say about building and running a component.
-    Delivery,
-    /// What a team owns.
-    Component,
-    /// What belongs together.
-    System,
-    /// A team.
-    Group,
+    Runtime(RuntimeSpec) = "Runtime",
+    /// Where deployments live.
+    Environment(EnvironmentSpec) = "Environment",
     /// A person.
-    User,
+    User(UserSpec) = "User",
+    /// A team.
+    Group(GroupSpec) = "Group",
+    /// A program that acts by itself.
+    ServiceAccount(ServiceAccountSpec) = "ServiceAccount",
+    /// Who has which role.
+    RoleBinding(RoleBindingSpec) = "RoleBinding",
+    /// A part of the business.
+    Domain(DomainSpec) = "Domain",
+    /// What belongs together.
+    System(SystemSpec) = "System",
+    /// What a team owns.
+    Component(ComponentSpec) = "Component",
+    /// What a component offers to others.
+    Api(ApiSpec) = "API",
+    /// What a component needs to run.
+    Resource(ResourceSpec) = "Resource",
+    /// What an AI assistant is given: a skill, a rule, a plugin.
+    AiResource(AiResourceSpec) = "AiResource",
+    /// A golden path.
+    Template(TemplateSpec) = "Template",
+    /// Where declared objects come from.
+    Location(LocationSpec) = "Location",
+    /// What Score can't say about building and running a component.
+    Delivery(DeliverySpec) = "Delivery",
 }
 
 impl Kind {
-    /// All of them, in the order in which they may refer to each other.
-    pub const ALL: [Self; 7] = [
-        Self::Runtime,
-        Self::Environment,
-        Self::User,
-        Self::Group,
-        Self::System,
-        Self::Component,
-        Self::Delivery,
-    ];
-
-    /// As written in `kind:`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Environment => "Environment",
-            Self::Runtime => "Runtime",
-            Self::Delivery => "Delivery",
-            Self::Component => "Component",
-            Self::System => "System",
-            Self::Group => "Group",
-            Self::User => "User",
-        }
-    }
-
-    /// Reads a kind as people type it: any case, singular or plural.
+    /// Reads a kind as people type it: any case, singular, plural or a short form.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.to_ascii_lowercase();
-        let one = match text.as_str() {
-            "deliveries" => "delivery",
-            other => other,
-        };
-        Self::ALL.into_iter().find(|kind| {
-            let name = kind.as_str().to_ascii_lowercase();
-            one == name || one.strip_suffix('s') == Some(name.as_str())
+        let same = |known: &str| known.eq_ignore_ascii_case(text);
+        Self::ALL.iter().copied().find(|kind| {
+            let facts = kind.facts();
+            same(kind.as_str()) || same(facts.plural) || facts.short.iter().any(|short| same(short))
         })
     }
 
     /// Is it one of the Backstage catalog's kinds?
-    pub const fn is_catalog(self) -> bool {
-        matches!(self, Self::Component | Self::System | Self::Group | Self::User)
+    pub fn is_catalog(self) -> bool {
+        self.facts().versions[0] != API_VERSION
+    }
+
+    /// The reference of an object of a kind that has no namespaces, such as an environment.
+    pub fn named(self, name: &Name) -> EntityRef {
+        EntityRef::new(self.as_str(), &Namespace::default(), name)
     }
 }
 
@@ -151,20 +215,6 @@ impl Metadata {
     }
 }
 
-/// The spec of one of the kinds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-#[expect(missing_docs, reason = "each variant is the kind of its name")]
-pub enum Spec {
-    Environment(EnvironmentSpec),
-    Runtime(RuntimeSpec),
-    Delivery(DeliverySpec),
-    Component(ComponentSpec),
-    System(SystemSpec),
-    Group(GroupSpec),
-    User(UserSpec),
-}
-
 /// A declared object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -182,13 +232,18 @@ pub struct Manifest {
 impl Manifest {
     /// Puts an object together; the API version follows from the kind.
     pub fn new(kind: Kind, metadata: Metadata, spec: Spec) -> Self {
-        let api_version = if kind.is_catalog() { BACKSTAGE_VERSIONS[0] } else { API_VERSION };
-        Self { api_version: api_version.into(), kind, metadata, spec }
+        Self { api_version: kind.facts().versions[0].into(), kind, metadata, spec }
     }
 
     /// Its reference.
     pub fn entity(&self) -> EntityRef {
         EntityRef::new(self.kind.as_str(), &self.metadata.namespace, &self.metadata.name)
+    }
+
+    /// Who answers for it, as a full reference. What belongs to a component says so elsewhere ([`crate::KindFacts`]).
+    pub fn owner(&self) -> Option<EntityRef> {
+        let owner = self.spec.owner()?;
+        EntityRef::parse(owner, Some("group"), &self.metadata.namespace).ok()
     }
 }
 
@@ -205,20 +260,7 @@ impl<'de> Deserialize<'de> for Manifest {
         }
         use serde::de::Error;
         let raw = Raw::deserialize(deserializer)?;
-        fn read<T: serde::de::DeserializeOwned, E: Error>(
-            value: serde_json::Value,
-        ) -> Result<T, E> {
-            serde_json::from_value(value).map_err(E::custom)
-        }
-        let spec = match raw.kind {
-            Kind::Environment => Spec::Environment(read(raw.spec)?),
-            Kind::Runtime => Spec::Runtime(read(raw.spec)?),
-            Kind::Delivery => Spec::Delivery(read(raw.spec)?),
-            Kind::Component => Spec::Component(read(raw.spec)?),
-            Kind::System => Spec::System(read(raw.spec)?),
-            Kind::Group => Spec::Group(read(raw.spec)?),
-            Kind::User => Spec::User(read(raw.spec)?),
-        };
+        let spec = raw.kind.read_spec(raw.spec).map_err(Error::custom)?;
         Ok(Self { api_version: raw.api_version, kind: raw.kind, metadata: raw.metadata, spec })
     }
 }

@@ -3,10 +3,14 @@
 
 mod catalog;
 pub mod check;
+mod declared;
 mod envelope;
 mod invalid;
 pub mod kinds;
 pub mod placeholder;
+mod relations;
 
+pub use declared::{Declared, KindFacts, Ownership, Reference, Relation};
 pub use envelope::{API_VERSION, BACKSTAGE_VERSIONS, Kind, Link, Manifest, Metadata, Spec};
 pub use invalid::{Invalid, Spot, pointer};
+pub use relations::relations;

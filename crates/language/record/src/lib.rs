@@ -18,11 +18,13 @@ mod plan;
 mod problem;
 mod release;
 mod route;
+mod seal;
 mod state;
+mod token;
 
-pub use access::{Actor, Role, SignInLink, Token};
+pub use access::{Actor, Right};
 pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
-pub use code::{CODES, Code};
+pub use code::{CODES, Code, ExitStatus};
 pub use configuration::{ConfigVersion, Sealed};
 pub use deployment::{Deployment, Outcome, Reason};
 pub use event::{EVENTS, Event, EventBody, NewEvent};
@@ -41,7 +43,10 @@ pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Targe
 pub use problem::{Problem, SourceLine, Violation};
 pub use release::{Release, ReleaseWorkload};
 pub use route::{Route, RouteAck, RouteSet, RouteTarget};
+pub use seal::{Logged, Seal, Signature};
 pub use state::State;
+pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
+pub use tow_model::kinds::role_binding::Role;
 
 /// A produced thing that the store keeps: a kind, an id unique in the kind, the subject it is about, a number within
 /// the subject, and whether it is still open (unfinished). The store allows one open operation a subject.

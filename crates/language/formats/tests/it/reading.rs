@@ -105,10 +105,17 @@ fn manifests_of_every_kind_are_read_and_written_back() {
     kinds.sort();
     kinds.dedup();
     assert_eq!(kinds.len(), Kind::ALL.len());
-    let Document::Manifest(component) = &documents[5] else { panic!() };
+    let of_kind = |kind: Kind| {
+        let found = documents.iter().find_map(|document| match document {
+            Document::Manifest(manifest) if manifest.kind == kind => Some(manifest),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    let component = of_kind(Kind::Component);
     let Spec::Component(spec) = &component.spec else { panic!("{component:?}") };
     assert_eq!(spec.more["extra"], json!({ "kept": [true, null] }));
-    let Document::Manifest(delivery) = &documents[6] else { panic!() };
+    let delivery = of_kind(Kind::Delivery);
     let Spec::Delivery(spec) = &delivery.spec else { panic!("{delivery:?}") };
     assert_eq!(spec.workloads["orders"].replicas, Some(2));
 }

@@ -1,5 +1,7 @@
 //! `Component` of the Backstage catalog: what a team owns.
 
+use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
+use crate::envelope::BACKSTAGE_VERSIONS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,4 +43,27 @@ pub struct ComponentSpec {
     #[serde(flatten)]
     #[schemars(skip)]
     pub more: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+impl Declared for ComponentSpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "components",
+        short: &["comp"],
+        versions: &BACKSTAGE_VERSIONS,
+        namespaced: true,
+        ownership: Ownership::Owner,
+        references: &[
+            Reference::to("owner", Some("group"), Relation::OwnedBy),
+            Reference::to("system", Some("system"), Relation::PartOf),
+            Reference::to("subcomponentOf", Some("component"), Relation::PartOf),
+            Reference::to("providesApis", Some("api"), Relation::ProvidesApi),
+            Reference::to("consumesApis", Some("api"), Relation::ConsumesApi),
+            Reference::to("dependsOn", None, Relation::DependsOn),
+            Reference::to("dependencyOf", None, Relation::DependencyOf),
+        ],
+    };
+
+    fn owner(&self) -> Option<&str> {
+        Some(&self.owner)
+    }
 }

@@ -4,6 +4,8 @@
 use super::environment::Tier;
 use super::workload::NAME_PATTERN;
 use crate::Invalid;
+use crate::declared::{Declared, KindFacts, Ownership, Reference};
+use crate::envelope::API_VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -136,9 +138,24 @@ pub struct Override {
     pub workloads: BTreeMap<String, WorkloadDelivery>,
 }
 
+impl Declared for DeliverySpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "deliveries",
+        short: &[],
+        versions: &[API_VERSION],
+        namespaced: true,
+        ownership: Ownership::Component,
+        references: &[Reference { field: "component", kind: Some("component"), relation: None }],
+    };
+
+    fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
+        check(spec, out);
+    }
+}
+
 /// The broken rules of a `Delivery` document: folders stay below the one that holds `tow.yaml`, an override says where
 /// it holds and for which workloads.
-pub(crate) fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
+fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
     for key in ["dir", "output"] {
         if let Some(path) = spec["build"][key].as_str()
             && !stays_below(path)

@@ -1,6 +1,8 @@
 //! `Environment`: where deployments live.
 
 use super::workload::VARIABLE_PATTERN;
+use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
+use crate::envelope::API_VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,4 +58,19 @@ pub struct EnvironmentSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = { "minLength": 1, "pattern": VARIABLE_PATTERN }))]
     pub variables: BTreeMap<String, String>,
+}
+
+impl Declared for EnvironmentSpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "environments",
+        short: &["env", "envs"],
+        versions: &[API_VERSION],
+        namespaced: false,
+        ownership: Ownership::Platform,
+        references: &[Reference::to("owner", Some("group"), Relation::OwnedBy)],
+    };
+
+    fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
 }

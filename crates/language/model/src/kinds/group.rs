@@ -1,5 +1,7 @@
 //! `Group` of the Backstage catalog: a team.
 
+use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
+use crate::envelope::BACKSTAGE_VERSIONS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,4 +44,19 @@ pub struct GroupSpec {
     #[serde(flatten)]
     #[schemars(skip)]
     pub more: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+impl Declared for GroupSpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "groups",
+        short: &["team", "teams"],
+        versions: &BACKSTAGE_VERSIONS,
+        namespaced: true,
+        ownership: Ownership::Platform,
+        references: &[
+            Reference::to("parent", Some("group"), Relation::ChildOf),
+            Reference::to("children", Some("group"), Relation::ParentOf),
+            Reference::to("members", Some("user"), Relation::HasMember),
+        ],
+    };
 }

@@ -1,10 +1,18 @@
-//! One file a kind: its spec, its defaults, and what can be checked of one object alone.
+//! One file a kind: its spec, its defaults, what is true of all its objects, and what can be checked of one alone.
 
+pub mod ai_resource;
+pub mod api;
 pub mod component;
 pub mod delivery;
+pub mod domain;
 pub mod environment;
 pub mod group;
+pub mod location;
+pub mod resource;
+pub mod role_binding;
 pub mod runtime;
+pub mod service_account;
 pub mod system;
+pub mod template;
 pub mod user;
 pub mod workload;

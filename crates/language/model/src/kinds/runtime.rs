@@ -1,5 +1,7 @@
 //! `Runtime`: what executes.
 
+use crate::declared::{Declared, KindFacts, Ownership};
+use crate::envelope::API_VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,4 +23,15 @@ pub struct RuntimeSpec {
     /// Where it is, in the platform team's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl Declared for RuntimeSpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "runtimes",
+        short: &[],
+        versions: &[API_VERSION],
+        namespaced: false,
+        ownership: Ownership::Platform,
+        references: &[],
+    };
 }

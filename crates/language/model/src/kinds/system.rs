@@ -1,5 +1,7 @@
 //! `System` of the Backstage catalog: what belongs together; what people call a project.
 
+use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
+use crate::envelope::BACKSTAGE_VERSIONS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,4 +24,22 @@ pub struct SystemSpec {
     #[serde(flatten)]
     #[schemars(skip)]
     pub more: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+impl Declared for SystemSpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "systems",
+        short: &["sys"],
+        versions: &BACKSTAGE_VERSIONS,
+        namespaced: true,
+        ownership: Ownership::Owner,
+        references: &[
+            Reference::to("owner", Some("group"), Relation::OwnedBy),
+            Reference::to("domain", Some("domain"), Relation::PartOf),
+        ],
+    };
+
+    fn owner(&self) -> Option<&str> {
+        Some(&self.owner)
+    }
 }

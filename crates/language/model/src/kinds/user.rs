@@ -1,6 +1,8 @@
 //! `User` of the Backstage catalog: a person.
 
 use super::group::Profile;
+use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
+use crate::envelope::BACKSTAGE_VERSIONS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,4 +19,15 @@ pub struct UserSpec {
     #[serde(flatten)]
     #[schemars(skip)]
     pub more: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+impl Declared for UserSpec {
+    const FACTS: KindFacts = KindFacts {
+        plural: "users",
+        short: &[],
+        versions: &BACKSTAGE_VERSIONS,
+        namespaced: true,
+        ownership: Ownership::Platform,
+        references: &[Reference::to("memberOf", Some("group"), Relation::MemberOf)],
+    };
 }
