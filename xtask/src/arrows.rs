@@ -29,8 +29,9 @@ enum Floor {
 const LANGUAGE: [&str; 5] = ["tow-names", "tow-model", "tow-record", "tow-formats", "tow-api"];
 
 /// Heavy crates from outside and the only rooms that may lean on them.
-const OUTSIDE: [(&str, &[&str]); 15] = [
-    ("hyper", &["tow-gateway", "tow-runtime-process", "tow-client", "tow-testkit"]),
+const OUTSIDE: [(&str, &[&str]); 16] = [
+    ("hyper", &["tow-gateway", "tow-runtime-process", "tow-client", "tow-http", "tow-testkit"]),
+    ("rustls", &["tow-client", "tow-http"]),
     ("maud", &["tow-portal", "tow-gateway"]),
     ("serde-saphyr", &["tow-formats", "tow-cli"]),
     ("sqlx", &["tow-store"]),
@@ -42,7 +43,7 @@ const OUTSIDE: [(&str, &[&str]); 15] = [
     ("indicatif", &["tow-cli"]),
     ("comfy-table", &["tow-cli"]),
     ("jsonschema", &["tow-formats"]),
-    ("chacha20poly1305", &["tow-secrets"]),
+    ("chacha20poly1305", &["tow-secrets", "tow-archive"]),
     ("tracing-subscriber", &["tow-host"]),
     ("jiff", &["tow-names"]),
 ];

@@ -11,6 +11,7 @@ mod crossing;
 mod edge;
 mod keys;
 mod runtime;
+mod web;
 
 pub use blobs::{Blobs, ByteStream};
 pub use builder::Builder;
@@ -20,6 +21,7 @@ pub use edge::Edge;
 pub use keys::Keys;
 pub use runtime::{LogQuery, Runtime};
 pub use tow_record::Fence;
+pub use web::{Answer, Fetched, Web, WebError, WebLimits};
 
 /// Why an adapter did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
