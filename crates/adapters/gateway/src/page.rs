@@ -18,22 +18,9 @@ pub(crate) struct Complaint {
 }
 
 impl Complaint {
-    fn new(status: StatusCode, code: &str, title: &str, detail: String) -> Self {
-        Self {
-            problem: Box::new(Problem {
-                code: code.into(),
-                title: title.into(),
-                status: status.as_u16(),
-                detail,
-                untouched: String::new(),
-                hint: None,
-                next: Vec::new(),
-                violations: Vec::new(),
-                request: String::new(),
-            }),
-            facts: Vec::new(),
-            retry_after: None,
-        }
+    fn new(code: &str, detail: impl Into<String>) -> Self {
+        let problem = Box::new(Problem::of(code, detail));
+        Self { problem, facts: Vec::new(), retry_after: None }
     }
 
     fn about(mut self, route: &Route) -> Self {
@@ -47,68 +34,43 @@ impl Complaint {
     }
 
     pub(crate) fn bad_request(detail: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "gateway/bad-request",
-            "The request can't be routed",
-            detail.into(),
-        )
+        Self::new("gateway/bad-request", detail)
     }
 
     pub(crate) fn too_large() -> Self {
         Self::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "gateway/head-too-large",
-            "The request's head is too large",
             format!("Target and headers together may have {} bytes.", crate::door::HEAD_SIZE),
         )
     }
 
     pub(crate) fn unknown_coding() -> Self {
         Self::new(
-            StatusCode::NOT_IMPLEMENTED,
             "gateway/transfer-coding",
-            "The request is coded in an unknown way",
-            "Of the transfer codings only `chunked` is understood.".into(),
+            "Of the transfer codings only `chunked` is understood.",
         )
     }
 
     pub(crate) fn not_proxied() -> Self {
-        Self::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "gateway/connect",
-            "This is no forward proxy",
-            "CONNECT was asked for, which the gateway does not do.".into(),
-        )
+        Self::new("gateway/connect", "CONNECT was asked for, which the gateway does not do.")
     }
 
     pub(crate) fn unknown_host() -> Self {
-        let mut complaint = Self::new(
-            StatusCode::NOT_FOUND,
-            "gateway/unknown-host",
-            "Nothing is served here",
-            "No route of this platform has this host name.".into(),
-        );
+        let mut complaint =
+            Self::new("gateway/unknown-host", "No route of this platform has this host name.");
         complaint.problem.hint =
             Some("`tow status` prints the URL of each workload you may see.".into());
         complaint
     }
 
     pub(crate) fn unknown_path() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "gateway/unknown-path",
-            "Nothing is served at this path",
-            "The host is known; no route of it covers this path.".into(),
-        )
+        Self::new("gateway/unknown-path", "The host is known; no route of it covers this path.")
     }
 
     pub(crate) fn no_instance(route: &Route) -> Self {
         let soon = matches!(route.state, State::Rolling | State::Waiting | State::Live);
         let mut complaint = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
             "gateway/no-instance",
-            "No instance is ready",
             if route.reason.is_empty() {
                 format!(
                     "{} has no instance in {} that can answer.",
@@ -132,9 +94,7 @@ impl Complaint {
 
     pub(crate) fn failed(route: &Route, detail: &str) -> Self {
         let mut complaint = Self::new(
-            StatusCode::BAD_GATEWAY,
             "gateway/instance-failed",
-            "The instance did not answer",
             format!("{} in {}: {detail}.", route.component, route.environment),
         )
         .about(route);
@@ -144,9 +104,7 @@ impl Complaint {
 
     pub(crate) fn late(route: &Route) -> Self {
         let mut complaint = Self::new(
-            StatusCode::GATEWAY_TIMEOUT,
             "gateway/instance-late",
-            "The instance took too long",
             format!(
                 "{} in {} sent no answer within 60 s of the request's last byte.",
                 route.component, route.environment

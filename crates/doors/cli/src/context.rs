@@ -71,9 +71,8 @@ impl Where {
             return Ok(name.clone());
         }
         project::component(Path::new("."))?.ok_or_else(|| {
-            Failure::invalid(
+            Failure::new(
                 "cli/no-component",
-                "No component",
                 "it is not said which component is meant, and this folder's files name none",
             )
             .hint("--component NAME says it; `tow get components` lists them")

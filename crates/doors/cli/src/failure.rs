@@ -1,6 +1,6 @@
 //! Why a verb ended otherwise than done. Everything a user reads about it is a [`Problem`], whoever found it.
 
-use crate::exit::Exit;
+use crate::Exit;
 use tow_client::{ClientError, LocalError};
 use tow_record::Problem;
 
@@ -19,31 +19,9 @@ pub(crate) enum Failure {
 pub(crate) type Verdict<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// Of the CLI's own. Nothing was sent, so nothing was changed.
-    pub(crate) fn new(exit: Exit, code: &str, title: &str, detail: impl Into<String>) -> Self {
-        let status = match exit {
-            Exit::Invalid => 422,
-            Exit::Refused => 403,
-            Exit::NotFound => 404,
-            Exit::Conflict => 409,
-            Exit::Done | Exit::Failed => 500,
-        };
-        Self::Problem(Box::new(Problem {
-            code: code.into(),
-            title: title.into(),
-            status,
-            detail: detail.into(),
-            untouched: "nothing was changed".into(),
-            hint: None,
-            next: Vec::new(),
-            violations: Vec::new(),
-            request: String::new(),
-        }))
-    }
-
-    /// A wrong command line or file.
-    pub(crate) fn invalid(code: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self::new(Exit::Invalid, code, title, detail)
+    /// Of the CLI's own, with a code of [`tow_record::CODES`]. Nothing was sent, so nothing was changed.
+    pub(crate) fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self::Problem(Box::new(Problem::refusal(code, detail)))
     }
 
     /// With a way on.
@@ -72,26 +50,20 @@ impl Failure {
             ErrorKind::NotADirectory => "it is not a folder".to_string(),
             _ => error.to_string(),
         };
-        Self::invalid(
-            "file/unreadable",
-            "A file can't be read",
-            format!("{} can't be read: {why}", path.display()),
-        )
+        Self::new("file/unreadable", format!("{} can't be read: {why}", path.display()))
     }
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let detail = error.to_string();
-        let new = |code, title| Self::new(Exit::Failed, code, title, detail.clone());
+        let new = |code| Self::new(code, detail);
         match error {
             ClientError::Problem(problem) => Self::Problem(problem),
-            ClientError::Unreachable { .. } => {
-                new("client/unreachable", "The platform does not answer")
-                    .hint("`tow up` starts one on this machine; TOW_URL says where another one is")
-            }
+            ClientError::Unreachable { .. } => new("client/unreachable")
+                .hint("`tow up` starts one on this machine; TOW_URL says where another one is"),
             ClientError::Interrupted { .. } => {
-                let mut failure = new("client/interrupted", "The connection broke").hint(
+                let mut failure = new("client/interrupted").hint(
                     "`tow status` shows how things are; the same command again does nothing twice",
                 );
                 if let Self::Problem(problem) = &mut failure {
@@ -99,14 +71,11 @@ impl From<ClientError> for Failure {
                 }
                 failure
             }
-            ClientError::Foreign { .. } => new("client/foreign", "That is not a platform we know")
-                .hint(
-                    "TOW_URL says where the platform is; `tow --version` must not be older than it",
-                ),
-            ClientError::Url { .. } => {
-                Self::invalid("client/url", "The platform's URL is not right", detail)
-            }
-            ClientError::Source(_) => new("client/source", "It can't be sent"),
+            ClientError::Foreign { .. } => new("client/foreign").hint(
+                "TOW_URL says where the platform is; `tow --version` must not be older than it",
+            ),
+            ClientError::Url { .. } => new("client/url"),
+            ClientError::Source(_) => new("client/source"),
         }
     }
 }
@@ -115,16 +84,13 @@ impl From<LocalError> for Failure {
     fn from(error: LocalError) -> Self {
         let detail = error.to_string();
         match error {
-            LocalError::NotRunning(_) => {
-                Self::new(Exit::Failed, "client/not-running", "No platform is running here", detail)
-                    .hint("`tow up` starts one; TOW_URL and TOW_TOKEN say where another one is")
+            LocalError::NotRunning(_) => Self::new("client/not-running", detail)
+                .hint("`tow up` starts one; TOW_URL and TOW_TOKEN say where another one is"),
+            LocalError::NoHome => {
+                Self::new("client/no-home", detail).hint("set TOW_DATA or TOW_URL")
             }
-            LocalError::NoHome => Self::invalid("client/no-home", "No data directory", detail)
-                .hint("set TOW_DATA or TOW_URL"),
-            LocalError::Unreadable { .. } => {
-                Self::new(Exit::Failed, "client/unreadable", "The platform can't be found", detail)
-                    .hint("the platform's files belong to the user who started it")
-            }
+            LocalError::Unreadable { .. } => Self::new("client/unreadable", detail)
+                .hint("the platform's files belong to the user who started it"),
         }
     }
 }

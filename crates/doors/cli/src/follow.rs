@@ -1,7 +1,7 @@
 //! Carries a change out and stays with it: plan, apply, the steps and the build's log as they come, the outcome.
 
+use crate::Exit;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Verdict};
 use crate::render;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -91,9 +91,7 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
             cx.printer.error_line(&format!("  {} {line}", "│".dimmed()));
         }
         let problem = Failure::new(
-            Exit::Failed,
             &format!("rollout/{}", failure.gate),
-            "The rollout failed",
             format!("{} failed at {}: {}", outcome.component, failure.gate, failure.message),
         );
         let mut problem = problem.hint(format!(

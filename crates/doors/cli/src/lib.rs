@@ -5,7 +5,6 @@
 mod commands;
 mod context;
 pub mod env;
-mod exit;
 mod failure;
 mod follow;
 mod offline;
@@ -14,7 +13,7 @@ mod project;
 pub mod reference;
 mod render;
 
-pub use exit::Exit;
+pub use tow_record::ExitStatus as Exit;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use context::{Context, Global};
@@ -88,12 +87,7 @@ pub fn run(matches: &ArgMatches) -> i32 {
             runtime.shutdown_background();
             verdict
         }
-        Err(error) => Err(failure::Failure::new(
-            Exit::Failed,
-            "cli/runtime",
-            "It can't start",
-            error.to_string(),
-        )),
+        Err(error) => Err(failure::Failure::new("cli/runtime", error.to_string())),
     };
     context.printer.waited();
     match verdict {

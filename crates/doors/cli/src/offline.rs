@@ -41,9 +41,8 @@ pub(crate) fn yaml_files(dir: &Path) -> Verdict<Vec<PathBuf>> {
             let name = entry.file_name().to_string_lossy().into_owned();
             seen += 1;
             if seen > MOST {
-                return Err(Failure::invalid(
+                return Err(Failure::new(
                     "cli/too-many-files",
-                    "Too many files",
                     format!("there are more than {MOST} files to look at"),
                 )
                 .hint("name the folder that holds the declarations"));

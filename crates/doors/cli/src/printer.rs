@@ -43,9 +43,8 @@ impl Printer {
     pub(crate) fn data<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Verdict {
         let out = match self.format {
             Format::Text => text(),
-            Format::Json => serde_json::to_string_pretty(value).map_err(|e| {
-                Failure::new(crate::Exit::Failed, "cli/json", "Not JSON", e.to_string())
-            })?,
+            Format::Json => serde_json::to_string_pretty(value)
+                .map_err(|e| Failure::new("cli/json", e.to_string()))?,
             Format::Yaml => yaml(value)?,
         };
         self.out(&out)
@@ -55,9 +54,9 @@ impl Printer {
     pub(crate) fn item<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Verdict {
         let out = match self.format {
             Format::Text => text(),
-            Format::Json => serde_json::to_string(value).map_err(|e| {
-                Failure::new(crate::Exit::Failed, "cli/json", "Not JSON", e.to_string())
-            })?,
+            Format::Json => {
+                serde_json::to_string(value).map_err(|e| Failure::new("cli/json", e.to_string()))?
+            }
             Format::Yaml => format!("---\n{}", yaml(value)?),
         };
         self.out(&out)
@@ -154,6 +153,5 @@ pub(crate) fn on_terminal() -> bool {
 }
 
 pub(crate) fn yaml<T: Serialize>(value: &T) -> Verdict<String> {
-    serde_saphyr::to_string(value)
-        .map_err(|e| Failure::new(crate::Exit::Failed, "cli/yaml", "Not YAML", e.to_string()))
+    serde_saphyr::to_string(value).map_err(|e| Failure::new("cli/yaml", e.to_string()))
 }

@@ -101,9 +101,8 @@ pub(crate) fn text(name: String, bytes: Vec<u8>) -> Verdict<Document> {
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Document { name, text }),
-        Err(error) => Err(Failure::invalid(
+        Err(error) => Err(Failure::new(
             "file/not-text",
-            "A file is not text",
             format!("{name} is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()),
         )
         .hint("save it as UTF-8")),
@@ -111,12 +110,8 @@ pub(crate) fn text(name: String, bytes: Vec<u8>) -> Verdict<Document> {
 }
 
 fn too_long(name: &str, length: u64) -> Failure {
-    Failure::invalid(
-        "yaml/too-large",
-        "A file is too large",
-        format!("{name} has {length} bytes, expected at most {LONGEST}"),
-    )
-    .hint("data belongs into the folder that is deployed, not into its declaration")
+    Failure::new("yaml/too-large", format!("{name} has {length} bytes, expected at most {LONGEST}"))
+        .hint("data belongs into the folder that is deployed, not into its declaration")
 }
 
 /// The documents of a text, as far as they can be read.

@@ -2,14 +2,14 @@
 //! they say is said elsewhere, once: endpoints and numbers in the contract, kinds in the formats, codes and events among
 //! the records, verbs and variables in the doors. No platform is asked.
 
+use crate::Exit;
 use crate::env::{self, Variable};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Format, Printer};
 use crate::render::line;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
-use tow_record::{CODES, Code, EVENTS, Problem};
+use tow_record::{CODES, EVENTS};
 
 /// The verb; the binary adds it, because it alone knows all verbs.
 pub fn command() -> Command {
@@ -27,8 +27,7 @@ pub fn run(matches: &ArgMatches, whole: &Command, host: &[Variable]) -> i32 {
         Ok(()) => Exit::Done.code(),
         Err(why) => {
             let detail = format!("{}: {why}", dir.display());
-            let failure =
-                Failure::invalid("cli/reference", "The references can't be written", detail);
+            let failure = Failure::new("cli/reference", detail);
             Printer::new(Format::default(), false).failure(&failure);
             failure.exit().code()
         }
@@ -112,35 +111,19 @@ fn row<E: tow_api::Endpoint>() -> (tow_api::Method, &'static str, String) {
 fn codes() -> String {
     let mut out = String::from(
         "# Error codes\n\nEvery error of `tow`, of its API and of its gateway carries one of these. They are added, never \
-         renamed. Some are what the API answers, with a status; the exit status is `tow`'s for that answer. \
-         The others are rules that stand, with file, line and column, under `violations` of such an answer, \
-         or what `tow` says without asking anybody.\n\n| code | HTTP | exit | meaning |\n| --- | --- | --- | --- |\n",
+         renamed. Some are what the API answers, with a status; others are what `tow` says without asking anybody; \
+         of both, the exit status is `tow`'s. Those with neither are rules that stand, with file, line and column, \
+         under `violations` of one of the others.\n\n| code | HTTP | exit | meaning |\n| --- | --- | --- | --- |\n",
     );
     for code in CODES {
-        let (status, exit) = match code.status {
-            0 => (String::new(), String::new()),
-            status => (status.to_string(), exit(code).code().to_string()),
-        };
+        let status = if code.status == 0 { String::new() } else { code.status.to_string() };
+        let exit = code.exit.map(|exit| exit.code().to_string()).unwrap_or_default();
         line(
             &mut out,
             format_args!("| `{}` | {status} | {exit} | {} |", code.code, cell(code.title)),
         );
     }
     out
-}
-
-fn exit(code: &Code) -> Exit {
-    Exit::of(&Problem {
-        code: code.code.into(),
-        title: code.title.into(),
-        status: code.status,
-        detail: String::new(),
-        untouched: String::new(),
-        hint: None,
-        next: Vec::new(),
-        violations: Vec::new(),
-        request: String::new(),
-    })
 }
 
 fn events() -> String {

@@ -178,13 +178,7 @@ mod tests {
     #[test]
     fn a_problem_shows_the_line() {
         let problem = Problem {
-            code: "score/invalid".into(),
-            title: "t".into(),
-            status: 422,
-            detail: "score.yaml does not hold".into(),
-            untouched: "nothing was changed".into(),
             hint: Some("tow schema Workload".into()),
-            next: vec![],
             violations: vec![Violation {
                 code: "score/unknown-field".into(),
                 pointer: "/containers/main/imgae".into(),
@@ -199,11 +193,11 @@ mod tests {
                     snippet: "    imgae: .".into(),
                 }),
             }],
-            request: String::new(),
+            ..Problem::refusal("input/invalid", "score.yaml does not hold")
         };
         let plain = anstream::adapter::strip_str(&self::problem(&problem)).to_string();
         let expected = "\
-error: score.yaml does not hold [score/invalid]
+error: score.yaml does not hold [input/invalid]
 
 score.yaml:12:5: there is no field imgae [score/unknown-field]
     │

@@ -1,31 +1,33 @@
 //! What can go wrong on the machine's side, as people read it.
 
+use tow_record::{ExitStatus, Problem};
+
 /// Why `up` or `down` ended early.
 #[derive(Debug, Clone)]
 pub(crate) struct HostError {
-    code: &'static str,
-    detail: String,
-    untouched: &'static str,
-    hint: Option<String>,
+    problem: Box<Problem>,
     exit: i32,
 }
 
 impl HostError {
-    /// Failed: exit 1.
-    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), untouched: "", hint: None, exit: 1 }
+    /// With a code of [`tow_record::CODES`], which also says how `tow` ends.
+    pub(crate) fn new(code: &str, detail: impl Into<String>) -> Self {
+        let problem = Box::new(Problem::of(code, detail));
+        let exit = ExitStatus::of(&problem).code();
+        Self { problem, exit }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.problem.hint = Some(hint.into());
         self
     }
 
-    pub(crate) const fn untouched(mut self, what: &'static str) -> Self {
-        self.untouched = what;
+    pub(crate) fn untouched(mut self, what: &str) -> Self {
+        self.problem.untouched = what.into();
         self
     }
 
+    /// Ends otherwise than the list says of its code.
     pub(crate) const fn exits(mut self, status: i32) -> Self {
         self.exit = status;
         self
@@ -35,21 +37,19 @@ impl HostError {
         self.exit
     }
 
-    /// On stderr: for people, or as one line of JSON with the members of a problem.
+    /// On stderr: for people, or as one line of JSON.
     pub(crate) fn print(&self, json: bool) {
+        let problem = &self.problem;
         if json {
-            let line = serde_json::json!({
-                "code": self.code, "detail": self.detail,
-                "untouched": self.untouched, "hint": self.hint,
-            });
-            anstream::eprintln!("{line}");
+            // A problem holds text and numbers only: there is nothing that could not be written.
+            anstream::eprintln!("{}", serde_json::to_string(problem).unwrap_or_default());
             return;
         }
-        anstream::eprintln!("error: {} [{}]", self.detail, self.code);
-        if !self.untouched.is_empty() {
-            anstream::eprintln!("  left as it was: {}", self.untouched);
+        anstream::eprintln!("error: {} [{}]", problem.detail, problem.code);
+        if !problem.untouched.is_empty() {
+            anstream::eprintln!("  left as it was: {}", problem.untouched);
         }
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = &problem.hint {
             anstream::eprintln!("\nhint: {hint}");
         }
     }

@@ -1,7 +1,7 @@
 //! Who asks: a bearer token, or the session in the cookie. What they may is the app's to say.
 
 use crate::answer::Refusal;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use tow_api::SESSION_COOKIE;
 use tow_app::{App, OpCtx};
 
@@ -12,12 +12,8 @@ pub(crate) struct RequestId(pub(crate) String);
 /// Who asks, and by which request.
 pub(crate) async fn context(app: &App, parts: &http::request::Parts) -> Result<OpCtx, Refusal> {
     let token = bearer(&parts.headers)?.or_else(|| cookie(&parts.headers)).ok_or_else(|| {
-        Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            "access/unauthenticated",
-            "the request does not say who it comes from",
-        )
-        .hint("send the header Authorization: Bearer TOKEN; `tow token create` makes one")
+        Refusal::new("access/unauthenticated", "the request does not say who it comes from")
+            .hint("send the header Authorization: Bearer TOKEN; `tow token create` makes one")
     })?;
     let actor = app.authenticate(token).await?;
     let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
@@ -28,7 +24,6 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let bad = || {
         Refusal::new(
-            StatusCode::UNAUTHORIZED,
             "access/unauthenticated",
             "the header Authorization is not of the form Bearer TOKEN",
         )

@@ -11,19 +11,9 @@ use tow_record::Problem;
 pub(crate) struct Refusal(pub(crate) Box<Problem>);
 
 impl Refusal {
-    /// Of the door's own; `code` is stable.
-    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Problem {
-            code: code.into(),
-            title: status.canonical_reason().unwrap_or("Refused").into(),
-            status: status.as_u16(),
-            detail: detail.into(),
-            untouched: "nothing was changed".into(),
-            hint: None,
-            next: Vec::new(),
-            violations: Vec::new(),
-            request: String::new(),
-        }))
+    /// Of the door's own, with a code of [`tow_record::CODES`].
+    pub(crate) fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Problem::refusal(code, detail)))
     }
 
     /// With a way on.
@@ -34,13 +24,10 @@ impl Refusal {
 
     /// A broken use-case: what happened is in the log, under the request's id.
     pub(crate) fn broken() -> Self {
-        let mut refusal = Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
+        Self::new(
             "internal/broken",
             "the platform broke off this request; the log tells more under the request's id",
-        );
-        refusal.0.untouched = String::new();
-        refusal
+        )
     }
 }
 
@@ -88,22 +75,14 @@ pub(crate) fn json<T: serde::Serialize>(status: u16, value: &T) -> Response {
 
 /// Below `/api`, but not in the contract.
 pub(crate) async fn no_such_endpoint(uri: Uri) -> Response {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "request/no-such-endpoint",
-        format!("there is no endpoint at {}", uri.path()),
-    )
-    .hint("all endpoints are listed in /api/v1/openapi.json")
-    .into_response()
+    Refusal::new("request/no-such-endpoint", format!("there is no endpoint at {}", uri.path()))
+        .hint("all endpoints are listed in /api/v1/openapi.json")
+        .into_response()
 }
 
 /// In the contract, but not by this method.
 pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Response {
-    Refusal::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "request/no-such-method",
-        format!("{} can't be asked with {method}", uri.path()),
-    )
-    .hint("the header Allow and /api/v1/openapi.json say which methods can")
-    .into_response()
+    Refusal::new("request/no-such-method", format!("{} can't be asked with {method}", uri.path()))
+        .hint("the header Allow and /api/v1/openapi.json say which methods can")
+        .into_response()
 }

@@ -6,7 +6,7 @@ use crate::decode;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use std::panic::AssertUnwindSafe;
 use tow_api::{Endpoint, Method};
 use tow_app::{App, Call, Handle};
@@ -60,7 +60,6 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
         return Ok(Some(text.to_string()));
     }
     Err(Refusal::new(
-        StatusCode::BAD_REQUEST,
         "request/idempotency-key",
         "the header Idempotency-Key must be 1 to 200 visible ASCII characters",
     ))

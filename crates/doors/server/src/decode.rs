@@ -5,7 +5,7 @@ use crate::answer::Refusal;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, RawPathParams};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, header, request::Parts};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,14 +27,13 @@ pub(crate) async fn path<P: DeserializeOwned>(parts: &mut Parts) -> Result<P, Re
             fields.insert(name.to_string(), Value::String(value.to_string()));
         }
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| {
-        Refusal::new(StatusCode::BAD_REQUEST, "request/path", format!("the path: {error}"))
-    })
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| Refusal::new("request/path", format!("the path: {error}")))
 }
 
 /// Query parameters.
 pub(crate) fn query<Q: DeserializeOwned + Serialize>(parts: &Parts) -> Result<Q, Refusal> {
-    let bad = |detail: String| Refusal::new(StatusCode::BAD_REQUEST, "request/query", detail);
+    let bad = |detail: String| Refusal::new("request/query", detail);
     let read = Query::<Q>::try_from_uri(&parts.uri)
         .map_err(|error| bad(format!("the query: {}", error.body_text())))?
         .0;
@@ -61,7 +60,6 @@ pub(crate) async fn body<B: DeserializeOwned + Serialize>(
     let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "request/content-type",
             format!("the body is said to be {:?}, expected application/json", kind.unwrap_or("")),
         )
@@ -76,7 +74,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let detail = format!("the body broke off: {error}");
-            Refusal::new(StatusCode::BAD_REQUEST, "request/broken-off", detail)
+            Refusal::new("request/broken-off", detail)
         })?;
         let Some(piece) = frame.data_ref() else { continue };
         length += piece.len();
@@ -89,12 +87,8 @@ async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
     if length <= LONGEST {
         return Ok(bytes.freeze());
     }
-    Err(Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "request/too-large",
-        "the body is longer than 8 MiB",
-    )
-    .hint("apply in several parts; folders are uploaded to /api/v1/sources"))
+    Err(Refusal::new("request/too-large", "the body is longer than 8 MiB")
+        .hint("apply in several parts; folders are uploaded to /api/v1/sources"))
 }
 
 fn read<B: DeserializeOwned + Serialize>(text: &[u8]) -> Result<B, Refusal> {
@@ -107,7 +101,6 @@ fn read<B: DeserializeOwned + Serialize>(text: &[u8]) -> Result<B, Refusal> {
         Some(pointer) => {
             let name = pointer.rsplit('/').next().unwrap_or_default().to_string();
             let mut refusal = Refusal::new(
-                StatusCode::BAD_REQUEST,
                 "request/unknown-field",
                 format!("the body: there is no field {name:?}"),
             );
@@ -170,7 +163,6 @@ fn located(text: &[u8], error: &serde_json::Error) -> Refusal {
         _ => ("request/json", "the body is not JSON"),
     };
     let mut refusal = Refusal::new(
-        StatusCode::BAD_REQUEST,
         code,
         format!("{what}, line {} column {}: {message}", error.line(), error.column()),
     );

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::sync::Arc;
 use tow_names::Id;
 use tracing::Instrument;
@@ -99,7 +99,6 @@ fn admit(config: &ServerConfig, request: &Request) -> Result<(), Refusal> {
     let host = host(request.uri(), request.headers());
     if !host.as_deref().is_some_and(|host| ours(config, host)) {
         return Err(Refusal::new(
-            StatusCode::MISDIRECTED_REQUEST,
             "request/foreign-host",
             format!("the platform does not answer as {:?}", host.unwrap_or_default()),
         )
@@ -140,7 +139,6 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
         Refusal::new(
-            StatusCode::FORBIDDEN,
             "access/foreign-page",
             "the request was made by a page that is not the platform's own",
         )

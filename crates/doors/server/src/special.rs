@@ -9,7 +9,7 @@ use axum::response::sse::{Event as Sse, KeepAlive};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
 use futures::{Stream, StreamExt, stream};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use std::convert::Infallible;
 use std::time::Duration;
 use tow_api::Endpoint;
@@ -36,7 +36,6 @@ async fn upload(State(app): State<App>, request: Request) -> Response {
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if kind != Some("application/x-tar") {
             return Err(Refusal::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "request/content-type",
                 format!(
                     "the body is said to be {:?}, expected application/x-tar",
@@ -88,7 +87,6 @@ async fn events(State(app): State<App>, request: Request) -> Response {
             let last = value.to_str().ok().and_then(|text| text.trim().parse().ok());
             query.after = Some(last.ok_or_else(|| {
                 Refusal::new(
-                    StatusCode::BAD_REQUEST,
                     "request/last-event-id",
                     "the header Last-Event-ID is not the number of an event",
                 )

@@ -2,6 +2,8 @@
 //! sources to it. Codes are part of the contract: they are added, never renamed. The words of one case stand beside the
 //! rule that was broken, not here.
 
+use crate::Problem;
+
 /// A code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
@@ -9,8 +11,52 @@ pub struct Code {
     pub code: &'static str,
     /// The HTTP status of the answer; 0 where it is none: a rule that a document breaks, or something `tow` itself says.
     pub status: u16,
+    /// How a verb of `tow` ends that meets it; none for a rule, which stands under `violations` of something else.
+    pub exit: Option<ExitStatus>,
     /// What it means, in a few words; the title of a problem.
     pub title: &'static str,
+}
+
+/// How a verb of `tow` ended: the truth, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// What was asked for is so.
+    Done = 0,
+    /// It was tried and did not work.
+    Failed = 1,
+    /// The command line or a file is not right.
+    Invalid = 2,
+    /// A rule does not allow it.
+    Refused = 3,
+    /// There is no such thing.
+    NotFound = 4,
+    /// Something moved in between, or somebody else is at it.
+    Conflict = 5,
+}
+
+impl ExitStatus {
+    /// For `main`.
+    pub const fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// What a problem means for a script: as the list says of its code, else by its HTTP status.
+    pub fn of(problem: &Problem) -> Self {
+        match Code::find(&problem.code).and_then(|code| code.exit) {
+            Some(exit) => exit,
+            None => Self::by_status(problem.status),
+        }
+    }
+
+    const fn by_status(status: u16) -> Self {
+        match status {
+            400 | 405 | 413..=415 | 422 => Self::Invalid,
+            401 | 403 => Self::Refused,
+            404 | 410 => Self::NotFound,
+            409 | 412 => Self::Conflict,
+            _ => Self::Failed,
+        }
+    }
 }
 
 impl Code {
@@ -20,11 +66,28 @@ impl Code {
     }
 }
 
+/// What is said, else what the HTTP status means; nothing for a rule.
+const fn exit(said: Option<ExitStatus>, status: u16) -> Option<ExitStatus> {
+    match (said, status) {
+        (Some(_), _) => said,
+        (None, 0) => None,
+        (None, status) => Some(ExitStatus::by_status(status)),
+    }
+}
+
+// Code, HTTP status or 0, how a verb ends where the status does not say it already, title.
 macro_rules! codes {
-    ($($code:literal $status:literal $title:literal)*) => {
+    ($($code:literal $status:literal $($exit:ident)? $title:literal)*) => {
         /// All of them, by family.
-        pub const CODES: &[Code] = &[$(Code { code: $code, status: $status, title: $title }),*];
+        pub const CODES: &[Code] = &[$(Code {
+            code: $code,
+            status: $status,
+            exit: exit(codes!(@said $($exit)?), $status),
+            title: $title,
+        }),*];
     };
+    (@said) => { None };
+    (@said $exit:ident) => { Some(ExitStatus::$exit) };
 }
 
 codes! {
@@ -35,11 +98,15 @@ codes! {
     "access/unauthenticated" 401 "Sign in first"
     "access/forbidden" 403 "Not allowed"
     "access/foreign-page" 403 "A browser sent this from another site's page"
+    "access/cut-token" 403 "The token is cut down"
+    "access/password" 422 "Not a password that is taken"
+    "access/too-many-tries" 429 Refused "Too many sign-ins failed"
+    "access/wrong-password" 403 "Name or password is wrong"
     "access/link-used" 403 "This sign-in link does not work"
     "object/not-found" 404 "There is no such thing"
     "object/in-use" 409 "It is in use"
     "object/moved" 409 "It was changed meanwhile"
-    "plan/refused" 422 "A rule refuses this plan"
+    "plan/refused" 422 Refused "A rule refuses this plan"
     "plan/stale" 409 "The plan is stale"
     "plan/nothing-runs" 422 "There is nothing to change"
     "operation/under-way" 409 "Something is under way here"
@@ -61,6 +128,7 @@ codes! {
     "request/no-such-method" 405 "The endpoint is not asked by this method"
     "request/path" 400 "A part of the path is not right"
     "request/query" 400 "The query is not right"
+    "request/too-many" 429 "Too many requests"
     "request/too-large" 413 "The body is too large"
     "request/unknown-field" 400 "The request has a field nobody knows"
 
@@ -140,91 +208,92 @@ codes! {
     "yaml/syntax" 0 "The text is not YAML"
     "yaml/tag" 0 "A tag nobody knows"
     "yaml/too-deep" 0 "It is nested too deeply"
-    "yaml/too-large" 0 "The text is too large"
+    "yaml/too-large" 0 Invalid "The text is too large"
     "yaml/too-many-values" 0 "It has too many values"
 
     // What did not hold in a rollout.
-    "rollout/build" 0 "The build failed"
-    "rollout/deadline" 0 "New instances were not healthy in time"
-    "rollout/start" 0 "New instances do not stay up"
+    "rollout/build" 0 Failed "The build failed"
+    "rollout/deadline" 0 Failed "New instances were not healthy in time"
+    "rollout/environment" 0 Failed "The environment was deleted"
+    "rollout/start" 0 Failed "New instances do not stay up"
 
     // What `tow` says of a folder it is to send.
-    "file/not-text" 0 "A file is not a text"
-    "file/unreadable" 0 "A file can't be read"
-    "project/empty" 0 "The folder holds no Score file"
-    "source/changed" 0 "A file changed while it was read"
-    "source/digest" 0 "What arrived is not what was sent"
-    "source/empty" 0 "The folder holds nothing to send"
-    "source/link-leaves" 0 "A link leads out of the folder"
-    "source/not-a-folder" 0 "There is no such folder"
-    "source/secret" 0 "The folder holds a file that looks secret"
-    "source/special-file" 0 "The folder holds a device, a socket or a pipe"
-    "source/unreadable" 0 "A file of the folder can't be read"
-    "source/write" 0 "The packed folder can't be written"
+    "file/not-text" 0 Invalid "A file is not a text"
+    "file/unreadable" 0 Invalid "A file can't be read"
+    "project/empty" 0 Invalid "The folder holds no Score file"
+    "source/changed" 0 Invalid "A file changed while it was read"
+    "source/digest" 0 Failed "What arrived is not what was sent"
+    "source/empty" 0 Invalid "The folder holds nothing to send"
+    "source/link-leaves" 0 Invalid "A link leads out of the folder"
+    "source/not-a-folder" 0 Invalid "There is no such folder"
+    "source/secret" 0 Invalid "The folder holds a file that looks secret"
+    "source/special-file" 0 Invalid "The folder holds a device, a socket or a pipe"
+    "source/unreadable" 0 Invalid "A file of the folder can't be read"
+    "source/write" 0 Invalid "The packed folder can't be written"
 
     // What `tow` says of itself and of its way to the platform.
-    "cli/config" 0 "Not NAME=VALUE"
-    "cli/duration" 0 "Not a length of time"
-    "cli/json" 0 "A result can't be written as JSON"
-    "cli/no-component" 0 "It is not said which component is meant"
-    "cli/no-such-kind" 0 "There is no such kind"
-    "cli/no-url" 0 "There is no URL to open"
-    "cli/not-confirmed" 0 "The name was not confirmed"
-    "cli/nothing-to-apply" 0 "There are no documents to apply"
-    "cli/nothing-to-validate" 0 "There are no documents to check"
-    "cli/reference" 0 "The references can't be written"
-    "cli/role" 0 "There is no such role"
-    "cli/runtime" 0 "The command line can't start"
-    "cli/scale" 0 "Not WORKLOAD=N"
-    "cli/shown-already" 0 "A token's text was shown already, and is not kept"
-    "cli/too-many-files" 0 "There are too many files below a folder"
-    "cli/yaml" 0 "A result can't be written as YAML"
-    "client/foreign" 0 "What answers is not a platform we know"
-    "client/interrupted" 0 "The connection broke; whether it was done is not known"
-    "client/no-home" 0 "There is no data directory to look in"
-    "client/not-running" 0 "No platform is running here"
-    "client/source" 0 "The folder can't be sent"
-    "client/unreachable" 0 "The platform does not answer"
-    "client/unreadable" 0 "The platform's own files can't be read"
-    "client/url" 0 "The platform's URL is not one"
+    "cli/config" 0 Invalid "Not NAME=VALUE"
+    "cli/duration" 0 Invalid "Not a length of time"
+    "cli/json" 0 Failed "A result can't be written as JSON"
+    "cli/no-component" 0 Invalid "It is not said which component is meant"
+    "cli/no-such-kind" 0 Invalid "There is no such kind"
+    "cli/no-url" 0 NotFound "There is no URL to open"
+    "cli/not-confirmed" 0 Invalid "The name was not confirmed"
+    "cli/nothing-to-apply" 0 Invalid "There are no documents to apply"
+    "cli/nothing-to-validate" 0 Invalid "There are no documents to check"
+    "cli/reference" 0 Invalid "The references can't be written"
+    "cli/role" 0 Invalid "There is no such role"
+    "cli/runtime" 0 Failed "The command line can't start"
+    "cli/scale" 0 Invalid "Not WORKLOAD=N"
+    "cli/shown-already" 0 Conflict "A token's text was shown already, and is not kept"
+    "cli/too-many-files" 0 Invalid "There are too many files below a folder"
+    "cli/yaml" 0 Failed "A result can't be written as YAML"
+    "client/foreign" 0 Failed "What answers is not a platform we know"
+    "client/interrupted" 0 Failed "The connection broke; whether it was done is not known"
+    "client/no-home" 0 Invalid "There is no data directory to look in"
+    "client/not-running" 0 Failed "No platform is running here"
+    "client/source" 0 Failed "The folder can't be sent"
+    "client/unreachable" 0 Failed "The platform does not answer"
+    "client/unreadable" 0 Failed "The platform's own files can't be read"
+    "client/url" 0 Invalid "The platform's URL is not one"
 
     // What `tow up` and `tow down` say.
-    "host/access" 0 "The owner's access can't be made"
-    "host/adapters" 0 "A part of the platform can't be made ready"
-    "host/address" 0 "Not an address to listen on"
-    "host/compose" 0 "The platform can't be put together"
-    "host/data-in-use" 0 "The data directory is in use"
-    "host/data-unusable" 0 "The data directory can't be used"
-    "host/executable" 0 "tow can't find or keep its own executable"
-    "host/gateway" 0 "The gateway does not start"
-    "host/listen" 0 "Nothing listens"
-    "host/lost" 0 "The control plane is no longer in charge"
-    "host/no-data" 0 "There is no data directory"
-    "host/no-home" 0 "There is no place for a data directory"
-    "host/not-confirmed" 0 "The name was not confirmed"
-    "host/not-stopped" 0 "Not everything could be stopped"
-    "host/platform-file" 0 "The file by which tow finds the platform can't be written"
-    "host/port-in-use" 0 "The port is in use"
-    "host/purge" 0 "The data was not removed"
-    "host/runtime" 0 "tow can't start"
-    "host/signals" 0 "Signals can't be listened for"
-    "host/still-up" 0 "The control plane did not end"
-    "keys/damaged" 0 "A key file is damaged"
-    "keys/disk-full" 0 "The disk is full; no key was made"
-    "keys/file" 0 "A key file can't be used"
-    "keys/owner" 0 "A key file belongs to somebody else"
-    "keys/readable-by-others" 0 "A key file can be read by others"
-    "store/busy" 0 "The database is held by somebody else"
-    "store/closed" 0 "The store was closed"
-    "store/damaged" 0 "The database file is damaged"
-    "store/disk-full" 0 "The disk is full"
-    "store/file" 0 "The database file can't be used"
-    "store/network-filesystem" 0 "The database lies on a network file system"
-    "store/newer-schema" 0 "A newer tow has written this database"
-    "store/not-a-store" 0 "The file is not a database of the platform"
-    "store/statement" 0 "The database refused a statement"
-    "store/unreadable" 0 "A kept row can't be read"
-    "store/written-twice" 0 "One write names the same thing twice"
+    "host/access" 0 Failed "The owner's access can't be made"
+    "host/adapters" 0 Failed "A part of the platform can't be made ready"
+    "host/address" 0 Invalid "Not an address to listen on"
+    "host/compose" 0 Failed "The platform can't be put together"
+    "host/data-in-use" 0 Conflict "The data directory is in use"
+    "host/data-unusable" 0 Failed "The data directory can't be used"
+    "host/executable" 0 Failed "tow can't find or keep its own executable"
+    "host/gateway" 0 Failed "The gateway does not start"
+    "host/listen" 0 Failed "Nothing listens"
+    "host/lost" 0 Failed "The control plane is no longer in charge"
+    "host/no-data" 0 NotFound "There is no data directory"
+    "host/no-home" 0 Invalid "There is no place for a data directory"
+    "host/not-confirmed" 0 Invalid "The name was not confirmed"
+    "host/not-stopped" 0 Failed "Not everything could be stopped"
+    "host/platform-file" 0 Failed "The file by which tow finds the platform can't be written"
+    "host/port-in-use" 0 Failed "The port is in use"
+    "host/purge" 0 Failed "The data was not removed"
+    "host/runtime" 0 Failed "tow can't start"
+    "host/signals" 0 Failed "Signals can't be listened for"
+    "host/still-up" 0 Failed "The control plane did not end"
+    "keys/damaged" 0 Failed "A key file is damaged"
+    "keys/disk-full" 0 Failed "The disk is full; no key was made"
+    "keys/file" 0 Failed "A key file can't be used"
+    "keys/owner" 0 Failed "A key file belongs to somebody else"
+    "keys/readable-by-others" 0 Failed "A key file can be read by others"
+    "store/busy" 0 Failed "The database is held by somebody else"
+    "store/closed" 0 Failed "The store was closed"
+    "store/damaged" 0 Failed "The database file is damaged"
+    "store/disk-full" 0 Failed "The disk is full"
+    "store/file" 0 Failed "The database file can't be used"
+    "store/network-filesystem" 0 Failed "The database lies on a network file system"
+    "store/newer-schema" 0 Failed "A newer tow has written this database"
+    "store/not-a-store" 0 Failed "The file is not a database of the platform"
+    "store/statement" 0 Failed "The database refused a statement"
+    "store/unreadable" 0 Failed "A kept row can't be read"
+    "store/written-twice" 0 Failed "One write names the same thing twice"
 }
 
 #[cfg(test)]
@@ -234,7 +303,7 @@ mod tests {
     #[test]
     fn each_is_there_once_and_well_formed() {
         let mut seen = std::collections::BTreeSet::new();
-        for Code { code, status, title } in CODES {
+        for Code { code, status, title, .. } in CODES {
             assert!(seen.insert(code), "{code} twice");
             let (family, name) = code.split_once('/').unwrap();
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -242,5 +311,17 @@ mod tests {
             assert!(*status == 0 || (400..600).contains(status), "{code}");
             assert!(!title.is_empty() && !title.ends_with('.'), "{code}");
         }
+    }
+
+    #[test]
+    fn the_exit_is_what_is_said_or_what_the_status_means() {
+        let exit = |code: &str| Code::find(code).unwrap().exit;
+        assert_eq!(exit("plan/stale"), Some(ExitStatus::Conflict));
+        assert_eq!(exit("plan/refused"), Some(ExitStatus::Refused));
+        assert_eq!(exit("cli/no-url"), Some(ExitStatus::NotFound));
+        assert_eq!(exit("catalog/tag"), None);
+        let problem = |code: &str, status| Problem { status, ..Problem::of(code, "") };
+        assert_eq!(ExitStatus::of(&problem("plan/refused", 422)), ExitStatus::Refused);
+        assert_eq!(ExitStatus::of(&problem("newer/than-this-tow", 409)), ExitStatus::Conflict);
     }
 }

@@ -7,6 +7,7 @@ mod access;
 mod artifact;
 mod code;
 mod configuration;
+mod declaration;
 mod deployment;
 mod event;
 mod instance;
@@ -26,6 +27,7 @@ pub use access::{Actor, Right};
 pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
 pub use code::{CODES, Code, ExitStatus};
 pub use configuration::{ConfigVersion, Sealed};
+pub use declaration::{Declaration, Kept, Verdict};
 pub use deployment::{Deployment, Outcome, Reason};
 pub use event::{EVENTS, Event, EventBody, NewEvent};
 pub use instance::{
@@ -43,7 +45,7 @@ pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Targe
 pub use problem::{Problem, SourceLine, Violation};
 pub use release::{Release, ReleaseWorkload};
 pub use route::{Route, RouteAck, RouteSet, RouteTarget};
-pub use seal::{Logged, Seal, Signature};
+pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;

@@ -1,5 +1,6 @@
 //! The one shape of an error for people and programs (RFC 9457 with our members), rendered by server, portal and CLI.
 
+use crate::Code;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,8 @@ pub struct Problem {
     pub code: String,
     /// The kind of error, in a few words.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status; none where it is no answer of a server, but `tow` itself says so.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub status: u16,
     /// What happened this time.
     pub detail: String,
@@ -63,4 +65,43 @@ pub struct Problem {
     /// The request, to find it in the logs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
+    /// Worth another try after so many seconds; the header `Retry-After` says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+}
+
+impl Problem {
+    /// Of a code of [`crate::CODES`], which says status and title. A code that is not in the list is a mistake of ours:
+    /// 500.
+    pub fn of(code: &str, detail: impl Into<String>) -> Self {
+        let (status, title) = Code::find(code)
+            .map_or((500, "Something went wrong inside the platform"), |c| (c.status, c.title));
+        Self {
+            code: code.into(),
+            title: title.into(),
+            status,
+            detail: detail.into(),
+            untouched: String::new(),
+            hint: None,
+            next: Vec::new(),
+            violations: Vec::new(),
+            request: String::new(),
+            retry_after: None,
+        }
+    }
+
+    /// [`Problem::of`] a code with which something is refused before anything was done: nothing was changed, and it
+    /// says so, unless the platform itself broke.
+    pub fn refusal(code: &str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::of(code, detail);
+        if problem.status < 500 {
+            problem.untouched = "nothing was changed".into();
+        }
+        problem
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(status: &u16) -> bool {
+    *status == 0
 }

@@ -1,7 +1,7 @@
 //! The one error of the app, as people may read it. Which codes there are, and their HTTP status, is
 //! [`tow_record::CODES`]. What only the log may hold is logged where it happens.
 
-use tow_record::{Code, Problem, Violation};
+use tow_record::{Problem, Violation};
 use tow_store::{CommitError, StoreError};
 
 /// Why a use-case was not done.
@@ -12,19 +12,7 @@ pub struct AppError(Box<Problem>);
 impl AppError {
     /// With a code of [`tow_record::CODES`].
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        let (status, title) = Code::find(code)
-            .map_or((500, "Something went wrong inside the platform"), |c| (c.status, c.title));
-        Self(Box::new(Problem {
-            code: code.into(),
-            title: title.into(),
-            status,
-            detail: detail.into(),
-            untouched: if status < 500 { "nothing was changed".into() } else { String::new() },
-            hint: None,
-            next: Vec::new(),
-            violations: Vec::new(),
-            request: String::new(),
-        }))
+        Self(Box::new(Problem::refusal(code, detail)))
     }
 
     /// Adds a way on.

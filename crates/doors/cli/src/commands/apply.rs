@@ -46,9 +46,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     }
     if documents.is_empty() {
         let names: Vec<String> = args.files.iter().map(|p| p.display().to_string()).collect();
-        return Err(Failure::invalid(
+        return Err(Failure::new(
             "cli/nothing-to-apply",
-            "Nothing to apply",
             format!("no declared things in {}", names.join(", ")),
         )
         .hint("`tow schema KIND` says how one is written"));

@@ -1,7 +1,7 @@
 //! `tow delete KIND NAME`: asks for the name first.
 
+use crate::Exit;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Verdict};
 use crate::printer::can_ask;
 use tow_api::Nothing;
@@ -34,9 +34,8 @@ fn confirm(name: &str, said: Option<&str>) -> Verdict {
             .prompt()
             .map_err(|_| Failure::Shown(Exit::Invalid))?,
         None => {
-            return Err(Failure::invalid(
+            return Err(Failure::new(
                 "cli/not-confirmed",
-                "Not confirmed",
                 format!("deleting {name} must be confirmed, and nobody can be asked here"),
             )
             .hint(format!("--confirm {name}")));
@@ -45,10 +44,6 @@ fn confirm(name: &str, said: Option<&str>) -> Verdict {
     if said.trim() == name {
         return Ok(());
     }
-    Err(Failure::invalid(
-        "cli/not-confirmed",
-        "Not confirmed",
-        format!("{:?} is not {name}", said.trim()),
-    )
-    .hint(format!("--confirm {name}")))
+    Err(Failure::new("cli/not-confirmed", format!("{:?} is not {name}", said.trim()))
+        .hint(format!("--confirm {name}")))
 }

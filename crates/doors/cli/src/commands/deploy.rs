@@ -58,9 +58,8 @@ pub(crate) async fn request(
     }
     let project = project::read(dir)?;
     if project.documents.is_empty() {
-        return Err(Failure::invalid(
+        return Err(Failure::new(
             "project/empty",
-            "Nothing to deploy",
             format!("{} holds no score.yaml, *.score.yaml or score-*.yaml", dir.display()),
         )
         .hint("`tow schema Workload` says what a Score file may say; score.dev has examples"));
@@ -75,10 +74,8 @@ async fn upload(cx: &Context, dir: &Path) -> Verdict<String> {
     // Looked for first: nothing is packed for a platform that is not there.
     let client = cx.client()?;
     cx.printer.wait("packing the folder");
-    let (packed, file) = pack_to_file(dir, SIZE_LIMIT).map_err(|error| {
-        Failure::invalid(error.code(), "The folder can't be packed", error.to_string())
-            .hint(error.hint())
-    })?;
+    let (packed, file) = pack_to_file(dir, SIZE_LIMIT)
+        .map_err(|error| Failure::new(error.code(), error.to_string()).hint(error.hint()))?;
     cx.printer.wait(&format!("uploading {} files, {}", packed.files, size(packed.size)));
     let query = source::upload::Query { commit: commit_of(dir) };
     let source = client.upload_file(&query, file).await;
@@ -86,9 +83,7 @@ async fn upload(cx: &Context, dir: &Path) -> Verdict<String> {
     let source = source?;
     if source.digest != packed.digest {
         return Err(Failure::new(
-            crate::Exit::Failed,
             "source/digest",
-            "The upload was damaged",
             format!("sent {}, but {} arrived", packed.digest, source.digest),
         )
         .hint("deploy again"));

@@ -71,12 +71,8 @@ pub(crate) fn kind(text: &str) -> Verdict<String> {
         Some(kind) => Ok(kind.as_str().to_string()),
         None => {
             let all: Vec<&str> = tow_model::Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-            Err(Failure::invalid(
-                "cli/no-such-kind",
-                "No such kind",
-                format!("there is no kind {text:?}"),
-            )
-            .hint(format!("kinds are {}", all.join(", "))))
+            Err(Failure::new("cli/no-such-kind", format!("there is no kind {text:?}"))
+                .hint(format!("kinds are {}", all.join(", "))))
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `tow open`.
 
 use crate::context::{Context, Where};
-use crate::exit::Exit;
 use crate::failure::{Failure, Verdict};
 use crate::printer::on_terminal;
 use tow_api::Nothing;
@@ -25,12 +24,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let reply = cx.client()?.call::<GetStatus>(&Nothing {}, &query, &Nothing {}).await?;
     let found = reply.items.into_iter().find_map(|item| Some((item.url?, item.port_url)));
     let Some((url, port_url)) = found else {
-        let failure = Failure::new(
-            Exit::NotFound,
-            "cli/no-url",
-            "Nothing to open",
-            format!("{component} has no URL in {environment}"),
-        );
+        let failure =
+            Failure::new("cli/no-url", format!("{component} has no URL in {environment}"));
         return Err(failure.hint("a service with a port named web, http or www gets one"));
     };
     let value = serde_json::json!({"url": url, "port_url": port_url});

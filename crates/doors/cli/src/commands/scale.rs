@@ -25,9 +25,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         match read {
             Some((name, count)) if !name.is_empty() => replicas.insert(name.to_string(), count),
             _ => {
-                return Err(Failure::invalid(
+                return Err(Failure::new(
                     "cli/scale",
-                    "That is no scale",
                     format!("{pair:?} is not of the form WORKLOAD=N"),
                 )
                 .hint("as in `tow scale web=3 worker=1`"));

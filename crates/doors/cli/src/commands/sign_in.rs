@@ -19,9 +19,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let reply = client.call::<CreateSignInLink>(&Nothing {}, &Nothing {}, &body).await?;
     let path = reply.path.ok_or_else(|| {
         Failure::new(
-            crate::Exit::Conflict,
             "cli/shown-already",
-            "The link was made already",
             "the link was made by an earlier try and is not shown twice",
         )
         .hint("ask again")

@@ -1,7 +1,7 @@
 //! `tow validate`: checks files offline, with the very code the platform reads them with.
 
+use crate::Exit;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Verdict};
 use crate::offline;
 use crate::render::{self, line};
@@ -52,9 +52,8 @@ pub(crate) fn run(cx: &Context, args: Args) -> Verdict {
     }
     if reports.is_empty() {
         let names: Vec<String> = args.paths.iter().map(|p| p.display().to_string()).collect();
-        return Err(Failure::invalid(
+        return Err(Failure::new(
             "cli/nothing-to-validate",
-            "Nothing to validate",
             format!("no file of ours in {}", names.join(", ")),
         )
         .hint("files are known by apiVersion: score.dev/v1b1, towpath.dev/v1 or backstage.io/v1alpha1"));

@@ -23,9 +23,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     for (at, pair) in args.values.iter().enumerate() {
         let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             // The text is not repeated: it may be a secret somebody forgot the name of.
-            return Err(Failure::invalid(
+            return Err(Failure::new(
                 "cli/config",
-                "That sets nothing",
                 format!("argument {} is not of the form NAME=VALUE", at + 1),
             )
             .hint("as in `tow config set GREETING=hello`"));

@@ -25,16 +25,17 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         None => None,
         Some(text) => {
             Some(Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
-                Failure::invalid("cli/role", "No such role", format!("there is no role {text:?}"))
+                Failure::new("cli/role", format!("there is no role {text:?}"))
                     .hint("roles are viewer, developer, platform and admin")
             })?)
         }
     };
     let expires_in = match args.expires_in {
         None => None,
-        Some(text) => Some(text.parse::<Duration>().map_err(|error| {
-            Failure::invalid("cli/duration", "That is no duration", error.to_string())
-        })?),
+        Some(text) => Some(
+            text.parse::<Duration>()
+                .map_err(|error| Failure::new("cli/duration", error.to_string()))?,
+        ),
     };
     let body = Body { note: args.note, role, expires_in };
     let reply = cx.client()?.call::<CreateToken>(&Nothing {}, &Nothing {}, &body).await?;
