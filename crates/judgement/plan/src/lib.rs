@@ -2,6 +2,7 @@
 //! rollout, and explains itself. Knows nothing of time but what it is told, does no IO, keeps no memory.
 
 mod admit;
+mod catalog;
 mod delivery;
 mod draft;
 mod gate;
@@ -14,6 +15,7 @@ mod spec;
 mod status;
 
 pub use admit::{Refusal, refusals, warnings};
+pub use catalog::{Claim, Claimed, LOCATION, declarations, removals};
 pub use delivery::{Delivered, delivered};
 pub use draft::{Draft, Drafted, draft};
 pub use gate::gate;
