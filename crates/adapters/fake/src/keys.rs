@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use tow_names::Digest;
 use tow_ports::{Keys, PortError};
-use tow_record::Sealed;
+use tow_record::{Sealed, Signature};
 
 const KEY: &str = "fake-1";
 
@@ -52,5 +52,21 @@ impl Keys for FakeKeys {
 
     fn digest(&self, plain: &[u8]) -> String {
         Digest::of(&[b"fake\0", plain].concat()).hex().to_string()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, PortError> {
+        let signature = Digest::of(&[b"fake signature\0", message].concat()).hex().to_string();
+        Ok(Signature { key: KEY.into(), signature })
+    }
+
+    fn verify(&self, message: &[u8], signature: &Signature) -> Result<bool, PortError> {
+        if signature.key != KEY {
+            return Err(PortError::NotThere(format!("the signing key {}", signature.key)));
+        }
+        Ok(self.sign(message)? == *signature)
+    }
+
+    fn public(&self, key: &str) -> Option<String> {
+        (key == KEY).then(|| "ZmFrZQ==".to_string())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::envelope;
 use crate::keyring::Keyring;
+use crate::signing::SigningKey;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -9,7 +10,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use tow_ports::{Keys, PortError};
-use tow_record::Sealed;
+use tow_record::{Sealed, Signature};
 use zeroize::Zeroizing;
 
 const NAME: &str = "keys";
@@ -112,7 +113,15 @@ impl KeyFile {
     pub fn open_or_create(dir: &Path) -> Result<Self, KeyError> {
         let locked = Locked::dir(dir)?;
         match locked.read()? {
-            Some(ring) => Ok(Self { path: locked.path, ring }),
+            Some(mut ring) => {
+                // A file from before there was signing.
+                if ring.signing.is_empty() {
+                    let key = SigningKey::fresh().map_err(|error| locked.random(&error))?;
+                    ring.signing.push(key);
+                    locked.write(&ring)?;
+                }
+                Ok(Self { path: locked.path, ring })
+            }
             None => {
                 let ring = Keyring::fresh().map_err(|error| locked.random(&error))?;
                 locked.write(&ring)?;
@@ -134,6 +143,10 @@ impl KeyFile {
         };
         locked.write(&ring)?;
         Ok(Self { path: locked.path, ring })
+    }
+
+    fn signing(&self, id: &str) -> Option<&SigningKey> {
+        self.ring.signing.iter().find(|key| key.id() == id)
     }
 
     /// The ids of its keys, the oldest first; the last one seals.
@@ -245,5 +258,27 @@ impl Keys for KeyFile {
             let _ = write!(text, "{byte:02x}");
         }
         text
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, PortError> {
+        let key = self.ring.signing.last();
+        let key = key.ok_or_else(|| PortError::Refused("no signing key".into()))?;
+        Ok(Signature { key: key.id().into(), signature: STANDARD.encode(key.sign(message)) })
+    }
+
+    fn verify(&self, message: &[u8], signature: &Signature) -> Result<bool, PortError> {
+        let Some(key) = self.signing(&signature.key) else {
+            return Err(PortError::NotThere(format!(
+                "the signing key {} in {}",
+                signature.key,
+                self.path.display()
+            )));
+        };
+        let bytes = STANDARD.decode(&signature.signature).unwrap_or_default();
+        Ok(key.verify(message, &bytes))
+    }
+
+    fn public(&self, key: &str) -> Option<String> {
+        self.signing(key).map(|key| STANDARD.encode(key.public()))
     }
 }

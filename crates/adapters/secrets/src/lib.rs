@@ -6,5 +6,6 @@
 mod envelope;
 mod keyfile;
 mod keyring;
+mod signing;
 
 pub use keyfile::{KeyError, KeyFile};

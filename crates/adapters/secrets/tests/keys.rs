@@ -105,8 +105,8 @@ fn a_damaged_file_is_not_replaced() {
     for (text, line) in [
         (String::new(), 0),
         (whole.lines().take(2).collect::<Vec<_>>().join("\n"), 0),
-        (format!("{whole}key key-1 AAAA\n"), 4),
-        (format!("{whole}{}\n", whole.lines().last().unwrap()), 4),
+        (format!("{whole}key key-1 AAAA\n"), 5),
+        (format!("{whole}{}\n", whole.lines().last().unwrap()), 5),
     ] {
         std::fs::write(&file, &text).unwrap();
         let error = KeyFile::open_or_create(dir.path()).unwrap_err();
@@ -142,4 +142,40 @@ fn keys_are_not_shown() {
     let secret = text.lines().last().unwrap().rsplit(' ').next().unwrap();
     assert!(secret.len() > 40);
     assert!(!format!("{keys:?}").contains(secret));
+}
+
+#[test]
+fn what_is_signed_is_known_again_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = keys(dir.path());
+    let signed = one.sign(b"seal 1").unwrap();
+    let two = keys(dir.path());
+    assert_eq!(two.verify(b"seal 1", &signed), Ok(true), "the key was kept");
+    assert_eq!(two.public(&signed.key), one.public(&signed.key));
+    assert_eq!(two.verify(b"seal 2", &signed), Ok(false));
+    let other = tow_record::Signature { signature: "AAAA".into(), ..signed.clone() };
+    assert_eq!(two.verify(b"seal 1", &other), Ok(false));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let stranger = keys(elsewhere.path());
+    assert!(matches!(stranger.verify(b"seal 1", &signed), Err(PortError::NotThere(_))));
+    assert_eq!(stranger.public(&signed.key), None);
+}
+
+#[test]
+fn a_key_file_from_before_there_was_signing_gets_a_signing_key_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let sealed = keys(dir.path()).seal(HERE, b"value").unwrap();
+    let path = dir.path().join("keys");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let old: Vec<&str> = text.lines().filter(|line| !line.starts_with("sign ")).collect();
+    assert_eq!(old.len() + 1, text.lines().count());
+    std::fs::write(&path, old.join("\n") + "\n").unwrap();
+    let signed = keys(dir.path()).sign(b"x").unwrap();
+    assert_eq!(keys(dir.path()).verify(b"x", &signed), Ok(true));
+    assert_eq!(keys(dir.path()).open(HERE, &sealed).unwrap(), b"value");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // A line whose id is not made from its key was changed by somebody.
+    let text = std::fs::read_to_string(&path).unwrap().replace("sign sign-", "sign sign-0");
+    std::fs::write(&path, text).unwrap();
+    assert!(matches!(KeyFile::open_or_create(dir.path()), Err(KeyError::Damaged { .. })));
 }
