@@ -257,6 +257,26 @@ codes! {
     "client/unreadable" 0 Failed "The platform's own files can't be read"
     "client/url" 0 Invalid "The platform's URL is not one"
 
+    // What `tow` says of backups, of copying a store, and of the doctor.
+    "backup/busy" 0 Conflict "Another process is writing that backup"
+    "backup/changed" 0 Failed "The backup is changed or damaged"
+    "backup/disk-full" 0 Failed "The disk is full; no backup was kept"
+    "backup/drill" 0 Failed "The backup does not restore to what it should"
+    "backup/exists" 0 Conflict "There is a file of that name"
+    "backup/file" 0 Failed "The backup's file can't be used"
+    "backup/newer" 0 Refused "A newer tow made this backup"
+    "backup/no-passphrase" 0 Invalid "There is no passphrase"
+    "backup/not-a-backup" 0 Invalid "The file is not a backup of the platform"
+    "backup/not-empty" 0 Conflict "What is to be restored into is not empty"
+    "backup/passphrase" 0 Refused "The passphrase is another one"
+    "backup/passphrase-short" 0 Invalid "The passphrase is too short"
+    "backup/schedule" 0 Invalid "A schedule of backups that can't be kept"
+    "backup/truncated" 0 Failed "The backup is cut off"
+    "copy/differs" 0 Failed "The copy of the store differs"
+    "copy/not-empty" 0 Conflict "The database that is to be copied into is not empty"
+    "copy/running" 0 Conflict "A platform runs on the store that is to be copied"
+    "doctor/failed" 0 Failed "The doctor found what must be mended"
+
     // What `tow up` and `tow down` say.
     "host/access" 0 Failed "The owner's access can't be made"
     "host/adapters" 0 Failed "A part of the platform can't be made ready"
