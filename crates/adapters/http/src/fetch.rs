@@ -317,9 +317,12 @@ fn why(host: &str, error: &(dyn std::error::Error + 'static)) -> WebError {
         if let Some(own) = error.downcast_ref::<WebError>() {
             return own.clone();
         }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls.or_else(|| error.downcast_ref::<rustls::Error>()) {
+        // An error of the machine hides what it was made from, and may hide another of its kind.
+        let mut inner = error;
+        while let Some(next) = inner.downcast_ref().and_then(std::io::Error::get_ref) {
+            inner = next;
+        }
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
             return WebError::Tls { host: host.into(), why: tls.to_string() };
         }
         at = error.source();

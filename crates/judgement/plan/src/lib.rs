@@ -2,7 +2,9 @@
 //! rollout, and explains itself. Knows nothing of time but what it is told, does no IO, keeps no memory.
 
 mod admit;
+pub mod audit;
 mod catalog;
+pub mod deliver;
 mod delivery;
 mod draft;
 mod gate;

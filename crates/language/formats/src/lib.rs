@@ -6,23 +6,31 @@
 //! found broken later.
 //!
 //! A text is read as YAML 1.2 (JSON is YAML): `no`, `on`, `12:30` and `012` are texts, a key stands once, an unquoted
-//! `<<` takes over the entries of a map. Limits: [`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_VALUES`], [`MAX_KEY`],
-//! [`MAX_VIOLATIONS`].
+//! `<<` takes over the entries of a map. Limits: [`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_VALUES`], [`MAX_EXPANDED`],
+//! [`MAX_KEY`], [`MAX_VIOLATIONS`]. Documents of the catalog's kinds may ask for files (`$text`, `$json`, `$yaml`):
+//! [`references`] says which, whoever can reads them, and [`read_with`] puts them in. Nothing is read here.
 
+mod cloud_event;
 mod document;
 mod judge;
 mod scalar;
 mod schema;
 mod score;
 mod source;
+mod substitution;
+pub mod standard_webhook;
 mod tree;
 mod violation;
 mod words;
 mod write;
 mod yaml;
 
-pub use document::{Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes};
+pub use cloud_event::{CLOUD_EVENT, cloud_event};
+pub use document::{
+    Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes, read_with,
+};
 pub use schema::schema;
+pub use substitution::{Files, Form, MAX_FILES, Wanted, references, resolve};
 pub use violation::violation;
 pub use write::{to_json, to_yaml};
-pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_VALUES};
+pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_KEY, MAX_VALUES};

@@ -25,12 +25,19 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("plan.created", "a plan was made and saved"),
     ("release.created", "a component has a new release"),
     ("rollout.switched", "the gateway serves the new instances; the point of no return"),
+    ("password.set", "a user's password was set, by themselves or by an administrator; their sessions ended"),
     ("session.created", "somebody signed a browser in"),
     ("session.ended", "somebody signed out"),
+    ("sign-in.refused", "a sign-in with a password failed: the first of a name or an address, then every tenth"),
     ("sign-in-link.created", "a link that signs in once was made"),
     ("source.uploaded", "a packed folder arrived"),
     ("token.created", "an API token was made"),
     ("token.revoked", "an API token or session was withdrawn"),
+    ("webhook.created", "somebody outside will be told of events"),
+    ("webhook.deleted", "somebody outside is told of events no more"),
+    ("webhook.paused", "a webhook carries nothing for now: by somebody's order, or its receiver was given up"),
+    ("webhook.redelivery", "an event is to be carried to a webhook once more"),
+    ("webhook.resumed", "a paused webhook goes on from where it stopped"),
 ];
 
 /// What an event says: before and after of one thing. Values that hold a secret appear as keyed digests.

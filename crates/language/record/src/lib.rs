@@ -21,6 +21,7 @@ mod release;
 mod route;
 mod seal;
 mod state;
+mod webhook;
 mod token;
 
 pub use access::{Actor, Right};
@@ -47,6 +48,7 @@ pub use release::{Release, ReleaseWorkload};
 pub use route::{Route, RouteAck, RouteSet, RouteTarget};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
+pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;
 
