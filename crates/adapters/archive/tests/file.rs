@@ -98,7 +98,13 @@ fn every_changed_byte_is_found_and_named() {
     let good = std::fs::read(&path).unwrap();
     let bad = dir.path().join("bad.tar");
     let mut named = std::collections::BTreeSet::new();
+    let mut tried = 0;
     for at in 0..good.len() {
+        // Of the many zeros of tar, some.
+        if good[at] == 0 && at % 16 != 0 {
+            continue;
+        }
+        tried += 1;
         for flip in [0x01, 0x80] {
             let mut bytes = good.clone();
             bytes[at] ^= flip;
