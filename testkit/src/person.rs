@@ -137,7 +137,7 @@ impl Person {
     pub async fn declare(&self, text: &str) -> Result<(), AppError> {
         use tow_api::object::apply::{Apply, Body};
         let documents = vec![Document { name: "test.yaml".into(), text: text.into() }];
-        self.call::<Apply>(Nothing {}, Nothing {}, Body { documents, dry_run: false }).await?;
+        self.call::<Apply>(Nothing {}, Nothing {}, Body::of(documents)).await?;
         Ok(())
     }
 

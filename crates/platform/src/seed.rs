@@ -31,10 +31,7 @@ pub(crate) async fn seed(app: &App) -> Result<(), AppError> {
     let call = Call::<Apply> {
         path: Nothing {},
         query: Nothing {},
-        body: Body {
-            documents: vec![Document { name: Apply::ID.into(), text: SEED.into() }],
-            dry_run: false,
-        },
+        body: Body::of(vec![Document { name: Apply::ID.into(), text: SEED.into() }]),
         idempotency_key: None,
     };
     app.handle(&ctx, call).await.map(|_| ())

@@ -10,7 +10,7 @@ const DEEPEST: usize = 32;
 const MOST: usize = 20_000;
 
 /// What begins our `apiVersion`s.
-const OURS: [&str; 3] = ["score.dev/", "towpath.dev/", "backstage.io/"];
+const OURS: [&str; 4] = ["score.dev/", "towpath.dev/", "backstage.io/", "scaffolder.backstage.io/"];
 
 /// All of our files below a folder, by name, and the names of the other YAML files.
 pub(crate) fn folder(dir: &Path) -> Verdict<(Vec<Document>, Vec<String>)> {
@@ -98,8 +98,7 @@ mod tests {
         ] {
             assert!(is_ours(good), "{good}");
         }
-        for bad in ["", "apiVersion: v1\nkind: Pod", "apiVersion: scaffolder.backstage.io/v1beta3"]
-        {
+        for bad in ["", "apiVersion: v1\nkind: Pod", "apiVersion: kustomize.config.k8s.io/v1beta1"] {
             assert!(!is_ours(bad), "{bad}");
         }
         assert!(is_score("apiVersion: score.dev/v1b1\n---\napiVersion: score.dev/v1b1"));

@@ -9,7 +9,7 @@ mod error;
 mod pick;
 mod secret;
 
-pub use commit::commit_of;
+pub use commit::{commit_of, repository_of};
 pub use error::PackError;
 
 use pick::{Kind, Pick};

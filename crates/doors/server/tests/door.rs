@@ -128,7 +128,7 @@ spec:
 
 fn apply(text: &str) -> ApplyBody {
     let document = Document { name: "group.yaml".into(), text: text.into() };
-    ApplyBody { documents: vec![document], dry_run: false }
+    ApplyBody::of(vec![document])
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use tow_api::Nothing;
 use tow_api::object::apply::{Apply, Body, Document, Verdict as Became};
 
-/// Create or change declared things, all of them or none
+/// Create or change declared things
+///
+/// All of it is judged before any is written. What a folder declares belongs to that folder from then on: with --prune,
+/// what it names no more is removed, and another folder can't change it unless it takes it over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A file, a folder, or - for standard input; may be given several times
@@ -19,6 +22,18 @@ pub(crate) struct Args {
     /// Say what would happen and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// In whose name: what it declares is its own. A folder's is its place in the git repository, or its path
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Remove what the same source declared before and names no more; shown first, and asked
+    #[arg(long)]
+    prune: bool,
+    /// With --prune: do not ask
+    #[arg(long, requires = "prune")]
+    yes: bool,
+    /// Take over what belongs to another source
+    #[arg(long)]
+    take: bool,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
@@ -52,22 +67,149 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         )
         .hint("`tow schema KIND` says how one is written"));
     }
-    let body = Body { documents, dry_run: args.dry_run };
-    let reply = cx.client()?.call::<Apply>(&Nothing {}, &Nothing {}, &body).await?;
-    cx.printer.data(&reply, || {
-        let mut out = String::new();
-        for object in &reply.objects {
-            let verdict = match object.verdict {
-                Became::Created => "created".green().to_string(),
-                Became::Updated => "updated".yellow().to_string(),
-                Became::Unchanged => "unchanged".dimmed().to_string(),
-            };
-            line(&mut out, format_args!("{} {verdict}", object.entity));
+    let source = args.source.clone().or_else(|| source_of(&args.files));
+    if args.prune && source.is_none() {
+        return Err(Failure::new(
+            "cli/no-source",
+            "what goes can't be told of files without a source",
+        )
+        .hint("apply a folder, or say --source NAME"));
+    }
+    let parts = parts(documents);
+    let body = |documents: &[Document], prune, also: &[String], dry_run| Body {
+        documents: documents.to_vec(),
+        dry_run,
+        source: source.clone(),
+        prune,
+        also: also.to_vec(),
+        take: args.take,
+    };
+    let client = cx.client()?;
+    if args.prune && !args.dry_run && !args.yes {
+        let shown = send(&client, &parts, args.prune, &|d, p, a| body(d, p, a, true)).await?;
+        let gone: Vec<&str> = shown
+            .objects
+            .iter()
+            .filter(|object| object.verdict == Became::Removed)
+            .map(|object| object.entity.as_str())
+            .collect();
+        if !gone.is_empty() {
+            for entity in &gone {
+                cx.printer.say(&format!("{entity} would be removed"));
+            }
+            confirm(gone.len())?;
         }
-        if reply.dry_run {
-            line(&mut out, format_args!("dry run: nothing was changed"));
+    }
+    let reply = send(&client, &parts, args.prune, &|d, p, a| body(d, p, a, args.dry_run)).await?;
+    cx.printer.data(&reply, || text_of(&reply))
+}
+
+/// What goes is agreed to first.
+fn confirm(gone: usize) -> Verdict {
+    let what = format!("{gone} object{}", if gone == 1 { "" } else { "s" });
+    if !crate::printer::can_ask() {
+        return Err(Failure::new(
+            "cli/not-confirmed",
+            format!("removing {what} must be agreed to, and nobody can be asked here"),
+        )
+        .hint("--yes, or --dry-run to see what goes"));
+    }
+    match inquire::Confirm::new(&format!("Remove {what} and apply the rest?"))
+        .with_default(false)
+        .prompt()
+    {
+        Ok(true) => Ok(()),
+        _ => Err(Failure::Shown(crate::Exit::Invalid)),
+    }
+}
+
+/// At most so many bytes of documents go in one request.
+const PART: usize = 4 << 20;
+
+/// Documents in requests of a bearable size, in their order.
+fn parts(documents: Vec<Document>) -> Vec<Vec<Document>> {
+    let mut parts: Vec<Vec<Document>> = Vec::new();
+    let mut size = 0;
+    for document in documents {
+        let length = document.text.len();
+        match parts.last_mut() {
+            Some(part) if size + length <= PART => part.push(document),
+            _ => {
+                parts.push(vec![document]);
+                size = 0;
+            }
         }
-        out
+        size += length;
+    }
+    parts
+}
+
+/// Sends all parts; what goes is asked of the last one, which knows what the others named.
+async fn send(
+    client: &tow_client::Client,
+    parts: &[Vec<Document>],
+    prune: bool,
+    body: &impl Fn(&[Document], bool, &[String]) -> Body,
+) -> Verdict<tow_api::object::apply::Reply> {
+    let mut whole = tow_api::object::apply::Reply { objects: Vec::new(), dry_run: false };
+    for (at, part) in parts.iter().enumerate() {
+        let prune = prune && at + 1 == parts.len();
+        let named: Vec<String> = match prune {
+            true => whole.objects.iter().map(|object| object.entity.clone()).collect(),
+            false => Vec::new(),
+        };
+        let body = body(part, prune, &named);
+        let reply = client.call::<Apply>(&Nothing {}, &Nothing {}, &body).await?;
+        whole.objects.extend(reply.objects);
+        whole.dry_run = reply.dry_run;
+    }
+    Ok(whole)
+}
+
+/// What changed, line by line; what did not, as a number where there is much of it.
+fn text_of(reply: &tow_api::object::apply::Reply) -> String {
+    const MANY: usize = 50;
+    let mut out = String::new();
+    let few = reply.objects.len() <= MANY;
+    for object in reply.objects.iter().filter(|o| few || o.verdict != Became::Unchanged) {
+        let verdict = match object.verdict {
+            Became::Created => "created".green().to_string(),
+            Became::Updated => "updated".yellow().to_string(),
+            Became::Unchanged => "unchanged".dimmed().to_string(),
+            Became::Removed => "removed".red().to_string(),
+        };
+        line(&mut out, format_args!("{} {verdict}", object.entity));
+    }
+    if !few {
+        let of = |verdict| reply.objects.iter().filter(|o| o.verdict == verdict).count();
+        line(
+            &mut out,
+            format_args!(
+                "{} created, {} updated, {} unchanged, {} removed",
+                of(Became::Created),
+                of(Became::Updated),
+                of(Became::Unchanged),
+                of(Became::Removed)
+            ),
+        );
+    }
+    if reply.dry_run {
+        line(&mut out, format_args!("dry run: nothing was changed"));
+    }
+    out
+}
+
+/// The source of one folder: where it is in its git repository, as others have it too; else its path. Files and standard
+/// input have none: they change what is there and own nothing.
+fn source_of(files: &[PathBuf]) -> Option<String> {
+    let [only] = files else { return None };
+    if !only.is_dir() {
+        return None;
+    }
+    let path = only.canonicalize().ok()?;
+    Some(match tow_client::source::repository_of(&path) {
+        Some(repository) => format!("git:{repository}"),
+        None => format!("dir:{}", path.display()),
     })
 }
 

@@ -41,6 +41,24 @@ pub fn commit_of(folder: &Path) -> Option<String> {
     Some(if status.trim().is_empty() { head.to_string() } else { format!("{head}+changes") })
 }
 
+/// Where the folder is in its repository, in words that hold on every machine that has it: the address it was cloned
+/// from without user and password, `#`, and the folder's path in it. `None` where it has no such address.
+pub fn repository_of(folder: &Path) -> Option<String> {
+    let address = git(folder, &["config", "--get", "remote.origin.url"])?;
+    let address = address.trim();
+    let address = match url::Url::parse(address) {
+        Ok(mut url) => {
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        Err(_) => address.to_string(),
+    };
+    let path = git(folder, &["rev-parse", "--show-prefix"])?;
+    let path = path.trim().trim_end_matches('/');
+    (!address.is_empty()).then(|| format!("{address}#{path}"))
+}
+
 /// git's standard output, where it ended well and in time.
 fn git(folder: &Path, args: &[&str]) -> Option<String> {
     let mut command = Command::new("git");

@@ -1,8 +1,9 @@
-//! `POST /api/v1/apply`: documents of any number and kind, in one transaction.
+//! `POST /api/v1/apply`: documents of any number and kind.
 
 use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use tow_record::Verdict;
 
 /// A text as the user has it; errors name it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,16 +22,32 @@ pub struct Body {
     /// Say what would happen and change nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Which source they come from, in your own words: what it declares is its own from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Remove what the source declared before and names no more.
+    #[serde(default)]
+    pub prune: bool,
+    /// References of what earlier parts of the same apply named, where it comes in several requests: not removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// Take over what belongs to another source.
+    #[serde(default)]
+    pub take: bool,
 }
 
-/// What became of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "their names say it")]
-pub enum Verdict {
-    Created,
-    Updated,
-    Unchanged,
+impl Body {
+    /// These documents, of no source.
+    pub fn of(documents: Vec<Document>) -> Self {
+        Self {
+            documents,
+            dry_run: false,
+            source: None,
+            prune: false,
+            also: Vec::new(),
+            take: false,
+        }
+    }
 }
 
 /// One object's line.
@@ -44,10 +61,10 @@ pub struct Applied {
     pub generation: i64,
 }
 
-/// What became of all of them.
+/// What became of all of them, by reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
-    /// In the order of the documents.
+    /// By reference.
     pub objects: Vec<Applied>,
     /// Nothing was changed.
     pub dry_run: bool,
@@ -55,4 +72,5 @@ pub struct Reply {
 
 endpoint!(Apply, "object.apply", Post "/api/v1/apply", 200, Declare,
     path: Nothing, query: Nothing, body: Body, reply: Reply,
-    "Applies documents of declared kinds in one transaction: all of them or none.");
+    "Applies documents of declared kinds. All of them are judged before any is written. Up to 500 changes are one \
+     transaction; more are written 500 at a time, and applying them again goes on where it stopped.");
