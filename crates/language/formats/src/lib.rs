@@ -13,6 +13,7 @@
 mod cloud_event;
 mod document;
 mod judge;
+mod query;
 mod scalar;
 mod schema;
 mod score;
@@ -29,6 +30,7 @@ pub use cloud_event::{CLOUD_EVENT, cloud_event};
 pub use document::{
     Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes, read_with,
 };
+pub use query::{LONGEST_QUERY, QueryError, parse_order, parse_query, query_text};
 pub use schema::schema;
 pub use substitution::{Files, Form, MAX_FILES, Wanted, references, resolve};
 pub use violation::violation;

@@ -5,9 +5,11 @@ mod catalog;
 pub mod check;
 mod declared;
 mod envelope;
+pub mod facts;
 mod invalid;
 pub mod kinds;
 pub mod placeholder;
+pub mod query;
 mod relations;
 
 pub use declared::{Declared, KindFacts, Ownership, Reference, Relation};

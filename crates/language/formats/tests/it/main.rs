@@ -7,4 +7,5 @@ mod damaged;
 mod hostile;
 mod negative;
 mod oracle;
+mod query;
 mod reading;
