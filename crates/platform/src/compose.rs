@@ -1,25 +1,25 @@
 //! Store and adapters become a platform.
 
 use crate::{Adapters, seed::seed};
-use std::{
-    path::PathBuf,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 use tow_app::{App, AppError};
-use tow_names::{Duration, Id};
+use tow_names::{Duration, Id, Timestamp};
 use tow_ports::Crossings;
 use tow_reconcile::{ReconcileError, Reconciler};
-use tow_store::{Store, StoreError};
+use tow_store::{Location, Store, StoreError};
 
 /// What is composed.
 #[derive(Clone)]
 pub struct Composed {
-    /// The store's file.
-    pub store: PathBuf,
+    /// Where the store is.
+    pub store: Location,
     /// Told of each crossing.
     pub crossings: Arc<dyn Crossings>,
-    /// Whoever held the control lease is proven dead.
+    /// Whoever held the control lease is proven dead. Of no effect on a store that other machines reach, too.
     pub force: bool,
+    /// Under which name the control lease is held. One that stays over restarts takes its own lease back at once.
+    /// Without: a fresh one.
+    pub holder: Option<String>,
     /// Host names that are ours beside the local ones.
     pub hosts: Vec<String>,
 }
@@ -31,8 +31,13 @@ pub enum ComposeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The control lease is held by another.
-    #[error("another control plane is in charge of this store")]
-    Held,
+    #[error("another control plane, {holder}, is in charge of this store until {until} unless it renews that")]
+    Held {
+        /// Its name.
+        holder: String,
+        /// When it loses the lease if it is dead.
+        until: Timestamp,
+    },
     /// The controllers could not begin.
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
@@ -46,7 +51,7 @@ pub struct Platform {
     /// The use-cases.
     pub app: App,
     /// The controllers.
-    pub reconciler: Reconciler,
+    pub reconciler: Arc<Reconciler>,
     /// API and portal.
     pub router: tow_server::Router,
     store: Store,
@@ -69,10 +74,17 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         builder: adapters.builder.clone(),
         keys: adapters.keys.clone(),
         clock: adapters.clock.clone(),
+        web: adapters.web.clone(),
         gateway: adapters.gateway.clone(),
     };
-    let reconciler =
-        Reconciler::take(parts, &boot, config.force).await?.ok_or(ComposeError::Held)?;
+    // A lock on a data directory proves nothing about machines that share a server.
+    let force = config.force && matches!(config.store, Location::File(_));
+    let holder = config.holder.as_deref().unwrap_or(&boot);
+    let Some(reconciler) = Reconciler::take(parts, holder, force).await? else {
+        let held = store.lease("control").await?;
+        let (holder, until) = held.map(|lease| (lease.holder, lease.expires)).unwrap_or_default();
+        return Err(ComposeError::Held { holder, until });
+    };
     let app = App::new(tow_app::Parts {
         store: store.clone(),
         runtime: adapters.runtime.clone(),
@@ -81,6 +93,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         blobs: adapters.blobs.clone(),
         keys: adapters.keys.clone(),
         clock: adapters.clock.clone(),
+        web: adapters.web.clone(),
         boot,
         gateway: gateway.clone(),
     });
@@ -92,6 +105,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         tow_portal::router(app.clone()),
         tow_server::ServerConfig { hosts: config.hosts },
     );
+    let reconciler = Arc::new(reconciler);
     Ok(Platform { app, reconciler, router, store, adapters, gateway })
 }
 

@@ -1,21 +1,22 @@
-//! The loop: observe, drive what is under way, heal, route, sweep; then wait for a reason to do it again.
+//! The first lane, that of the rollouts: observe, drive what is under way, heal, route, sweep; then wait for a reason to
+//! do it again. What is slow has its own lane beside this one.
 
 use crate::snapshot::Snapshot;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
-use tow_ports::{Builder, Clock, Edge, Keys, PortError, Runtime};
-use tow_record::{Fence, InstanceSpec, Lease, Observed};
+use tow_ports::{Builder, Clock, Edge, Keys, PortError, Runtime, Web};
+use tow_record::{Fence, InstanceSpec, Lease, Observed, Record as _, Seal};
 use tow_store::{CommitError, Store, StoreError};
 
 /// How long the control lease holds unless renewed. A big apply holds the writer about a second, so not less than ten.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
 /// Without any news the loop still looks.
-const IDLE: Duration = Duration::from_secs(5);
+pub(crate) const IDLE: Duration = Duration::from_secs(5);
 /// A step that could not be made is tried again.
-const RETRY: Duration = Duration::from_millis(500);
+pub(crate) const RETRY: Duration = Duration::from_millis(500);
 /// After a tick that failed nothing is tried for so long.
-const BREATH: Duration = Duration::from_millis(100);
+pub(crate) const BREATH: Duration = Duration::from_millis(100);
 
 /// What the controllers stand on.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ pub struct Parts {
     pub builder: Arc<dyn Builder>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
+    pub web: Arc<dyn Web>,
     /// How the gateway is run, where it runs under the runtime.
     pub gateway: Option<InstanceSpec>,
 }
@@ -75,6 +77,14 @@ pub struct Ticked {
     pub progressed: bool,
     /// Look again at this time at the latest.
     pub until: Timestamp,
+}
+
+impl Ticked {
+    /// Of two looks: the sooner of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let progressed = self.progressed || other.progressed;
+        Self { progressed, until: self.until.min(other.until) }
+    }
 }
 
 /// The controllers, holding the lease.
@@ -138,8 +148,19 @@ impl Reconciler {
         Ok(Observed { instances, builds: BTreeMap::new(), edge: edge? })
     }
 
-    /// One look at everything.
+    /// One look of both lanes, for whoever moves the platform by hand.
     pub async fn tick(&self) -> Result<Ticked, ReconcileError> {
+        let rollouts = match self.rollouts().await {
+            Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
+            looked => looked,
+        };
+        // A port that did not answer the rollouts is no reason to leave the chores undone.
+        let chores = self.chores().await?;
+        Ok(rollouts?.and(chores))
+    }
+
+    /// One look at everything that runs or should.
+    async fn rollouts(&self) -> Result<Ticked, ReconcileError> {
         self.keep_lease().await?;
         let mut until = self.now().plus(IDLE);
         let mut progressed = false;
@@ -171,14 +192,34 @@ impl Reconciler {
         Ok(Ticked { progressed, until })
     }
 
-    /// Ticks until told to stop, or until the lease is lost.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
-        let mut commits = self.parts.store.commits();
+    /// Both lanes, each in a task of its own, until told to stop or until one of them finds the lease lost: then neither
+    /// goes on.
+    pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
+        let mut lanes = JoinSet::new();
+        let (rollouts, chores, told) = (self.clone(), self.clone(), stop.clone());
+        lanes.spawn(async move { rollouts.run_rollouts(stop).await });
+        lanes.spawn(async move { chores.run_chores(told).await });
+        while let Some(ended) = lanes.join_next().await {
+            match ended {
+                Ok(ended) => ended?,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => return Err(ReconcileError::Port(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_rollouts(&self, mut stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
+        // What the chores alone write is no news to a rollout.
+        let mut news = self
+            .parts
+            .store
+            .wake(|wrote| wrote.objects || wrote.kinds.iter().any(|k| k != Seal::KIND));
         while !*stop.borrow() {
-            commits.mark_unchanged();
+            news.mark_unchanged();
             let changed = self.parts.runtime.changed();
             tokio::pin!(changed);
-            let until = match self.tick().await {
+            let until = match self.rollouts().await {
                 Ok(ticked) if ticked.progressed => continue,
                 Ok(ticked) => ticked.until,
                 Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
@@ -198,7 +239,7 @@ impl Reconciler {
                 }
             };
             tokio::select! {
-                _ = commits.changed() => {}
+                _ = news.changed() => {}
                 () = &mut changed => {}
                 () = self.parts.clock.sleep_until(until) => {}
                 _ = stop.changed() => {}

@@ -1,4 +1,5 @@
-//! Makes the world as it should be: one driver, and a file a controller, each of them fetch → plan → perform → commit.
+//! Makes the world as it should be: a driver with two lanes, rollouts and slow chores, and a file a controller, each of
+//! them fetch → plan → perform → commit.
 //!
 //! Controllers are level-triggered: they take no input and keep no memory; a commit, a hint of the runtime or a timer
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
@@ -7,10 +8,12 @@ mod driver;
 mod gateway;
 mod heal;
 mod journal;
+mod lane;
 mod outcome;
 mod perform;
 mod rollout;
 mod route;
+mod seal;
 mod snapshot;
 mod sweep;
 
