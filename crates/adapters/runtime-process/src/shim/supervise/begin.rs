@@ -1,0 +1,154 @@
+//! Begins: a first start, the next one, or where another shim left off.
+
+use super::super::{child, recover::Found, sockets};
+use super::{Event, LOOK, Stage, Supervisor, Why};
+use crate::proc;
+use crate::state::{self, Attempt, Process};
+use rustix::process::Pid;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tow_record::{Exit, Phase};
+
+impl Supervisor {
+    /// Goes on where the last shim was.
+    pub(super) fn resume(&mut self, found: Found) {
+        match found {
+            Found::NotRunning if self.state.stop.is_some() => self.rest("stopped"),
+            Found::NotRunning => {
+                let wait = self
+                    .state
+                    .next
+                    .map_or(Duration::ZERO, |next| next.since(crate::wall::now()).std());
+                self.stage = Stage::Waiting(Instant::now() + wait);
+            }
+            Found::Alive(process) => self.adopt(process),
+            Found::Ended => {
+                self.adopted = true;
+                self.ended = Some(Exit::Unknown);
+                self.end_rest();
+            }
+        }
+    }
+
+    pub(super) fn adopt(&mut self, process: Process) {
+        self.adopted = true;
+        self.held = if self.state.ready { self.file.spec.successes } else { 0 };
+        self.liveness_counts = self.state.ready;
+        self.state.phase = Phase::Running;
+        self.stage = Stage::Up(self.limit(&process));
+        tokio::spawn(wait_for_adopted(process, self.events.clone()));
+        match self.state.stop {
+            Some(stop) => self.end(Why::Stop, stop),
+            None => {
+                self.save(false);
+                self.probe();
+            }
+        }
+    }
+
+    /// When the process is over its time limit.
+    pub(super) fn limit(&self, process: &Process) -> Option<Instant> {
+        let due = process.at.plus(self.file.spec.time_limit?);
+        Some(Instant::now() + due.since(crate::wall::now()).std())
+    }
+
+    pub(super) fn launch(&mut self) {
+        self.adopted = false;
+        self.not_run = None;
+        if self.state.attempt > 0 {
+            self.state.restarts += 1;
+            self.state.streak += 1;
+        }
+        self.state.attempt += 1;
+        self.state.next = None;
+        self.state.probe = None;
+        self.state.message.clear();
+        self.state.phase = Phase::Starting;
+        if let Err(why) = self.try_launch() {
+            self.state.process = None;
+            self.not_run = Some(why);
+            self.ended = Some(Exit::NotStarted);
+            self.end_rest();
+        }
+    }
+
+    pub(super) fn try_launch(&mut self) -> Result<(), String> {
+        if self.listeners.len() < self.file.spec.listen.len() {
+            self.listeners = sockets::bind(&self.file.spec, &self.state.listening, None)?;
+            self.state.listening = sockets::addresses(&self.listeners);
+        }
+        let waiting = child::make(&self.folder, &self.file)
+            .map_err(|err| format!("cannot make a process: {err}"))?;
+        let process = waiting.process;
+        self.state.process = Some(process);
+        // From here on another shim would find it; only then does it become the program.
+        state::write(&self.folder, &self.state, true)
+            .map_err(|err| format!("cannot write state.json: {err}"))?;
+        let attempt = self.state.attempt;
+        let line =
+            Attempt { attempt, at: process.at, pid: Some(process.pid), exit: None, ran: None };
+        state::note(&self.folder, &line)
+            .map_err(|err| format!("cannot write attempts.jsonl: {err}"))?;
+        let became = waiting
+            .go(&self.listeners)
+            .map_err(|err| format!("cannot start the process: {err}"))?;
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let failure = became.await;
+            let _ = events.send(Event::Became { attempt, failure }).await;
+        });
+        self.becoming = true;
+        self.stage = Stage::Up(self.limit(&process));
+        self.pushed.send_replace(self.state.clone());
+        Ok(())
+    }
+
+    pub(super) fn became(&mut self, failure: Option<String>) {
+        self.becoming = false;
+        match failure {
+            Some(why) => self.not_run = Some(why),
+            None => {
+                let pid = self.state.process.map_or(0, |process| process.pid);
+                self.log.say(&format!("started, pid {pid}"));
+                if matches!(self.stage, Stage::Up(_)) {
+                    self.state.phase = Phase::Running;
+                    self.save(false);
+                    (self.held, self.failed, self.liveness_failed) = (0, 0, 0);
+                    self.liveness_counts = false;
+                    self.probe();
+                }
+            }
+        }
+        // It may have ended before it could say so.
+        if self.ended.is_some() {
+            self.look();
+        }
+    }
+}
+
+/// Nobody is told of the end of a process that is not its child; its descriptor knows.
+async fn wait_for_adopted(process: Process, events: mpsc::Sender<Event>) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{PidfdFlags, pidfd_open};
+        let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+        // The descriptor first, then the check: in between the pid can't be given anew unnoticed.
+        if let Some(Ok(fd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK))
+            && proc::lives(&process)
+        {
+            #[expect(
+                deprecated,
+                reason = "an owned descriptor stays what it is, and `register` is unsafe"
+            )]
+            let fd = tokio::io::unix::AsyncFd::new(fd);
+            if let Ok(fd) = fd {
+                let _ = fd.readable().await;
+            }
+        }
+    }
+    while proc::lives(&process) {
+        tokio::time::sleep(LOOK * 5).await;
+    }
+    let _ = events.send(Event::Gone { pid: process.pid }).await;
+}

@@ -1,0 +1,76 @@
+//! What follows when nobody is left of an attempt: it is written down, and the next one is due or never comes.
+
+use super::{Stage, Supervisor, Why};
+use crate::state::{self, Attempt};
+use tokio::time::Instant;
+use tow_record::{Exit, Phase, Restart};
+
+impl Supervisor {
+    /// Nobody is left of this attempt.
+    pub(super) fn conclude(&mut self, why: Why) {
+        self.out.drain(&mut self.log);
+        self.err.drain(&mut self.log);
+        let exit = match (self.ended.take(), why, &self.not_run) {
+            (_, _, Some(_)) => Exit::NotStarted,
+            (_, Why::TimeLimit, None) => Exit::Timeout,
+            (exit, _, None) => exit.unwrap_or(Exit::Unknown),
+        };
+        let now = crate::wall::now();
+        let process = self.state.process.take();
+        let ran = process.map(|process| now.since(process.at));
+        let line = Attempt {
+            attempt: self.state.attempt,
+            at: now,
+            pid: process.map(|process| process.pid),
+            exit: Some(exit),
+            ran,
+        };
+        // State is what counts; the list is for people and for what was lost.
+        let _ = state::note(&self.folder, &line);
+        self.state.exit = Some(exit);
+        let words = self.not_run.take().unwrap_or_else(|| match exit {
+            Exit::Code { code } => format!("exited with code {code}"),
+            Exit::Signal { signal } => format!("ended by signal {signal}"),
+            Exit::Timeout => {
+                let limit = self.file.spec.time_limit.unwrap_or_default();
+                format!("killed after its time limit of {limit}")
+            }
+            Exit::NotStarted => "could not be started".into(),
+            Exit::Unknown => "ended while nobody watched; nobody knows how".into(),
+        });
+        self.log.say(&words);
+        let words = match (why, std::mem::take(&mut self.state.message)) {
+            (Why::Liveness, reason) => reason,
+            _ => words,
+        };
+        match self.file.spec.restart {
+            _ if self.state.stop.is_some() => self.rest(&words),
+            Restart::Never => self.rest(&words),
+            Restart::Always(backoff) => {
+                if ran.is_some_and(|ran| ran >= backoff.reset_after) {
+                    self.state.streak = 0;
+                }
+                let factor = 1i64 << self.state.streak.min(30);
+                let wait = backoff.first.micros().saturating_mul(factor);
+                let wait = tow_names::Duration::from_micros(wait.min(backoff.most.micros()));
+                let is_loop = self.state.streak >= backoff.crash_loop_after;
+                self.state.phase = if is_loop { Phase::CrashLoop } else { Phase::Backoff };
+                self.state.next = Some(now.plus(wait));
+                self.state.message = format!("{words}; started again in {wait}");
+                self.stage = Stage::Waiting(Instant::now() + wait.std());
+                self.save(true);
+            }
+        }
+    }
+
+    /// For good.
+    pub(super) fn rest(&mut self, words: &str) {
+        self.state.phase = Phase::Exited;
+        self.state.process = None;
+        self.state.next = None;
+        self.state.message = words.into();
+        self.stage = Stage::Done;
+        self.quiet();
+        self.save(true);
+    }
+}

@@ -1,0 +1,112 @@
+//! Ends: asks the program to end, kills it when it is time, and leaves nobody of its tree behind.
+
+use super::{Stage, Supervisor, Why};
+use crate::proc;
+use crate::state::Stop;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::time::Duration;
+use tokio::time::Instant;
+use tow_record::{Exit, Phase};
+
+/// What a program that ended by itself leaves behind gets so long to end too.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// SIGTERM now, SIGKILL then.
+    pub(super) fn end(&mut self, why: Why, stop: Stop) {
+        let grace = stop.by.since(crate::wall::now()).std();
+        self.stage = Stage::Ending { why, kill_at: Instant::now() + grace };
+        self.quiet();
+        self.state.phase = Phase::Stopping;
+        self.save(false);
+        self.log.say(match why {
+            Why::Stop => "stopping: SIGTERM",
+            Why::TimeLimit => "over its time limit: SIGTERM",
+            Why::Liveness | Why::Itself => "SIGTERM",
+        });
+        self.signal_group(Signal::TERM);
+    }
+
+    /// The process has ended: what it left behind ends too.
+    pub(super) fn end_rest(&mut self) {
+        self.quiet();
+        if !matches!(self.stage, Stage::Ending { .. }) {
+            let grace = LEFT_BEHIND.min(self.file.spec.grace.std());
+            self.stage = Stage::Ending { why: Why::Itself, kill_at: Instant::now() + grace };
+            for member in self.members() {
+                proc::signal(&member, Signal::TERM);
+            }
+        }
+        self.look();
+    }
+
+    /// No probes, not ready.
+    pub(super) fn quiet(&mut self) {
+        if let Some(probes) = self.probes.take() {
+            probes.abort();
+        }
+        self.state.ready = false;
+        self.state.ready_since = None;
+    }
+
+    pub(super) fn signal_group(&self, signal: Signal) {
+        let Some(process) = self.state.process.filter(proc::lives) else { return };
+        if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    pub(super) fn members(&self) -> Vec<proc::Stat> {
+        let fifos = [self.folder.out(), self.folder.err()];
+        proc::members(&proc::Marks {
+            process: self.state.process,
+            shim: Some(std::process::id()),
+            fifos: Some([&fifos[0], &fifos[1]]),
+        })
+    }
+
+    pub(super) fn reap(&mut self) {
+        let own = self.state.process.map(|process| process.pid).filter(|_| !self.adopted);
+        let mut how = None;
+        self.reaper.reap(|pid, exit| {
+            if own == Some(pid) {
+                how = Some(exit);
+            }
+        });
+        match (own, how) {
+            (Some(pid), Some(exit)) => self.gone(pid, exit),
+            _ if self.ended.is_some() => self.look(),
+            _ => {}
+        }
+    }
+
+    /// The process ended.
+    pub(super) fn gone(&mut self, pid: u32, exit: Exit) {
+        if self.ended.is_none() && self.state.process.is_some_and(|process| process.pid == pid) {
+            self.ended = Some(exit);
+            self.end_rest();
+        }
+    }
+
+    /// Kills when it is time, and goes on when nobody is left.
+    pub(super) fn look(&mut self) {
+        let Stage::Ending { why, kill_at } = self.stage else { return };
+        let is_late = kill_at <= Instant::now();
+        if self.ended.is_none() && !is_late {
+            return;
+        }
+        let members = self.members();
+        if is_late {
+            if !members.is_empty() && self.ended.is_none() {
+                self.log.say("did not end in time: SIGKILL");
+            }
+            self.signal_group(Signal::KILL);
+            for member in &members {
+                proc::signal(member, Signal::KILL);
+            }
+        }
+        if self.ended.is_some() && !self.becoming && members.is_empty() {
+            self.conclude(why);
+        }
+    }
+}
