@@ -90,9 +90,9 @@ impl TestPlatform {
     pub async fn another(&self) -> Result<Platform, ComposeError> {
         let crossings: Arc<dyn Crossings> = self.watch.clone();
         let adapters = tow_platform::fake(&self.world, self.clock.clone(), &crossings);
-        let store = self.store_file();
-        tow_platform::compose(Composed { store, crossings, force: true, hosts: vec![] }, adapters)
-            .await
+        let store = self.store_file().into();
+        let composed = Composed { store, crossings, force: true, holder: None, hosts: vec![] };
+        tow_platform::compose(composed, adapters).await
     }
 
     /// Kills it and composes it anew.

@@ -31,7 +31,9 @@ pub enum ComposeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The control lease is held by another.
-    #[error("another control plane, {holder}, is in charge of this store until {until} unless it renews that")]
+    #[error(
+        "another control plane, {holder}, is in charge of this store until {until} unless it renews that"
+    )]
     Held {
         /// Its name.
         holder: String,

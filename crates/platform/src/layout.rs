@@ -21,6 +21,10 @@ impl Layout {
     pub fn lock(&self) -> PathBuf {
         self.root.join("lock")
     }
+    /// Which directory this is.
+    pub fn identity(&self) -> PathBuf {
+        self.root.join("identity")
+    }
     /// The store.
     pub fn store(&self) -> PathBuf {
         self.root.join("tow.db")

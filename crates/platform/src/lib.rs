@@ -23,4 +23,4 @@ pub use tow_ports::{Crossings, NoCrossings, When};
 pub use tow_reconcile::{ReconcileError, Reconciler, Ticked};
 pub use tow_runtime_process::stop_everything;
 pub use tow_server::{ServerConfig, serve};
-pub use tow_store::StoreError;
+pub use tow_store::{Location, StoreError};

@@ -3,12 +3,10 @@
 //! Safe to drop at any moment: what was not committed is rolled back, what was committed stays.
 
 use crate::batch::{Expect, ObjectWrite, RecordWrite};
+use crate::db::{Arg, Connection, DbError, Row};
 use crate::sql::{self, Rows, SIZES};
+use crate::wake::Wrote;
 use crate::{Batch, CommitError, Store, StoreError};
-use sqlx::query;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection as _, FromRow, Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use tow_names::{Duration, EntityRef};
 use tow_ports::When;
@@ -23,15 +21,15 @@ pub struct Committed {
 /// How long a reply is kept.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a transaction ended early: the driver, or a rule.
+/// Why a transaction ended early: the database, or a rule.
 enum Broken {
-    Sql(sqlx::Error),
+    Db(DbError),
     Rule(CommitError),
 }
 
-impl From<sqlx::Error> for Broken {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
+impl From<DbError> for Broken {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
     }
 }
 
@@ -41,42 +39,58 @@ impl From<CommitError> for Broken {
     }
 }
 
-type Bound = Query<'static, Sqlite, SqliteArguments>;
+impl From<DbError> for CommitError {
+    fn from(error: DbError) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
 type Versions = BTreeMap<(String, String), i64>;
 
 impl Store {
-    /// Writes all of the batch, or nothing. Durable when it returns; wakes whoever waits on [`Store::commits`].
-    pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        if let Some(broken) = batch.broken {
+    /// Writes all of the batch, or nothing. Durable when it returns; wakes whoever waits for what it wrote.
+    pub async fn commit(&self, mut batch: Batch) -> Result<Committed, CommitError> {
+        if let Some(broken) = batch.broken.take() {
             return Err(broken.into());
         }
         twice(&batch)?;
         self.inner.crossings.cross("store.commit", When::Before).await;
-        let done = self.transact(&batch).await;
-        if done.is_ok() {
-            self.inner.commits.send_modify(|count| *count += 1);
-        }
+        // In a task of its own: whoever asked may go away in the middle, and what was written is told all the same.
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let wrote = Wrote::by(&batch);
+            let done = store.transact(&batch, &wrote).await;
+            // Where nobody knows whether it was written, whoever waits had better look.
+            let uncertain = matches!(&done, Err(CommitError::Store(StoreError::Uncertain { .. })));
+            if done.is_ok() || uncertain {
+                store.inner.wakes.tell(wrote);
+            }
+            done
+        });
+        let done = task.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)));
         self.inner.crossings.cross("store.commit", When::After).await;
         done
     }
 
-    async fn transact(&self, batch: &Batch) -> Result<Committed, CommitError> {
-        let sql_failed = |error| CommitError::from(self.failed(&error));
-        let mut connection = self.inner.writer.acquire().await.map_err(sql_failed)?;
+    async fn transact(&self, batch: &Batch, wrote: &Wrote) -> Result<Committed, CommitError> {
+        let mut session = self.inner.db.writer().await?;
         let done: Result<i64, Broken> = async {
-            let mut transaction = connection.begin_with(sql::BEGIN).await?;
-            let seq = write(&mut transaction, batch).await?;
-            transaction.commit().await?;
+            let mut tx = session.write().await?;
+            let seq = write(&mut tx, batch).await?;
+            if tx.is_postgres() {
+                let told = wrote.encode(&self.inner.name);
+                tx.fetch(sql::NOTIFY, &[told.into()]).await?;
+            }
+            tx.commit().await?;
             Ok(seq)
         }
         .await;
         match done {
             Ok(seq) => Ok(Committed { seq }),
             Err(Broken::Rule(error)) => Err(error),
-            Err(Broken::Sql(error)) => {
-                // A full disk makes SQLite roll back by itself, and the driver then miscounts its depth.
-                connection.close_on_drop();
-                Err(sql_failed(error))
+            Err(Broken::Db(error)) => {
+                session.discard();
+                Err(error.into())
             }
         }
     }
@@ -99,35 +113,35 @@ fn twice(batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn write(tx: &mut SqliteConnection, batch: &Batch) -> Result<i64, Broken> {
+async fn write(tx: &mut Connection<'_>, batch: &Batch) -> Result<i64, Broken> {
+    // First of all: everything below is decided while nobody else writes.
+    let head = tx.fetch_one(sql::HEAD_LOCK, &[]).await?.map_or(Ok(0), |row| row.int(0))?;
     if let Some(fence) = &batch.fence {
-        let found: Option<(i64,)> =
-            sqlx::query_as(sql::LEASE_EPOCH).bind(&fence.lease).fetch_optional(&mut *tx).await?;
-        let found = found.map_or(0, |(epoch,)| epoch);
+        let found = tx.fetch_one(sql::LEASE_EPOCH, &[(&fence.lease).into()]).await?;
+        let found = found.map_or(Ok(0), |row| row.int(0))?;
         if found != fence.epoch {
             let (lease, given) = (fence.lease.clone(), fence.epoch);
             return Err(CommitError::Fenced { lease, given, found }.into());
         }
     }
-    let (head,): (i64,) = sqlx::query_as(sql::HEAD).fetch_one(&mut *tx).await?;
     write_records(tx, batch, head).await?;
     write_objects(tx, batch).await?;
     for (consumer, seq) in &batch.cursors {
-        query(sql::CURSOR_PUT).bind(consumer).bind(*seq).execute(&mut *tx).await?;
+        tx.run(sql::CURSOR_PUT, &[consumer.into(), (*seq).into()]).await?;
     }
+    put_rows(tx, &sql::EVENT_ERASE, &batch.erased, |args, seq| args.push((*seq).into())).await?;
     if let Some(kept) = &batch.idempotency {
-        query(sql::IDEMPOTENCY_SWEEP).bind(kept.at.0 - KEPT.micros()).execute(&mut *tx).await?;
-        let written = query(sql::IDEMPOTENCY_PUT)
-            .bind(&kept.actor)
-            .bind(&kept.route)
-            .bind(&kept.key)
-            .bind(&kept.body_sha256)
-            .bind(i64::from(kept.status))
-            .bind(&kept.reply)
-            .bind(kept.at.0)
-            .execute(&mut *tx)
-            .await?;
-        if written.rows_affected() == 0 {
+        tx.run(sql::IDEMPOTENCY_SWEEP, &[(kept.at.0 - KEPT.micros()).into()]).await?;
+        let args = [
+            (&kept.actor).into(),
+            (&kept.route).into(),
+            (&kept.key).into(),
+            (&kept.body_sha256).into(),
+            i64::from(kept.status).into(),
+            (&kept.reply).into(),
+            kept.at.0.into(),
+        ];
+        if tx.run(sql::IDEMPOTENCY_PUT, &args).await? == 0 {
             return Err(conflict("idempotency", &kept.key, 0, 1).into());
         }
     }
@@ -136,35 +150,37 @@ async fn write(tx: &mut SqliteConnection, batch: &Batch) -> Result<i64, Broken> 
     }
     // Last of all, so that the order of the log is the order of commits and has no gaps.
     let count = i64::try_from(batch.events.len()).unwrap_or(i64::MAX);
-    let (last,): (i64,) = sqlx::query_as(sql::HEAD_BUMP).bind(count).fetch_one(&mut *tx).await?;
+    let last = tx.fetch_one(sql::HEAD_BUMP, &[count.into()]).await?;
+    let last = last.map_or(Ok(0), |row| row.int(0))?;
     let events: Vec<_> = (last - count + 1..).zip(&batch.events).collect();
-    put_rows(tx, &sql::EVENT_PUT, &events, |query, (seq, (event, body))| {
+    put_rows(tx, &sql::EVENT_PUT, &events, |args, (seq, (event, body))| {
         let digest = tow_names::Digest::of(body.as_bytes());
-        query
-            .bind(*seq)
-            .bind(event.at.0)
-            .bind(event.actor.clone())
-            .bind(event.request.clone())
-            .bind(event.kind.clone())
-            .bind(event.subject.clone())
-            .bind(digest.hex().to_string())
-            .bind(body.clone())
+        args.extend([
+            (*seq).into(),
+            event.at.0.into(),
+            (&event.actor).into(),
+            (&event.request).into(),
+            (&event.kind).into(),
+            (&event.subject).into(),
+            digest.hex().to_string().into(),
+            body.into(),
+        ]);
     })
     .await?;
     Ok(last)
 }
 
-async fn write_records(tx: &mut SqliteConnection, batch: &Batch, head: i64) -> Result<(), Broken> {
+async fn write_records(tx: &mut Connection<'_>, batch: &Batch, head: i64) -> Result<(), Broken> {
     let written = batch.records.iter().map(|write| (&write.kind, &write.id));
     let expected = batch.expected.iter().map(|(kind, id, _)| (kind, id));
     let keys: BTreeSet<_> = written.chain(expected).collect();
     let keys: Vec<_> = keys.into_iter().collect();
-    let rows: Vec<(String, String, i64)> =
-        read_rows(tx, &sql::RECORD_VERSIONS, &keys, |query, (kind, id)| {
-            query.bind((*kind).clone()).bind((*id).clone())
-        })
-        .await?;
-    let found: Versions = rows.into_iter().map(|(kind, id, at)| ((kind, id), at)).collect();
+    let rows = read_rows(tx, &sql::RECORD_VERSIONS, &keys, |args, (kind, id)| {
+        args.extend([(*kind).into(), (*id).into()]);
+    })
+    .await?;
+    let versions = rows.iter().map(|row| Ok(((row.text(0)?, row.text(1)?), row.int(2)?)));
+    let found: Versions = versions.collect::<Result<_, DbError>>()?;
     let version =
         |kind: &str, id: &str| found.get(&(kind.to_string(), id.to_string())).copied().unwrap_or(0);
     for (kind, id, expected) in &batch.expected {
@@ -182,31 +198,32 @@ async fn write_records(tx: &mut SqliteConnection, batch: &Batch, head: i64) -> R
         }
     }
     let gone: Vec<&RecordWrite> = batch.records.iter().filter(|w| w.put.is_none()).collect();
-    put_rows(tx, &sql::RECORD_REMOVE, &gone, |query, write| {
-        query.bind(write.kind.clone()).bind(write.id.clone())
+    put_rows(tx, &sql::RECORD_REMOVE, &gone, |args, write| {
+        args.extend([(&write.kind).into(), (&write.id).into()]);
     })
     .await?;
     let mut puts: Vec<_> =
         batch.records.iter().filter_map(|w| w.put.as_ref().map(|put| (w, put))).collect();
     // What closes goes before what opens: one operation may end where the next begins.
     puts.sort_by_key(|(_, put)| put.open);
-    let changed = put_rows(tx, &sql::RECORD_PUT, &puts, |query, (write, put)| {
-        query
-            .bind(write.kind.clone())
-            .bind(write.id.clone())
-            .bind(put.subject.clone())
-            .bind(put.number)
-            .bind(i64::from(put.open))
-            .bind(version(&write.kind, &write.id) + 1)
-            .bind(head)
-            .bind(put.body.clone())
+    let changed = put_rows(tx, &sql::RECORD_PUT, &puts, |args, (write, put)| {
+        args.extend([
+            (&write.kind).into(),
+            (&write.id).into(),
+            (&put.subject).into(),
+            put.number.into(),
+            i64::from(put.open).into(),
+            (version(&write.kind, &write.id) + 1).into(),
+            head.into(),
+            (&put.body).into(),
+        ]);
     })
     .await;
     match changed {
         Ok(changed) if changed == puts.len() as u64 => Ok(()),
         // Only where somebody writes beside this transaction.
         Ok(_) => Err(conflict("record", "", 0, 0).into()),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+        Err(DbError::Unique) => {
             let opened = puts.iter().find(|(w, put)| w.kind == "operation" && put.open);
             let subject = opened.map_or("", |(_, put)| put.subject.as_str());
             Err(conflict("operation", subject, 0, 1).into())
@@ -215,25 +232,22 @@ async fn write_records(tx: &mut SqliteConnection, batch: &Batch, head: i64) -> R
     }
 }
 
-/// Kind, namespace and name, then [`Kept`].
-type Found = (String, String, String, i64, i64, String, i64, String);
 /// What an object keeps over a change: version, generation, uid, created_at, created_by.
 type Kept = (i64, i64, String, i64, String);
 
-async fn write_objects(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), Broken> {
+async fn write_objects(tx: &mut Connection<'_>, batch: &Batch) -> Result<(), Broken> {
     let written = batch.objects.iter().map(|write| &write.entity);
     let expected = batch.expected_objects.iter().map(|(entity, _)| entity);
     let keys: BTreeSet<&EntityRef> = written.chain(expected).collect();
     let keys: Vec<_> = keys.into_iter().collect();
-    let rows: Vec<Found> =
-        read_rows(tx, &sql::OBJECT_VERSIONS, &keys, |query, entity| bind_entity(query, entity))
+    let rows =
+        read_rows(tx, &sql::OBJECT_VERSIONS, &keys, |args, entity| entity_args(args, entity))
             .await?;
-    let found: BTreeMap<String, Kept> = rows
-        .into_iter()
-        .map(|(kind, ns, name, version, generation, uid, at, by)| {
-            (format!("{kind}:{ns}/{name}"), (version, generation, uid, at, by))
-        })
-        .collect();
+    let kept = rows.iter().map(|row| {
+        let id = format!("{}:{}/{}", row.str(0)?, row.str(1)?, row.str(2)?);
+        Ok((id, (row.int(3)?, row.int(4)?, row.text(5)?, row.int(6)?, row.text(7)?)))
+    });
+    let found: BTreeMap<String, Kept> = kept.collect::<Result<_, DbError>>()?;
     let wanted = batch.objects.iter().map(|write| (&write.entity, write.version));
     let expected = batch.expected_objects.iter().map(|(entity, version)| (entity, *version));
     for (entity, expected) in expected.chain(wanted) {
@@ -244,33 +258,33 @@ async fn write_objects(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), B
         }
     }
     let gone: Vec<&ObjectWrite> = batch.objects.iter().filter(|w| w.put.is_none()).collect();
-    put_rows(tx, &sql::OBJECT_REMOVE, &gone, |query, write| bind_entity(query, &write.entity))
+    put_rows(tx, &sql::OBJECT_REMOVE, &gone, |args, write| entity_args(args, &write.entity))
         .await?;
     let puts: Vec<_> =
         batch.objects.iter().filter_map(|w| w.put.as_ref().map(|put| (w, put))).collect();
-    let changed = put_rows(tx, &sql::OBJECT_PUT, &puts, |query, (write, put)| {
+    let changed = put_rows(tx, &sql::OBJECT_PUT, &puts, |args, (write, put)| {
         let (version, generation, uid, at, by) = found
             .get(&write.entity.to_string())
             .cloned()
             .unwrap_or_else(|| (0, 0, put.uid.clone(), put.at, put.created_by.clone()));
-        bind_entity(query, &write.entity)
-            .bind(uid)
-            .bind(version + 1)
-            .bind(generation + i64::from(put.bump_generation))
-            .bind(put.body.clone())
-            .bind(at)
-            .bind(put.at)
-            .bind(by)
+        entity_args(args, &write.entity);
+        args.extend([
+            uid.into(),
+            (version + 1).into(),
+            (generation + i64::from(put.bump_generation)).into(),
+            (&put.body).into(),
+            at.into(),
+            put.at.into(),
+            by.into(),
+        ]);
     })
     .await?;
     if changed == puts.len() as u64 { Ok(()) } else { Err(conflict("object", "", 0, 0).into()) }
 }
 
-pub(crate) fn bind_entity(query: Bound, entity: &EntityRef) -> Bound {
-    query
-        .bind(entity.kind().to_string())
-        .bind(entity.namespace().to_string())
-        .bind(entity.name().to_string())
+pub(crate) fn entity_args<'a>(args: &mut Vec<Arg<'a>>, entity: &'a EntityRef) {
+    let (namespace, name) = (entity.namespace().as_str(), entity.name().as_str());
+    args.extend([entity.kind().into(), namespace.into(), name.into()]);
 }
 
 fn conflict(kind: &str, id: &str, expected: i64, found: i64) -> CommitError {
@@ -278,47 +292,42 @@ fn conflict(kind: &str, id: &str, expected: i64, found: i64) -> CommitError {
 }
 
 /// Runs a statement over all items, as few times as the sizes allow; how many rows changed.
-async fn put_rows<T>(
-    tx: &mut SqliteConnection,
+pub(crate) async fn put_rows<'a, T>(
+    tx: &mut Connection<'_>,
     rows: &Rows,
-    items: &[T],
-    bind: impl Fn(Bound, &T) -> Bound,
-) -> Result<u64, sqlx::Error> {
+    items: &'a [T],
+    fill: impl Fn(&mut Vec<Arg<'a>>, &'a T),
+) -> Result<u64, DbError> {
     let mut changed = 0;
     let mut rest = items;
     while !rest.is_empty() {
         let size = SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
         let (now, later) = rest.split_at(size);
-        let mut bound = query(AssertSqlSafe(rows.text(size)));
+        let mut args = Vec::with_capacity(size * rows.columns);
         for item in now {
-            bound = bind(bound, item);
+            fill(&mut args, item);
         }
-        changed += bound.execute(&mut *tx).await?.rows_affected();
+        changed += tx.run(rows.text(size), &args).await?;
         rest = later;
     }
     Ok(changed)
 }
 
 /// Looks all keys up; the last one is repeated to fill a size, so that few texts do.
-pub(crate) async fn read_rows<T, R>(
-    tx: &mut SqliteConnection,
+pub(crate) async fn read_rows<'a, T>(
+    tx: &mut Connection<'_>,
     rows: &Rows,
-    keys: &[T],
-    bind: impl Fn(Bound, &T) -> Bound,
-) -> Result<Vec<R>, sqlx::Error>
-where
-    R: for<'r> FromRow<'r, SqliteRow>,
-{
+    keys: &'a [T],
+    fill: impl Fn(&mut Vec<Arg<'a>>, &'a T),
+) -> Result<Vec<Row>, DbError> {
     let mut found = Vec::new();
     for now in keys.chunks(SIZES[0]) {
         let size = SIZES.into_iter().rfind(|size| *size >= now.len()).unwrap_or(SIZES[0]);
-        let mut bound = query(AssertSqlSafe(rows.text(size)));
+        let mut args = Vec::with_capacity(size * rows.columns);
         for at in 0..size {
-            bound = bind(bound, &now[at.min(now.len() - 1)]);
+            fill(&mut args, &now[at.min(now.len() - 1)]);
         }
-        for row in bound.fetch_all(&mut *tx).await? {
-            found.push(R::from_row(&row)?);
-        }
+        found.append(&mut tx.fetch(rows.text(size), &args).await?);
     }
     Ok(found)
 }
@@ -326,6 +335,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Location;
     use std::sync::Arc;
     use tow_names::Timestamp;
     use tow_ports::NoCrossings;
@@ -344,12 +354,23 @@ mod tests {
         batch
     }
 
+    async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = Location::File(dir.path().join("tow.db"));
+        let store = Store::open(&at, Arc::new(NoCrossings)).await.unwrap();
+        (dir, store)
+    }
+
     #[tokio::test]
     async fn a_full_disk_is_told_and_passes() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("tow.db"), Arc::new(NoCrossings)).await.unwrap();
+        let (_dir, store) = store().await;
         // SQLite answers a file that may not grow as it answers a disk without space.
-        query("PRAGMA max_page_count = 40").execute(&store.inner.writer).await.unwrap();
+        {
+            let mut session = store.inner.db.writer().await.unwrap();
+            let mut tx = session.write().await.unwrap();
+            tx.fetch("PRAGMA max_page_count = 40", &[]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
         let big = || event("x".repeat(400_000));
         assert_eq!(store.commit(big()).await, Err(CommitError::Full));
         assert_eq!(store.head().await, Ok(0));
@@ -360,9 +381,8 @@ mod tests {
 
     #[tokio::test]
     async fn readers_can_not_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("tow.db"), Arc::new(NoCrossings)).await.unwrap();
-        let refused = query(sql::HEAD_BUMP).bind(1).execute(&store.inner.readers).await;
-        assert!(refused.is_err());
+        let (_dir, store) = store().await;
+        assert!(store.inner.db.fetch(sql::HEAD_BUMP, &[1.into()]).await.is_err());
+        assert_eq!(store.head().await, Ok(0));
     }
 }

@@ -1,64 +1,83 @@
 //! What can go wrong with the store, apart from what the caller did: a stable code, what is untouched, a way on.
-
-use std::path::{Path, PathBuf};
+//! `at` is the location as people see it, without any password.
 
 /// The store could not be opened, read or written. The text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// A database file on a network does not keep locks and shared memory, and breaks silently.
-    #[error("{} lies on {filesystem}, which does not keep the locks a database needs", path.display())]
-    Network {
-        /// The database file.
-        path: PathBuf,
-        /// Such as `NFS`.
-        filesystem: &'static str,
+    /// What names the store makes no sense. Says nothing of the text itself: a password may be in it.
+    #[error("the store's location makes no sense: {why}")]
+    Location {
+        /// What is wrong with it.
+        why: String,
     },
+    /// A database file on a network does not keep locks and shared memory, and breaks silently.
+    #[error("{at} lies on {filesystem}, which does not keep the locks a database needs")]
+    #[expect(missing_docs, reason = "where, and on what")]
+    Network { at: String, filesystem: &'static str },
     /// A later version of the platform has been here.
-    #[error("{} was written by a newer Towpath: its schema is {found}, this binary knows {known}", path.display())]
+    #[error(
+        "{at} was written by a newer Towpath: its schema is {found}, this binary knows {known}"
+    )]
     Newer {
-        /// The database file.
-        path: PathBuf,
-        /// The schema's number in the file.
+        /// The location.
+        at: String,
+        /// The schema's number there.
         found: i64,
         /// The highest number this binary knows.
         known: i64,
     },
-    /// There is a file, but it is not one of ours.
-    #[error("{} is not a store of Towpath: {why}", path.display())]
-    NotOurs {
-        /// The file.
-        path: PathBuf,
-        /// What was found instead.
-        why: String,
-    },
+    /// There is something, but it is not one of ours.
+    #[error("{at} is not a store of Towpath: {why}")]
+    #[expect(missing_docs, reason = "where, and what was found instead")]
+    NotOurs { at: String, why: String },
+    /// The database is one that we can't live in.
+    #[error("{at} can't hold a store: {why}")]
+    #[expect(missing_docs, reason = "where, and why not")]
+    Unfit { at: String, why: String },
     /// No space is left for the database or its log.
-    #[error("the disk is full: {} can't grow", path.display())]
-    Full {
-        /// The database file.
-        path: PathBuf,
-    },
+    #[error("the disk is full: {at} can't grow")]
+    #[expect(missing_docs, reason = "where")]
+    Full { at: String },
     /// The file can't be opened, read or written.
-    #[error("{} can't be used: {why}", path.display())]
-    File {
-        /// The database file.
-        path: PathBuf,
-        /// The system's word.
-        why: String,
-    },
+    #[error("{at} can't be used: {why}")]
+    #[expect(missing_docs, reason = "where, and the system's word")]
+    File { at: String, why: String },
+    /// The database takes no writes.
+    #[error("{at} can only be read")]
+    #[expect(missing_docs, reason = "where")]
+    ReadOnly { at: String },
     /// Another process held the database for too long.
-    #[error("another process keeps {} locked", path.display())]
-    Busy {
-        /// The database file.
-        path: PathBuf,
-    },
-    /// The file's structure is broken.
-    #[error("{} is damaged: {why}", path.display())]
-    Damaged {
-        /// The database file.
-        path: PathBuf,
-        /// What was noticed.
-        why: String,
-    },
+    #[error("another process keeps {at} locked")]
+    #[expect(missing_docs, reason = "where")]
+    Busy { at: String },
+    /// The structure is broken.
+    #[error("{at} is damaged: {why}")]
+    #[expect(missing_docs, reason = "where, and what was noticed")]
+    Damaged { at: String, why: String },
+    /// The server does not answer, or the connection to it broke.
+    #[error("{at} can't be reached: {why}")]
+    #[expect(missing_docs, reason = "where, and the system's word")]
+    Unreachable { at: String, why: String },
+    /// The connection broke while a write was being made durable.
+    #[error("the connection to {at} was lost during a write: {why}")]
+    #[expect(missing_docs, reason = "where, and the system's word")]
+    Uncertain { at: String, why: String },
+    /// The server does not take name and password.
+    #[error("{at} refused the login: {why}")]
+    #[expect(missing_docs, reason = "where, and the server's word")]
+    Login { at: String, why: String },
+    /// The server has no such database.
+    #[error("{at}: there is no such database")]
+    #[expect(missing_docs, reason = "where")]
+    NoDatabase { at: String },
+    /// The server has as many connections as it takes.
+    #[error("{at} takes no more connections")]
+    #[expect(missing_docs, reason = "where")]
+    Crowded { at: String },
+    /// The user of the database may not do what we do.
+    #[error("{at} does not let us: {why}")]
+    #[expect(missing_docs, reason = "where, and the server's word")]
+    Denied { at: String, why: String },
     /// A stored value does not read as what it should be.
     #[error("the {kind} {id} can't be read: {why}")]
     Body {
@@ -89,13 +108,22 @@ impl StoreError {
     /// A stable code.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Location { .. } => "store/location",
             Self::Network { .. } => "store/network-filesystem",
             Self::Newer { .. } => "store/newer-schema",
             Self::NotOurs { .. } => "store/not-a-store",
+            Self::Unfit { .. } => "store/unfit-database",
             Self::Full { .. } => "store/disk-full",
             Self::File { .. } => "store/file",
+            Self::ReadOnly { .. } => "store/read-only",
             Self::Busy { .. } => "store/busy",
             Self::Damaged { .. } => "store/damaged",
+            Self::Unreachable { .. } => "store/unreachable",
+            Self::Uncertain { .. } => "store/outcome-unknown",
+            Self::Login { .. } => "store/login",
+            Self::NoDatabase { .. } => "store/no-database",
+            Self::Crowded { .. } => "store/too-many-connections",
+            Self::Denied { .. } => "store/denied",
             Self::Body { .. } => "store/unreadable",
             Self::Twice { .. } => "store/written-twice",
             Self::Closed => "store/closed",
@@ -107,7 +135,10 @@ impl StoreError {
     pub const fn untouched(&self) -> &'static str {
         match self {
             Self::Network { .. } | Self::Newer { .. } | Self::NotOurs { .. } => {
-                "the file was not changed"
+                "the database was not changed"
+            }
+            Self::Uncertain { .. } => {
+                "all of the write was made or nothing of it, nobody knows which; what runs goes on running"
             }
             _ => "nothing was written; what runs goes on running",
         }
@@ -116,49 +147,41 @@ impl StoreError {
     /// A way on.
     pub const fn hint(&self) -> &'static str {
         match self {
+            Self::Location { .. } => "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or a path",
             Self::Network { .. } => "put the data directory on a disk of this machine",
             Self::Newer { .. } => "use the newer binary, or restore a backup made by this one",
-            Self::NotOurs { .. } => "name another data directory, or move the file away",
+            Self::NotOurs { .. } => "name another place for the store, or move what is there away",
+            Self::Unfit { .. } => {
+                "make another one: CREATE DATABASE tow ENCODING 'UTF8' TEMPLATE template0"
+            }
             Self::Full { .. } => {
                 "free some space; nothing else is needed, the platform goes on by itself"
             }
             Self::File { .. } => "look at the owner and the permissions of the data directory",
-            Self::Busy { .. } => "stop the other process that uses this data directory",
-            Self::Damaged { .. } => "restore the last backup; keep the damaged file for a look",
+            Self::ReadOnly { .. } => {
+                "name the primary, not a standby; of a file, look at its permissions and at how its disk is mounted"
+            }
+            Self::Busy { .. } => "stop the other process that uses this store",
+            Self::Damaged { .. } => "restore the last backup; keep what is damaged for a look",
+            Self::Unreachable { .. } => {
+                "look whether the server runs and whether host, port and sslmode are right; the platform tries again by itself"
+            }
+            Self::Uncertain { .. } => {
+                "ask again with the same key: what was done is not done twice"
+            }
+            Self::Login { .. } => "look at user and password, and at the server's pg_hba.conf",
+            Self::NoDatabase { .. } => {
+                "make it: CREATE DATABASE tow ENCODING 'UTF8' TEMPLATE template0"
+            }
+            Self::Crowded { .. } => {
+                "raise max_connections, or end others; one platform takes ten connections"
+            }
+            Self::Denied { .. } => "let the user own the database: ALTER DATABASE … OWNER TO …",
             Self::Body { .. } => "this binary may be older than the value: use the newer one",
             Self::Twice { .. } | Self::Statement(_) => {
                 "this is a mistake in Towpath: please report it"
             }
             Self::Closed => "the platform is going down: ask again when it is up",
-        }
-    }
-
-    /// From what the driver says. `path` tells a full disk from another failure of the disk.
-    pub(crate) fn from_sqlx(error: &sqlx::Error, path: &Path) -> Self {
-        let file = path.to_path_buf();
-        let why = error.to_string();
-        match error {
-            sqlx::Error::PoolClosed => Self::Closed,
-            sqlx::Error::PoolTimedOut => Self::Busy { path: file },
-            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
-                Self::Full { path: file }
-            }
-            sqlx::Error::Io(_) => Self::File { path: file, why },
-            sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
-                // The lower byte is the primary result code, https://www.sqlite.org/rescode.html
-                match code & 0xff {
-                    5 | 6 => Self::Busy { path: file },
-                    11 => Self::Damaged { path: file, why },
-                    13 => Self::Full { path: file },
-                    // Growing the shared memory or syncing a full disk comes as an IO error, not as "full".
-                    10 if crate::file::no_space(path) => Self::Full { path: file },
-                    8 | 10 | 14 => Self::File { path: file, why },
-                    26 => Self::NotOurs { path: file, why: "it is not a database".into() },
-                    _ => Self::Statement(why),
-                }
-            }
-            _ => Self::Statement(why),
         }
     }
 }

@@ -30,9 +30,9 @@ pub(crate) fn check_place(path: &Path) -> Result<(), StoreError> {
     {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let found = rustix::fs::statfs(dir)
-            .map_err(|e| StoreError::File { path: path.to_path_buf(), why: e.to_string() })?;
+            .map_err(|e| StoreError::File { at: path.display().to_string(), why: e.to_string() })?;
         if let Some(filesystem) = network(found.f_type as u64) {
-            return Err(StoreError::Network { path: path.to_path_buf(), filesystem });
+            return Err(StoreError::Network { at: path.display().to_string(), filesystem });
         }
     }
     #[cfg(not(target_os = "linux"))]
@@ -47,9 +47,11 @@ pub(crate) fn make(path: &Path) -> Result<(), StoreError> {
     match made {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-            Err(StoreError::Full { path: path.to_path_buf() })
+            Err(StoreError::Full { at: path.display().to_string() })
         }
-        Err(error) => Err(StoreError::File { path: path.to_path_buf(), why: error.to_string() }),
+        Err(error) => {
+            Err(StoreError::File { at: path.display().to_string(), why: error.to_string() })
+        }
     }
 }
 

@@ -18,17 +18,29 @@ impl Store {
     ) -> Result<Option<Lease>, StoreError> {
         let expires = now.plus(ttl);
         self.inner.crossings.cross("store.lease", When::Before).await;
-        let taken = sqlx::query_as(sql::LEASE_TAKE)
-            .bind(name)
-            .bind(holder)
-            .bind(expires.0)
-            .bind(now.0)
-            .bind(i64::from(force))
-            .fetch_all(&self.inner.writer)
-            .await;
+        let taken = self.take(name, holder, now, expires, force).await;
         self.inner.crossings.cross("store.lease", When::After).await;
-        let taken: Vec<(i64,)> = taken.map_err(|error| self.failed(&error))?;
-        Ok(taken.first().map(|(epoch,)| lease(name, holder, *epoch, expires)))
+        Ok(taken?.map(|epoch| Lease { name: name.into(), holder: holder.into(), epoch, expires }))
+    }
+
+    async fn take(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        expires: Timestamp,
+        force: bool,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut session = self.inner.db.writer().await?;
+        let mut tx = session.write().await?;
+        // No commit that was fenced by the old epoch may become durable after this one.
+        tx.fetch(sql::HEAD_LOCK, &[]).await?;
+        let args =
+            [name.into(), holder.into(), expires.0.into(), now.0.into(), i64::from(force).into()];
+        let epoch = tx.fetch_one(sql::LEASE_TAKE, &args).await?;
+        let epoch = epoch.map(|row| row.int(0)).transpose()?;
+        tx.commit().await?;
+        Ok(epoch)
     }
 
     /// Keeps a lease for another `ttl`. None: it is lost, and the caller must stop acting.
@@ -39,18 +51,25 @@ impl Store {
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
         let expires = now.plus(ttl);
-        let kept: Vec<(i64,)> = sqlx::query_as(sql::LEASE_RENEW)
-            .bind(&lease.name)
-            .bind(&lease.holder)
-            .bind(lease.epoch)
-            .bind(expires.0)
-            .fetch_all(&self.inner.writer)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        Ok(kept.first().map(|_| Lease { expires, ..lease.clone() }))
+        let mut session = self.inner.db.writer().await?;
+        let mut tx = session.write().await?;
+        let args =
+            [(&lease.name).into(), (&lease.holder).into(), lease.epoch.into(), expires.0.into()];
+        let kept = tx.fetch_one(sql::LEASE_RENEW, &args).await?;
+        tx.commit().await?;
+        Ok(kept.map(|_| Lease { expires, ..lease.clone() }))
     }
-}
 
-fn lease(name: &str, holder: &str, epoch: i64, expires: Timestamp) -> Lease {
-    Lease { name: name.into(), holder: holder.into(), epoch, expires }
+    /// Who holds a lease, or held it last.
+    pub async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        let Some(row) = self.inner.db.fetch_one(sql::LEASE_GET, &[name.into()]).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Lease {
+            name: name.into(),
+            holder: row.text(0)?,
+            epoch: row.int(1)?,
+            expires: Timestamp(row.int(2)?),
+        }))
+    }
 }

@@ -3,24 +3,31 @@
 //! Writes are values: a [`Batch`] says what must hold and what becomes, and [`Store::commit`] does all of it or
 //! nothing. There is no transaction outside this room. It knows neither HTTP nor roles, and decides nothing.
 
+mod audit;
 mod batch;
 mod canonical;
 mod commit;
+mod db;
 mod dump;
 mod error;
 mod file;
 mod lease;
+mod location;
 mod migration;
 mod open;
 mod place;
 mod read;
 mod sql;
+mod wake;
 
+pub use audit::{Search, Searched};
 pub use batch::{Batch, Idempotent};
 pub use canonical::canonical;
 pub use commit::Committed;
 pub use error::{CommitError, StoreError};
+pub use location::Location;
 pub use open::Store;
 pub use place::{PlaceFacts, environment_ref};
 pub use read::{Find, ObjectRow, Replay, Row};
 pub use tow_record::{Event, Fence, Lease, NewEvent, Record};
+pub use wake::{Topic, Wake, Wrote};

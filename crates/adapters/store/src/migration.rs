@@ -1,71 +1,93 @@
 //! The schema, as a list of steps that only grows: a step, once released, is never changed, does nothing the second
-//! time, and leaves a schema that the binary before it can still write. Each runs in its own transaction.
+//! time, and leaves a schema that the binary before it can still write. Each runs in its own transaction, and has one
+//! text a database.
 
+use crate::db::{Both, Connection, Db};
 use crate::{StoreError, sql};
-use sqlx::{Connection as _, Executor as _, SqliteConnection};
-use std::path::Path;
 
 /// One step.
 pub(crate) struct Migration {
     pub(crate) number: i64,
     pub(crate) name: &'static str,
-    pub(crate) sql: &'static str,
+    pub(crate) text: Both,
 }
 
 /// All of them, in order, numbered from 1 without gaps.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "first",
+    text: Both {
+        sqlite: include_str!("migrations/0001_first.sqlite.sql"),
+        postgres: include_str!("migrations/0001_first.postgres.sql"),
+    },
+}];
 
-/// Brings the schema up to date. Changes nothing in a file that is not ours or that a newer binary wrote.
-pub(crate) async fn migrate(
-    connection: &mut SqliteConnection,
-    path: &Path,
-) -> Result<(), StoreError> {
-    let failed = |error: sqlx::Error| StoreError::from_sqlx(&error, path);
-    let tables: Vec<(String,)> =
-        sqlx::query_as(sql::TABLES).fetch_all(&mut *connection).await.map_err(failed)?;
-    if !tables.is_empty() && !tables.iter().any(|(name,)| name == "migration") {
-        return Err(StoreError::NotOurs {
-            path: path.to_path_buf(),
-            why: format!("it holds tables of something else, such as {:?}", tables[0].0),
-        });
+/// The highest step this binary knows.
+pub(crate) fn known() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+/// Brings the schema up to date. Changes nothing in a database that is not ours or that a newer binary wrote.
+pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
+    migrate_to(db, known()).await
+}
+
+pub(crate) async fn migrate_to(db: &Db, last: i64) -> Result<(), StoreError> {
+    let at = || db.at.to_string();
+    loop {
+        let mut session = db.writer().await?;
+        let mut tx = session.write().await?;
+        let found = found(&mut tx, &at()).await?;
+        if found > known() {
+            return Err(StoreError::Newer { at: at(), found, known: known() });
+        }
+        let next = MIGRATIONS.iter().find(|step| step.number > found && step.number <= last);
+        let Some(step) = next else { return Ok(()) };
+        tx.fetch(sql::MIGRATION_LOCK, &[]).await?;
+        if self::found(&mut tx, &at()).await? != found {
+            // Another server was faster.
+            continue;
+        }
+        tx.run(sql::MIGRATIONS_MADE, &[]).await?;
+        tx.script(step.text).await?;
+        tx.run(sql::MIGRATION_DONE, &[step.number.into(), step.name.into()]).await?;
+        tx.commit().await?;
     }
-    let known = MIGRATIONS.last().map_or(0, |migration| migration.number);
-    let found = if tables.is_empty() {
-        0
-    } else {
-        let (found,): (i64,) = sqlx::query_as(sql::MIGRATION_LAST)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed)?;
-        found
-    };
-    if found > known {
-        return Err(StoreError::Newer { path: path.to_path_buf(), found, known });
+}
+
+/// The number of the last step that was made; 0 in an empty database.
+async fn found(tx: &mut Connection<'_>, at: &str) -> Result<i64, StoreError> {
+    let tables = tx.fetch(sql::TABLE_NAMES, &[]).await?;
+    let names: Vec<String> = tables.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
+    if names.iter().any(|name| name == "migration") {
+        let row = tx.fetch_one(sql::MIGRATION_LAST, &[]).await?;
+        return Ok(row.map_or(Ok(0), |row| row.int(0))?);
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.number > found) {
-        let mut transaction = connection.begin_with(sql::BEGIN).await.map_err(failed)?;
-        transaction.execute(sql::MIGRATIONS_MADE).await.map_err(failed)?;
-        transaction.execute(sqlx::raw_sql(migration.sql)).await.map_err(failed)?;
-        sqlx::query(sql::MIGRATION_DONE)
-            .bind(migration.number)
-            .bind(migration.name)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+    match names.first() {
+        None => Ok(0),
+        Some(name) => {
+            let why = format!("it holds tables of something else, such as {name:?}");
+            Err(StoreError::NotOurs { at: at.into(), why })
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::sqlite::SqliteConnectOptions;
-    use sqlx::{ConnectOptions as _, query};
+    use crate::Location;
 
-    async fn database() -> SqliteConnection {
-        SqliteConnectOptions::new().in_memory(true).connect().await.unwrap()
+    async fn database() -> (tempfile::TempDir, Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&Location::File(dir.path().join("tow.db"))).await.unwrap();
+        (dir, db)
+    }
+
+    async fn run(db: &Db, text: &'static str) {
+        let mut session = db.writer().await.unwrap();
+        let mut tx = session.write().await.unwrap();
+        tx.run(text, &[]).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     #[test]
@@ -75,33 +97,34 @@ mod tests {
 
     #[tokio::test]
     async fn every_step_does_nothing_the_second_time() {
-        let mut database = database().await;
-        let path = Path::new("tow.db");
-        migrate(&mut database, path).await.unwrap();
-        migrate(&mut database, path).await.unwrap();
+        let (_dir, db) = database().await;
+        migrate(&db).await.unwrap();
+        migrate(&db).await.unwrap();
+        let mut session = db.writer().await.unwrap();
+        let mut tx = session.write().await.unwrap();
         for migration in MIGRATIONS {
-            database.execute(sqlx::raw_sql(migration.sql)).await.unwrap();
+            tx.script(migration.text).await.unwrap();
         }
-        let (head,): (i64,) = sqlx::query_as(sql::HEAD).fetch_one(&mut database).await.unwrap();
-        assert_eq!(head, 0);
+        let head = tx.fetch_one(sql::HEAD, &[]).await.unwrap().unwrap();
+        assert_eq!(head.int(0).unwrap(), 0);
     }
 
     #[tokio::test]
     async fn a_newer_schema_and_a_foreign_one_are_refused() {
-        let path = Path::new("tow.db");
-        let mut newer = database().await;
-        migrate(&mut newer, path).await.unwrap();
-        query(sql::MIGRATION_DONE).bind(99).bind("later").execute(&mut newer).await.unwrap();
-        let known = MIGRATIONS.len() as i64;
-        let refused = migrate(&mut newer, path).await.unwrap_err();
-        assert_eq!(refused, StoreError::Newer { path: path.into(), found: 99, known });
+        let (_dir, newer) = database().await;
+        migrate(&newer).await.unwrap();
+        run(&newer, "INSERT INTO migration (number, name) VALUES (99, 'later')").await;
+        let refused = migrate(&newer).await.unwrap_err();
+        assert_eq!(
+            refused,
+            StoreError::Newer { at: newer.at.to_string(), found: 99, known: known() }
+        );
 
-        let mut foreign = database().await;
-        query("CREATE TABLE songs (id)").execute(&mut foreign).await.unwrap();
-        let refused = migrate(&mut foreign, path).await.unwrap_err();
-        assert_eq!(refused.code(), "store/not-a-store");
-        let tables: Vec<(String,)> =
-            sqlx::query_as(sql::TABLES).fetch_all(&mut foreign).await.unwrap();
-        assert_eq!(tables, [("songs".to_string(),)], "and it is left as it was");
+        let (_dir, foreign) = database().await;
+        run(&foreign, "CREATE TABLE songs (id BIGINT)").await;
+        assert_eq!(migrate(&foreign).await.unwrap_err().code(), "store/not-a-store");
+        let tables = foreign.fetch(sql::TABLE_NAMES, &[]).await.unwrap();
+        let tables: Vec<_> = tables.iter().map(|row| row.text(0).unwrap()).collect();
+        assert_eq!(tables, ["songs"], "and it is left as it was");
     }
 }

@@ -1,9 +1,8 @@
 //! Reading: always through connections that can't write, never inside a transaction that waits for anybody.
 
+use crate::db::{self, Arg, DbError};
 use crate::{Store, StoreError, commit, sql};
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _};
 use std::collections::BTreeSet;
 use tow_model::{Kind, Manifest};
 use tow_names::{EntityRef, Timestamp};
@@ -61,49 +60,6 @@ pub struct Replay {
     pub reply: String,
 }
 
-struct StoredRecord {
-    id: String,
-    version: i64,
-    body: String,
-}
-
-pub(crate) struct StoredObject {
-    pub(crate) kind: String,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    uid: String,
-    generation: i64,
-    version: i64,
-    created_at: i64,
-    updated_at: i64,
-    created_by: String,
-    pub(crate) body: String,
-}
-
-pub(crate) struct StoredEvent {
-    seq: i64,
-    at: i64,
-    actor: String,
-    request: String,
-    kind: String,
-    subject: String,
-    body_sha256: String,
-    body: Option<String>,
-}
-
-macro_rules! from_row {
-    ($type:ident: $($column:ident),+) => {
-        impl FromRow<'_, SqliteRow> for $type {
-            fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
-            }
-        }
-    };
-}
-from_row!(StoredRecord: id, version, body);
-from_row!(StoredObject: kind, namespace, name, uid, generation, version, created_at, updated_at, created_by, body);
-from_row!(StoredEvent: seq, at, actor, request, kind, subject, body_sha256, body);
-
 fn read<T: DeserializeOwned>(kind: &str, id: &str, body: &str) -> Result<T, StoreError> {
     serde_json::from_str(body).map_err(|error| StoreError::Body {
         kind: kind.into(),
@@ -112,97 +68,73 @@ fn read<T: DeserializeOwned>(kind: &str, id: &str, body: &str) -> Result<T, Stor
     })
 }
 
-impl StoredRecord {
-    fn read<R: Record>(self) -> Result<Row<R>, StoreError> {
-        Ok(Row { value: read(R::KIND, &self.id, &self.body)?, version: self.version })
-    }
+pub(crate) fn record<R: Record>(row: &db::Row) -> Result<Row<R>, StoreError> {
+    Ok(Row { value: read(R::KIND, row.str(0)?, row.str(2)?)?, version: row.int(1)? })
 }
 
-impl StoredObject {
-    fn read(self) -> Result<ObjectRow, StoreError> {
-        let id = format!("{}:{}/{}", self.kind, self.namespace, self.name);
-        Ok(ObjectRow {
-            manifest: read("object", &id, &self.body)?,
-            uid: self.uid,
-            generation: self.generation,
-            version: self.version,
-            created_at: Timestamp(self.created_at),
-            updated_at: Timestamp(self.updated_at),
-            created_by: self.created_by,
-        })
-    }
+/// From the columns of the statements on objects, in their order.
+fn object(row: &db::Row) -> Result<ObjectRow, StoreError> {
+    let id = || Ok::<_, DbError>(format!("{}:{}/{}", row.str(0)?, row.str(1)?, row.str(2)?));
+    Ok(ObjectRow {
+        manifest: read("object", &id()?, row.str(9)?)?,
+        uid: row.text(3)?,
+        generation: row.int(4)?,
+        version: row.int(5)?,
+        created_at: Timestamp(row.int(6)?),
+        updated_at: Timestamp(row.int(7)?),
+        created_by: row.text(8)?,
+    })
 }
 
-impl StoredEvent {
-    pub(crate) fn read(self) -> Result<Event, StoreError> {
-        let body: Option<EventBody> = match &self.body {
-            Some(body) => Some(read("event", &self.seq.to_string(), body)?),
-            None => None,
-        };
-        Ok(Event {
-            seq: self.seq,
-            at: Timestamp(self.at),
-            actor: self.actor,
-            request: self.request,
-            kind: self.kind,
-            subject: self.subject,
-            body_sha256: self.body_sha256,
-            body,
-        })
-    }
+/// From the columns of the statements on events, in their order.
+pub(crate) fn event(row: &db::Row) -> Result<Event, StoreError> {
+    let seq = row.int(0)?;
+    let body: Option<EventBody> = match row.maybe(7)? {
+        Some(body) => Some(read("event", &seq.to_string(), &body)?),
+        None => None,
+    };
+    Ok(Event {
+        seq,
+        at: Timestamp(row.int(1)?),
+        actor: row.text(2)?,
+        request: row.text(3)?,
+        kind: row.text(4)?,
+        subject: row.text(5)?,
+        body_sha256: row.text(6)?,
+        body,
+    })
 }
 
 impl Store {
     /// A record by its id.
     pub async fn get<R: Record>(&self, id: &str) -> Result<Option<Row<R>>, StoreError> {
-        let row: Option<StoredRecord> = sqlx::query_as(sql::RECORD_GET)
-            .bind(R::KIND)
-            .bind(id)
-            .fetch_optional(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        row.map(StoredRecord::read).transpose()
+        let row = self.inner.db.fetch_one(sql::RECORD_GET, &[R::KIND.into(), id.into()]).await?;
+        row.as_ref().map(record).transpose()
     }
 
     /// The record with the highest number of this subject; among equal numbers the one with the last id.
     pub async fn last<R: Record>(&self, subject: &str) -> Result<Option<Row<R>>, StoreError> {
-        let row: Option<StoredRecord> = sqlx::query_as(sql::RECORD_LAST)
-            .bind(R::KIND)
-            .bind(subject)
-            .fetch_optional(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        row.map(StoredRecord::read).transpose()
+        let args = [R::KIND.into(), subject.into()];
+        let row = self.inner.db.fetch_one(sql::RECORD_LAST, &args).await?;
+        row.as_ref().map(record).transpose()
     }
 
     /// All records of a kind that `find` asks for.
     pub async fn list<R: Record>(&self, find: Find) -> Result<Vec<Row<R>>, StoreError> {
         let text = sql::record_find(find.subject.is_some(), find.open.is_some(), find.newest_first);
-        let mut query = sqlx::query_as::<_, StoredRecord>(text).bind(R::KIND);
-        if let Some(subject) = find.subject {
-            query = query.bind(subject);
-        }
-        if let Some(open) = find.open {
-            query = query.bind(i64::from(open));
-        }
-        let rows = query
-            .bind(find.limit.map_or(i64::MAX, i64::from))
-            .fetch_all(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        rows.into_iter().map(StoredRecord::read).collect()
+        let mut args: Vec<Arg<'_>> = vec![R::KIND.into()];
+        args.extend(find.subject.as_ref().map(Arg::from));
+        args.extend(find.open.map(|open| Arg::Int(open.into())));
+        args.push(Arg::Int(find.limit.map_or(i64::MAX, i64::from)));
+        self.inner.db.fetch(text, &args).await?.iter().map(record).collect()
     }
 
     /// An object; the spelling of its name does not matter.
     pub async fn object(&self, entity: &EntityRef) -> Result<Option<ObjectRow>, StoreError> {
-        let row: Option<StoredObject> = sqlx::query_as(sql::OBJECT_GET)
-            .bind(entity.kind())
-            .bind(entity.namespace().as_str())
-            .bind(entity.name().as_str())
-            .fetch_optional(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        row.map(StoredObject::read).transpose()
+        let (namespace, name) = (entity.namespace().as_str(), entity.name().as_str());
+        let args = [entity.kind().into(), namespace.into(), name.into()];
+        let row = self.inner.db.fetch_one(sql::OBJECT_GET, &args).await?;
+        row.as_ref().map(object).transpose()
     }
 
     /// Those of these objects that there are, in no particular order; one statement per hundred.
@@ -212,27 +144,24 @@ impl Store {
         if entities.is_empty() {
             return Ok(Vec::new());
         }
-        let failed = |error| self.failed(&error);
-        let mut reader = self.inner.readers.acquire().await.map_err(failed)?;
-        let rows: Vec<StoredObject> =
-            commit::read_rows(&mut reader, &sql::OBJECT_BY, &entities, |query, entity| {
-                commit::bind_entity(query, entity)
-            })
-            .await
-            .map_err(failed)?;
-        drop(reader);
-        rows.into_iter().map(StoredObject::read).collect()
+        let mut session = self.inner.db.reader().await?;
+        let mut reader = session.read().await?;
+        let rows = commit::read_rows(&mut reader, &sql::OBJECT_BY, &entities, |args, entity| {
+            commit::entity_args(args, entity);
+        });
+        rows.await?.iter().map(object).collect()
     }
 
     /// All objects of a kind, or all there are; by namespace and name.
     pub async fn objects(&self, kind: Option<Kind>) -> Result<Vec<ObjectRow>, StoreError> {
-        let query = match kind {
-            Some(kind) => sqlx::query_as(sql::OBJECT_KIND).bind(kind.as_str().to_ascii_lowercase()),
-            None => sqlx::query_as(sql::OBJECT_ALL),
+        let rows = match kind {
+            Some(kind) => {
+                let kind = kind.as_str().to_ascii_lowercase();
+                self.inner.db.fetch(sql::OBJECT_KIND, &[kind.into()]).await?
+            }
+            None => self.inner.db.fetch(sql::OBJECT_ALL, &[]).await?,
         };
-        let rows: Vec<StoredObject> =
-            query.fetch_all(&self.inner.readers).await.map_err(|error| self.failed(&error))?;
-        rows.into_iter().map(StoredObject::read).collect()
+        rows.iter().map(object).collect()
     }
 
     /// At most `limit` events, oldest first: those after `after`, or the last ones. `subject` matches exactly, and for
@@ -243,42 +172,32 @@ impl Store {
         limit: u32,
         subject: Option<&str>,
     ) -> Result<Vec<Event>, StoreError> {
-        let query = match (subject, after) {
-            (Some(subject), Some(after)) => {
-                sqlx::query_as(sql::EVENTS_OF_AFTER).bind(subject.to_string()).bind(after)
-            }
-            (Some(subject), None) => sqlx::query_as(sql::EVENTS_OF_LAST).bind(subject.to_string()),
-            (None, Some(after)) => sqlx::query_as(sql::EVENTS_AFTER).bind(after),
-            (None, None) => sqlx::query_as(sql::EVENTS_LAST),
+        let text = match (subject, after) {
+            (Some(_), Some(_)) => sql::EVENTS_OF_AFTER,
+            (Some(_), None) => sql::EVENTS_OF_LAST,
+            (None, Some(_)) => sql::EVENTS_AFTER,
+            (None, None) => sql::EVENTS_LAST,
         };
-        let mut rows: Vec<StoredEvent> = query
-            .bind(i64::from(limit))
-            .fetch_all(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let mut args: Vec<Arg<'_>> = subject.map(Arg::from).into_iter().collect();
+        args.extend(after.map(Arg::Int));
+        args.push(Arg::Int(limit.into()));
+        let mut rows = self.inner.db.fetch(text, &args).await?;
         if after.is_none() {
             rows.reverse();
         }
-        rows.into_iter().map(StoredEvent::read).collect()
+        rows.iter().map(event).collect()
     }
 
     /// The place of the last event; 0 in an empty log.
     pub async fn head(&self) -> Result<i64, StoreError> {
-        let (seq,): (i64,) = sqlx::query_as(sql::HEAD)
-            .fetch_one(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        Ok(seq)
+        let row = self.inner.db.fetch_one(sql::HEAD, &[]).await?;
+        Ok(row.map_or(Ok(0), |row| row.int(0))?)
     }
 
     /// How far a reader of the log has come; 0 where it never wrote a cursor.
     pub async fn cursor(&self, consumer: &str) -> Result<i64, StoreError> {
-        let row: Option<(i64,)> = sqlx::query_as(sql::CURSOR_GET)
-            .bind(consumer)
-            .fetch_optional(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        Ok(row.map_or(0, |(seq,)| seq))
+        let row = self.inner.db.fetch_one(sql::CURSOR_GET, &[consumer.into()]).await?;
+        Ok(row.map_or(Ok(0), |row| row.int(0))?)
     }
 
     /// What was answered to this actor's request with this key within the last 24 hours.
@@ -289,18 +208,15 @@ impl Store {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<Replay>, StoreError> {
-        let row: Option<(String, i64, String)> = sqlx::query_as(sql::IDEMPOTENCY_GET)
-            .bind(actor)
-            .bind(route)
-            .bind(key)
-            .bind(now.0 - commit::KEPT.micros())
-            .fetch_optional(&self.inner.readers)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        Ok(row.map(|(body_sha256, status, reply)| Replay {
-            body_sha256,
-            status: u16::try_from(status).unwrap_or(500),
-            reply,
+        let since = now.0 - commit::KEPT.micros();
+        let args = [actor.into(), route.into(), key.into(), since.into()];
+        let Some(row) = self.inner.db.fetch_one(sql::IDEMPOTENCY_GET, &args).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Replay {
+            body_sha256: row.text(0)?,
+            status: u16::try_from(row.int(1)?).unwrap_or(500),
+            reply: row.text(2)?,
         }))
     }
 }

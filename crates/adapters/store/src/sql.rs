@@ -1,15 +1,20 @@
-//! Every statement, each one constant, in the dialect that SQLite and Postgres share: `$1`, ON CONFLICT … DO UPDATE …
-//! WHERE, RETURNING, row values; BIGINT microseconds, ids and bodies TEXT. A test prepares all of them.
+//! Every statement, in the dialect that SQLite and Postgres share: `$1`, ON CONFLICT … DO UPDATE … WHERE, RETURNING, row
+//! values; BIGINT microseconds, ids and bodies TEXT. Where the two differ a statement says both. One file a table, and
+//! each is a list, so that a test prepares all of them on both databases.
+
+#[cfg(test)]
+use crate::db::Both;
 
 /// A statement for several rows at once: `head ($1, $2), ($3, $4) tail`.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Rows {
-    pub(crate) head: &'static str,
     pub(crate) columns: usize,
+    pub(crate) head: &'static str,
     pub(crate) tail: &'static str,
 }
 
-/// How many rows one statement takes: few texts, so that each stays prepared, and far below the limit of 32,766
-/// parameters a statement.
+/// How many rows one statement takes: few texts, so that each stays prepared, and far below the limits of parameters a
+/// statement (SQLite 32,766, Postgres 65,535).
 pub(crate) const SIZES: [usize; 4] = [100, 20, 5, 1];
 
 impl Rows {
@@ -31,238 +36,93 @@ impl Rows {
     }
 }
 
-pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+/// A statement as the tests see it.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Listed {
+    One(&'static str),
+    Both(Both),
+    Rows(Rows),
+}
 
-pub(crate) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
-pub(crate) const MIGRATIONS_MADE: &str =
-    "CREATE TABLE IF NOT EXISTS migration (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
-pub(crate) const MIGRATION_LAST: &str = "SELECT COALESCE(MAX(number), 0) FROM migration";
-pub(crate) const MIGRATION_DONE: &str =
-    "INSERT INTO migration (number, name) VALUES ($1, $2) ON CONFLICT (number) DO NOTHING";
+/// Declares statements and lists them: `NAME = "text";`, `NAME: both = { sqlite: "text", postgres: "text" };`,
+/// `NAME: rows = { columns: 2, head: "text", tail: "text" };`.
+macro_rules! statements {
+    ($($(#[$about:meta])* $name:ident $(: $kind:ident)? = $text:tt;)*) => {
+        $(statements!(@declare $(#[$about])* $name $($kind)? $text);)*
+        #[cfg(test)]
+        pub(crate) const LISTED: &[(&str, $crate::sql::Listed)] =
+            &[$((stringify!($name), statements!(@list $name $($kind)?))),*];
+    };
+    (@declare $(#[$about:meta])* $name:ident both { sqlite: $sqlite:expr, postgres: $postgres:expr $(,)? }) => {
+        $(#[$about])* pub(crate) const $name: $crate::db::Both =
+            $crate::db::Both { sqlite: $sqlite, postgres: $postgres };
+    };
+    (@declare $(#[$about:meta])* $name:ident rows { columns: $columns:expr, head: $head:expr, tail: $tail:expr $(,)? }) => {
+        $(#[$about])* pub(crate) const $name: $crate::sql::Rows =
+            $crate::sql::Rows { columns: $columns, head: $head, tail: $tail };
+    };
+    (@declare $(#[$about:meta])* $name:ident $text:tt) => {
+        $(#[$about])* #[allow(unused_parens, reason = "a macro's text comes in parentheses")]
+        pub(crate) const $name: &str = $text;
+    };
+    (@list $name:ident both) => { $crate::sql::Listed::Both($name) };
+    (@list $name:ident rows) => { $crate::sql::Listed::Rows($name) };
+    (@list $name:ident) => { $crate::sql::Listed::One($name) };
+}
 
-pub(crate) const RECORD_GET: &str =
-    "SELECT id, version, body FROM record WHERE kind = $1 AND id = $2";
-pub(crate) const RECORD_LAST: &str = "SELECT id, version, body FROM record \
-     WHERE kind = $1 AND subject = $2 ORDER BY number DESC, id DESC LIMIT 1";
-pub(crate) const RECORD_ALL: &str =
-    "SELECT kind, id, subject, number, open, body FROM record ORDER BY kind, id";
-pub(crate) const RECORD_VERSIONS: Rows = Rows {
-    head: "SELECT kind, id, version FROM record WHERE (kind, id) IN (VALUES ",
-    columns: 2,
-    tail: ")",
-};
-pub(crate) const RECORD_PUT: Rows = Rows {
-    head: "INSERT INTO record (kind, id, subject, number, open, version, made, body) VALUES ",
-    columns: 8,
-    tail: " ON CONFLICT (kind, id) DO UPDATE SET subject = excluded.subject, number = excluded.number, \
-          open = excluded.open, version = excluded.version, body = excluded.body \
-          WHERE record.version = excluded.version - 1",
-};
-pub(crate) const RECORD_REMOVE: Rows =
-    Rows { head: "DELETE FROM record WHERE (kind, id) IN (VALUES ", columns: 2, tail: ")" };
-
-macro_rules! record_list {
-    ($filter:literal, $order:literal, $limit:literal) => {
-        concat!(
-            "SELECT id, version, body FROM record WHERE kind = $1",
-            $filter,
-            " ORDER BY ",
-            $order,
-            " LIMIT ",
-            $limit
-        )
+/// The files of statements.
+macro_rules! tables {
+    ($($table:ident),* $(,)?) => {
+        $(mod $table;)*
+        $(pub(crate) use $table::*;)*
+        #[cfg(test)]
+        const TABLES: &[&[(&str, Listed)]] = &[$($table::LISTED),*];
     };
 }
-const BY_SUBJECT: &str = record_list!(" AND subject = $2", "number, id", "$3");
-const BY_SUBJECT_NEWEST: &str = record_list!(" AND subject = $2", "number DESC, id DESC", "$3");
-const BY_OPEN: &str = record_list!(" AND open = $2", "subject, number, id", "$3");
-const BY_OPEN_NEWEST: &str =
-    record_list!(" AND open = $2", "made DESC, number DESC, id DESC", "$3");
-const BY_BOTH: &str = record_list!(" AND subject = $2 AND open = $3", "number, id", "$4");
-const BY_BOTH_NEWEST: &str =
-    record_list!(" AND subject = $2 AND open = $3", "number DESC, id DESC", "$4");
-const BY_KIND: &str = record_list!("", "subject, number, id", "$2");
-const BY_KIND_NEWEST: &str = record_list!("", "made DESC, number DESC, id DESC", "$2");
 
-/// The list of a kind's records: parameters are the kind, then those filters that are given, then the limit.
-pub(crate) const fn record_find(subject: bool, open: bool, newest: bool) -> &'static str {
-    match (subject, open, newest) {
-        (true, false, false) => BY_SUBJECT,
-        (true, false, true) => BY_SUBJECT_NEWEST,
-        (false, true, false) => BY_OPEN,
-        (false, true, true) => BY_OPEN_NEWEST,
-        (true, true, false) => BY_BOTH,
-        (true, true, true) => BY_BOTH_NEWEST,
-        (false, false, false) => BY_KIND,
-        (false, false, true) => BY_KIND_NEWEST,
-    }
-}
-
-macro_rules! object_select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT kind, namespace, name, uid, generation, version, created_at, updated_at, \
-             created_by, body FROM object ",
-            $rest
-        )
-    };
-}
-pub(crate) const OBJECT_GET: &str =
-    object_select!("WHERE kind = $1 AND namespace = $2 AND name = $3");
-pub(crate) const OBJECT_KIND: &str = object_select!("WHERE kind = $1 ORDER BY namespace, name");
-pub(crate) const OBJECT_ALL: &str = object_select!("ORDER BY namespace, name, kind");
-pub(crate) const OBJECT_BY: Rows = Rows {
-    head: object_select!("WHERE (kind, namespace, name) IN (VALUES "),
-    columns: 3,
-    tail: ")",
-};
-pub(crate) const OBJECT_VERSIONS: Rows = Rows {
-    head: "SELECT kind, namespace, name, version, generation, uid, created_at, created_by \
-           FROM object WHERE (kind, namespace, name) IN (VALUES ",
-    columns: 3,
-    tail: ")",
-};
-pub(crate) const OBJECT_PUT: Rows = Rows {
-    head: "INSERT INTO object (kind, namespace, name, uid, version, generation, body, created_at, \
-           updated_at, created_by) VALUES ",
-    columns: 10,
-    tail: " ON CONFLICT (kind, namespace, name) DO UPDATE SET version = excluded.version, \
-          generation = excluded.generation, body = excluded.body, updated_at = excluded.updated_at \
-          WHERE object.version = excluded.version - 1",
-};
-pub(crate) const OBJECT_REMOVE: Rows = Rows {
-    head: "DELETE FROM object WHERE (kind, namespace, name) IN (VALUES ",
-    columns: 3,
-    tail: ")",
-};
-
-pub(crate) const HEAD: &str = "SELECT seq FROM head WHERE id = 1";
-pub(crate) const HEAD_BUMP: &str = "UPDATE head SET seq = seq + $1 WHERE id = 1 RETURNING seq";
-pub(crate) const EVENT_PUT: Rows = Rows {
-    head: "INSERT INTO event (seq, at, actor, request, kind, subject, body_sha256, body) VALUES ",
-    columns: 8,
-    tail: "",
-};
-
-macro_rules! event_select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT seq, at, actor, request, kind, subject, body_sha256, body FROM event ",
-            $rest
-        )
-    };
-}
-pub(crate) const EVENTS_AFTER: &str = event_select!("WHERE seq > $1 ORDER BY seq LIMIT $2");
-pub(crate) const EVENTS_LAST: &str = event_select!("ORDER BY seq DESC LIMIT $1");
-// `@` is followed by `A`: everything between the two is a place of the component.
-pub(crate) const EVENTS_OF_AFTER: &str = event_select!(
-    "WHERE (subject = $1 OR (subject > $1 || '@' AND subject < $1 || 'A')) AND seq > $2 ORDER BY seq LIMIT $3"
-);
-pub(crate) const EVENTS_OF_LAST: &str = event_select!(
-    "WHERE (subject = $1 OR (subject > $1 || '@' AND subject < $1 || 'A')) ORDER BY seq DESC LIMIT $2"
-);
-pub(crate) const EVENTS_ALL: &str = event_select!("ORDER BY seq");
-
-pub(crate) const LEASE_EPOCH: &str = "SELECT epoch FROM lease WHERE name = $1";
-pub(crate) const LEASE_TAKE: &str = "INSERT INTO lease (name, holder, epoch, expires) VALUES ($1, $2, 1, $3) \
-     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, epoch = lease.epoch + 1, expires = excluded.expires \
-     WHERE lease.expires <= $4 OR lease.holder = excluded.holder OR $5 = 1 RETURNING epoch";
-pub(crate) const LEASE_RENEW: &str = "UPDATE lease SET expires = $4 \
-     WHERE name = $1 AND holder = $2 AND epoch = $3 RETURNING epoch";
-
-pub(crate) const IDEMPOTENCY_GET: &str = "SELECT body_sha256, status, reply FROM idempotency \
-     WHERE actor = $1 AND route = $2 AND key = $3 AND at > $4";
-pub(crate) const IDEMPOTENCY_PUT: &str = "INSERT INTO idempotency (actor, route, key, body_sha256, status, reply, at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (actor, route, key) DO NOTHING";
-pub(crate) const IDEMPOTENCY_SWEEP: &str = "DELETE FROM idempotency WHERE at <= $1";
-
-pub(crate) const CURSOR_GET: &str = "SELECT seq FROM cursor WHERE consumer = $1";
-pub(crate) const CURSOR_PUT: &str = "INSERT INTO cursor (consumer, seq) VALUES ($1, $2) \
-     ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq WHERE cursor.seq < excluded.seq";
+tables!(audit, event, idempotency, lease, migration, object, record);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migration::MIGRATIONS;
-    use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _, sqlite::SqliteConnectOptions};
+    use crate::Location;
+    use crate::db::{Db, Text};
+    use crate::migration::migrate;
 
-    const ALL: [&str; 25] = [
-        TABLES,
-        MIGRATIONS_MADE,
-        MIGRATION_LAST,
-        MIGRATION_DONE,
-        RECORD_GET,
-        RECORD_LAST,
-        RECORD_ALL,
-        OBJECT_GET,
-        OBJECT_KIND,
-        OBJECT_ALL,
-        HEAD,
-        HEAD_BUMP,
-        EVENTS_AFTER,
-        EVENTS_LAST,
-        EVENTS_OF_AFTER,
-        EVENTS_OF_LAST,
-        EVENTS_ALL,
-        LEASE_EPOCH,
-        LEASE_TAKE,
-        LEASE_RENEW,
-        IDEMPOTENCY_GET,
-        IDEMPOTENCY_PUT,
-        IDEMPOTENCY_SWEEP,
-        CURSOR_GET,
-        CURSOR_PUT,
-    ];
-    const ALL_ROWS: [Rows; 8] = [
-        OBJECT_BY,
-        RECORD_VERSIONS,
-        RECORD_PUT,
-        RECORD_REMOVE,
-        OBJECT_VERSIONS,
-        OBJECT_PUT,
-        OBJECT_REMOVE,
-        EVENT_PUT,
-    ];
+    async fn database() -> (tempfile::TempDir, Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&Location::File(dir.path().join("tow.db"))).await.unwrap();
+        migrate(&db).await.unwrap();
+        (dir, db)
+    }
 
     #[tokio::test]
     async fn every_statement_is_understood() {
-        use sqlx::ConnectOptions as _;
-        let options = SqliteConnectOptions::new().in_memory(true);
-        let mut connection = options.connect().await.unwrap();
-        connection.execute(MIGRATIONS_MADE).await.unwrap();
-        for migration in MIGRATIONS {
-            connection.execute(sqlx::raw_sql(migration.sql)).await.unwrap();
-        }
-        let mut texts: Vec<String> = ALL.iter().map(ToString::to_string).collect();
-        for rows in &ALL_ROWS {
-            texts.extend(SIZES.iter().map(|size| rows.text(*size)));
-        }
-        for at in 0..8 {
-            texts.push(record_find(at & 1 != 0, at & 2 != 0, at & 4 != 0).to_string());
-        }
-        // Whoever adds a constant above adds it to the lists here.
-        let source = include_str!("sql.rs").split("#[cfg(test)]").next().unwrap();
-        let written = source.matches("const ").count();
-        // Not statements: SIZES, BEGIN, and the function that picks a list.
-        assert_eq!(written, ALL.len() + ALL_ROWS.len() + 8 + 3);
-        for text in texts {
-            let sql = AssertSqlSafe(text.clone()).into_sql_str();
-            if let Err(error) = connection.prepare(sql).await {
-                panic!("{text}: {error}");
+        let (_dir, db) = database().await;
+        let mut session = db.writer().await.unwrap();
+        let mut tx = session.write().await.unwrap();
+        let mut prepared = 0;
+        for (name, listed) in TABLES.iter().copied().flatten() {
+            let texts: Vec<Text> = match listed {
+                Listed::One(text) => vec![(*text).into()],
+                Listed::Both(both) => vec![(*both).into()],
+                Listed::Rows(rows) => SIZES.iter().map(|size| rows.text(*size).into()).collect(),
+            };
+            for text in texts {
+                if let Err(error) = tx.prepare(text).await {
+                    panic!("{name}: {error:?}");
+                }
+                prepared += 1;
             }
         }
+        assert!(prepared > 60, "{prepared}");
     }
 
     /// Whoever asks for one subject, one event or one key must not pay for all the others.
     #[tokio::test]
     async fn what_is_asked_often_goes_by_an_index() {
-        use sqlx::{ConnectOptions as _, Row as _};
-        let options = SqliteConnectOptions::new().in_memory(true);
-        let mut connection = options.connect().await.unwrap();
-        connection.execute(MIGRATIONS_MADE).await.unwrap();
-        for migration in MIGRATIONS {
-            connection.execute(sqlx::raw_sql(migration.sql)).await.unwrap();
-        }
+        let (_dir, db) = database().await;
         let sorted = [
             RECORD_GET,
             RECORD_LAST,
@@ -282,9 +142,8 @@ mod tests {
         for (text, order) in
             sorted.into_iter().map(|text| (text, true)).chain(found.into_iter().map(|t| (t, false)))
         {
-            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
-            let rows = connection.fetch_all(explain).await.unwrap();
-            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let rows = db.fetch(format!("EXPLAIN QUERY PLAN {text}"), &[]).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.text(3).unwrap()).collect();
             let plan = plan.join("; ");
             assert!(plan.contains("SEARCH") && !plan.contains("SCAN"), "{text}: {plan}");
             assert!(!order || !plan.contains("TEMP B-TREE"), "{text}: {plan}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tow_names::Timestamp;
 use tow_ports::NoCrossings;
 use tow_record::EventBody;
-use tow_store::{Batch, CommitError, Find, NewEvent, Record, Store};
+use tow_store::{Batch, CommitError, Find, Location, NewEvent, Record, Store};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Op {
@@ -128,7 +128,9 @@ fn batch(acts: &[Act]) -> Batch {
 
 async fn check(batches: Vec<Vec<Act>>) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("tow.db"), Arc::new(NoCrossings)).await.unwrap();
+    let store = Store::open(&Location::File(dir.path().join("tow.db")), Arc::new(NoCrossings))
+        .await
+        .unwrap();
     let (mut model, mut head) = (Model::new(), 0);
     for acts in batches {
         let expected = apply(&model, &acts);

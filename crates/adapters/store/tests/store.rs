@@ -9,7 +9,9 @@ use tow_model::{Kind, Manifest, Metadata, Spec};
 use tow_names::{Duration, EntityRef, Name, Timestamp};
 use tow_ports::{Crossings, NoCrossings, When};
 use tow_record::{EventBody, ReadMember};
-use tow_store::{Batch, CommitError, Fence, Find, Idempotent, NewEvent, Record, Store, StoreError};
+use tow_store::{
+    Batch, CommitError, Fence, Find, Idempotent, Location, NewEvent, Record, Store, StoreError,
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Thing {
@@ -78,7 +80,7 @@ async fn fresh() -> (tempfile::TempDir, Store) {
 }
 
 async fn open(dir: &tempfile::TempDir) -> Result<Store, StoreError> {
-    Store::open(&dir.path().join("tow.db"), Arc::new(NoCrossings)).await
+    Store::open(&Location::File(dir.path().join("tow.db")), Arc::new(NoCrossings)).await
 }
 
 fn batch(fill: impl FnOnce(&mut Batch)) -> Batch {
@@ -439,7 +441,9 @@ impl Crossings for StopAt {
 async fn a_dropped_commit_happened_or_did_not() {
     for (when, expected) in [(When::Before, false), (When::After, true)] {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("tow.db"), Arc::new(StopAt(when))).await.unwrap();
+        let store = Store::open(&Location::File(dir.path().join("tow.db")), Arc::new(StopAt(when)))
+            .await
+            .unwrap();
         let mut wake = store.commits();
         let writer = store.clone();
         let task =
@@ -497,7 +501,8 @@ async fn only_a_store_of_ours_is_opened() {
     assert_eq!(error.code(), "store/not-a-store", "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before, "and it is left as it was");
 
-    let missing = Store::open(&dir.path().join("no/tow.db"), Arc::new(NoCrossings)).await;
+    let missing =
+        Store::open(&Location::File(dir.path().join("no/tow.db")), Arc::new(NoCrossings)).await;
     assert_eq!(missing.unwrap_err().code(), "store/file");
 }
 
@@ -564,7 +569,7 @@ fn a_full_disk_stops_nothing_but_writes() {
 #[ignore = "run on a small disk by the test above"]
 async fn a_full_disk_inside() {
     let path = std::path::Path::new("tow.db");
-    let store = Store::open(path, Arc::new(NoCrossings)).await.unwrap();
+    let store = Store::open(&path.into(), Arc::new(NoCrossings)).await.unwrap();
     let large = |n: i64| {
         let mut one = thing(&n.to_string(), "s", n);
         one.text = "x".repeat(30_000);
@@ -592,6 +597,7 @@ async fn a_full_disk_inside() {
     store.close().await;
     let full = std::fs::write("ballast", vec![0; 4_000_000]);
     assert!(full.is_err());
-    let elsewhere = Store::open(std::path::Path::new("other.db"), Arc::new(NoCrossings)).await;
+    let elsewhere =
+        Store::open(&std::path::Path::new("other.db").into(), Arc::new(NoCrossings)).await;
     assert_eq!(elsewhere.unwrap_err().code(), "store/disk-full");
 }

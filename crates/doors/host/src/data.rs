@@ -42,6 +42,19 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> HostError {
         .hint("choose another place with --data DIR, or make this one writable")
 }
 
+/// The data directory's own name, the same as long as the directory is there: under it a platform holds its lease.
+pub(crate) fn identity(layout: &Layout) -> Result<String, HostError> {
+    let path = layout.identity();
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    if !kept.trim().is_empty() {
+        return Ok(kept.trim().to_string());
+    }
+    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let fresh = format!("{node} {}", tow_names::Id::fresh("home"));
+    write_private(&path, &fresh)?;
+    Ok(fresh)
+}
+
 /// The lock of a data directory: whoever holds it is the control plane, and whoever held it before is dead.
 pub(crate) struct DataLock {
     _file: File,

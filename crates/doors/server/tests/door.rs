@@ -29,9 +29,8 @@ struct Door {
 impl Door {
     async fn open() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let store = tow_store::Store::open(&data.path().join("tow.db"), Arc::new(NoCrossings))
-            .await
-            .unwrap();
+        let at = tow_store::Location::File(data.path().join("tow.db"));
+        let store = tow_store::Store::open(&at, Arc::new(NoCrossings)).await.unwrap();
         let clock = tow_fake::FakeClock::new();
         let world = tow_fake::World::new(clock.clone()).unwrap();
         let blobs: Arc<dyn tow_ports::Blobs> = Arc::new(world.blobs());

@@ -2,11 +2,11 @@
 //! here.
 
 use super::{RuntimeKind, Up, address};
-use crate::error::HostError;
+use crate::{data, error::HostError};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tow_platform::{
-    AbortAt, ComposeError, Composed, CountIn, Crossings, Executes, Layout, NoCrossings, Platform,
-    Real, ReconcileError,
+    AbortAt, ComposeError, Composed, CountIn, Crossings, Executes, Layout, Location, NoCrossings,
+    Platform, Real, ReconcileError, StoreError,
 };
 
 /// The platform, at rest.
@@ -26,20 +26,41 @@ pub(super) async fn composed(
         listen: vec![address::gateway(args.gateway.as_deref()).await?],
         node: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         build_env: build_env(),
+        allow_addresses: args.allow_address.clone(),
     };
     let adapters = executes
         .adapters(&machine, &crossings)
         .map_err(|e| HostError::new("host/adapters", e).untouched("everything"))?;
     address::gateway_can_listen(&machine.listen, &adapters).await?;
-    let config = Composed { store: layout.store(), crossings, force: true, hosts: Vec::new() };
+    let store = location(args.database.as_deref(), layout)?;
+    // This directory is locked: a lease that its name still holds is nobody's any more.
+    let holder = Some(data::identity(layout)?);
+    let config = Composed { store, crossings, force: true, holder, hosts: Vec::new() };
     tow_platform::compose(config, adapters).await.map_err(|error| match &error {
-        ComposeError::Store(store) | ComposeError::Reconcile(ReconcileError::Store(store)) => {
-            HostError::new(store.code(), store.to_string())
-                .untouched(store.untouched())
-                .hint(store.hint())
+        ComposeError::Store(error) | ComposeError::Reconcile(ReconcileError::Store(error)) => {
+            from_store(error)
         }
+        ComposeError::Held { .. } => HostError::new("host/held", error.to_string())
+            .untouched("the store and whatever runs")
+            .hint(
+                "stop the other one; if it is dead, its lease ends at that time: start again then",
+            )
+            .exits(5),
         _ => HostError::new("host/compose", error.to_string()),
     })
+}
+
+/// Where the store is: the database that was named, else the file in the data directory.
+pub(super) fn location(database: Option<&str>, layout: &Layout) -> Result<Location, HostError> {
+    match database.filter(|text| !text.is_empty()) {
+        None => Ok(Location::File(layout.store())),
+        Some(text) => Location::parse(text)
+            .map_err(|error| from_store(&error).untouched("everything").exits(2)),
+    }
+}
+
+fn from_store(error: &StoreError) -> HostError {
+    HostError::new(error.code(), error.to_string()).untouched(error.untouched()).hint(error.hint())
 }
 
 /// The binary's side of the crash tests: `TOW_CRASH_AT=K` aborts at the K-th crossing, `TOW_COUNT_CROSSINGS=FILE` writes

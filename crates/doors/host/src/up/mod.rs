@@ -19,12 +19,25 @@ pub(crate) struct Up {
     /// Where the gateway listens; port 0 picks one (else 127.0.0.1:7080 or the next free port)
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
+    /// Keep everything in this Postgres database instead of a file: postgres://USER:PASSWORD@HOST:PORT/NAME (else
+    /// TOW_DATABASE)
+    #[arg(long, value_name = "URL", env = "TOW_DATABASE", hide_env = true)]
+    database: Option<String>,
     /// Apply a small organisation and deploy the samples whose tools are here
     #[arg(long)]
     demo: bool,
     /// What executes: processes of this machine, or nothing at all (for trying the platform out)
     #[arg(long, value_enum, default_value_t = RuntimeKind::Process, value_name = "KIND")]
     runtime: RuntimeKind,
+    /// An address, network or host inside that webhooks and locations may lead to; repeatable
+    #[arg(
+        long,
+        value_name = "CIDR|HOST",
+        env = "TOW_ALLOW_ADDRESS",
+        hide_env = true,
+        value_delimiter = ','
+    )]
+    allow_address: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,0 +1,248 @@
+//! Who waits for writes is woken by them: told what was written, here and, through Postgres, by other servers. A wake is
+//! a hint: whoever waits also looks by timer. Revisions are more than that: a value that was made of the store after a
+//! revision was read is good for as long as the revision stays.
+
+use crate::db::Heard;
+use crate::open::Inner;
+use crate::{Batch, Store};
+use std::collections::BTreeSet;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{broadcast, watch};
+
+/// So many writes may pass while a waiter does something else; beyond that it is told that anything may have happened.
+const KEPT: usize = 256;
+/// Until a server that is gone is tried again.
+const BREATH: std::time::Duration = std::time::Duration::from_secs(1);
+/// Of these records and objects it is made who may do what.
+const ACCESS_RECORDS: [&str; 2] = ["token", "credential"];
+const ACCESS_OBJECTS: [&str; 4] = ["user", "group", "serviceaccount", "rolebinding"];
+
+/// What one commit wrote, or, after the server was out of reach, what may have been written meanwhile: everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wrote {
+    /// Declared objects.
+    pub objects: bool,
+    /// Something that decides who may do what.
+    pub access: bool,
+    /// Events.
+    pub events: bool,
+    /// Records of these kinds; see [`Wrote::record`].
+    pub kinds: BTreeSet<String>,
+    /// Nobody knows what: take it for everything.
+    pub anything: bool,
+}
+
+impl Wrote {
+    pub(crate) fn by(batch: &Batch) -> Self {
+        let kinds: BTreeSet<String> = batch.records.iter().map(|w| w.kind.clone()).collect();
+        let record = ACCESS_RECORDS.iter().any(|kind| kinds.contains(*kind));
+        let object =
+            batch.objects.iter().any(|write| ACCESS_OBJECTS.contains(&write.entity.kind()));
+        Self {
+            objects: !batch.objects.is_empty(),
+            access: record || object,
+            events: !batch.events.is_empty(),
+            kinds,
+            anything: false,
+        }
+    }
+
+    /// Anything at all.
+    pub(crate) fn anything() -> Self {
+        Self { objects: true, access: true, events: true, kinds: BTreeSet::new(), anything: true }
+    }
+
+    /// Records of this kind were written, or may have been.
+    pub fn record(&self, kind: &str) -> bool {
+        self.anything || self.kinds.contains(kind)
+    }
+
+    /// For the other servers: who wrote, and what.
+    pub(crate) fn encode(&self, from: &str) -> String {
+        let kinds: Vec<&str> = self.kinds.iter().map(String::as_str).collect();
+        let bit = |set: bool| if set { '1' } else { '0' };
+        let (objects, access, events) = (bit(self.objects), bit(self.access), bit(self.events));
+        format!("{from} {objects}{access}{events} {}", kinds.join(","))
+    }
+
+    /// What another server wrote; none where it was `own`. What can't be read may be anything.
+    fn decode(text: &str, own: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let (from, bits, kinds) = (parts.next(), parts.next(), parts.next());
+        if from == Some(own) {
+            return None;
+        }
+        let (Some(&[objects, access, events]), Some(kinds)) = (bits.map(str::as_bytes), kinds)
+        else {
+            return Some(Self::anything());
+        };
+        Some(Self {
+            objects: objects == b'1',
+            access: access == b'1',
+            events: events == b'1',
+            kinds: kinds.split(',').filter(|kind| !kind.is_empty()).map(String::from).collect(),
+            anything: false,
+        })
+    }
+}
+
+/// What a revision counts the writes of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// Declared objects.
+    Catalog,
+    /// What decides who may do what: tokens, credentials, users, groups, service accounts, role bindings.
+    Access,
+}
+
+pub(crate) struct Wakes {
+    commits: watch::Sender<u64>,
+    wrote: broadcast::Sender<Wrote>,
+    catalog: AtomicU64,
+    access: AtomicU64,
+    /// Other servers' writes are not heard of now.
+    deaf: AtomicBool,
+}
+
+impl Wakes {
+    /// `deaf`: there may be other servers, and nobody listens yet.
+    pub(crate) fn new(deaf: bool) -> Self {
+        Self {
+            commits: watch::Sender::new(0),
+            wrote: broadcast::Sender::new(KEPT),
+            catalog: AtomicU64::new(1),
+            access: AtomicU64::new(1),
+            deaf: AtomicBool::new(deaf),
+        }
+    }
+
+    pub(crate) fn tell(&self, wrote: Wrote) {
+        if wrote.objects {
+            self.catalog.fetch_add(1, Ordering::SeqCst);
+        }
+        if wrote.access {
+            self.access.fetch_add(1, Ordering::SeqCst);
+        }
+        let _ = self.wrote.send(wrote);
+        self.commits.send_modify(|count| *count += 1);
+    }
+}
+
+/// Waits for writes that one consumer wants to know of.
+pub struct Wake {
+    receiver: broadcast::Receiver<Wrote>,
+    wants: Box<dyn Fn(&Wrote) -> bool + Send + Sync>,
+}
+
+impl Wake {
+    /// Returns when something was written that is wanted, at once where it was written since the last call. Pending for
+    /// ever once the store is gone.
+    pub async fn changed(&mut self) {
+        loop {
+            match self.receiver.recv().await {
+                Ok(wrote) if wrote.anything || (self.wants)(&wrote) => return,
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(_)) => return,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// What was written until now is known.
+    pub fn mark_unchanged(&mut self) {
+        self.receiver = self.receiver.resubscribe();
+    }
+}
+
+impl std::fmt::Debug for Wake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wake").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Grows with every commit, whatever it wrote: the wake. A hint; whoever waits also looks by timer.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.wakes.commits.subscribe()
+    }
+
+    /// Woken by those commits alone that wrote what is wanted.
+    pub fn wake(&self, wants: impl Fn(&Wrote) -> bool + Send + Sync + 'static) -> Wake {
+        Wake { receiver: self.inner.wakes.wrote.subscribe(), wants: Box::new(wants) }
+    }
+
+    /// Grows before the commit that wrote something of the topic returns, and at once when another server's commit is
+    /// heard of. Read it first, then the store: what is made of both holds while the revision stays the same. While
+    /// other servers can't be heard, it is another one each time.
+    pub fn revision(&self, topic: Topic) -> u64 {
+        let wakes = &self.inner.wakes;
+        let count = match topic {
+            Topic::Catalog => &wakes.catalog,
+            Topic::Access => &wakes.access,
+        };
+        if wakes.deaf.load(Ordering::SeqCst) {
+            count.fetch_add(1, Ordering::SeqCst) + 1
+        } else {
+            count.load(Ordering::SeqCst)
+        }
+    }
+}
+
+/// Listens to other servers until the store is dropped. A connection that broke is made again.
+pub(crate) async fn listen(store: Weak<Inner>) {
+    loop {
+        let heard = match store.upgrade() {
+            Some(inner) => inner.db.listen().await,
+            None => return,
+        };
+        match heard {
+            None => return,
+            Some(Ok(heard)) => follow(&store, heard).await,
+            Some(Err(error)) => tracing::debug!(%error, "listening to other servers"),
+        }
+        let Some(inner) = store.upgrade() else { return };
+        if !inner.wakes.deaf.swap(true, Ordering::SeqCst) {
+            tracing::warn!("other servers' writes are not heard of: the connection is made again");
+        }
+        drop(inner);
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+async fn follow(store: &Weak<Inner>, mut heard: Heard) {
+    // What was written before anybody listened.
+    let Some(inner) = store.upgrade() else { return };
+    inner.wakes.deaf.store(false, Ordering::SeqCst);
+    inner.wakes.tell(Wrote::anything());
+    drop(inner);
+    while let Ok(Some(text)) = heard.next().await {
+        let Some(inner) = store.upgrade() else { return };
+        if let Some(wrote) = Wrote::decode(&text, &inner.name) {
+            inner.wakes.tell(wrote);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_told_to_others_and_not_to_oneself() {
+        let wrote = Wrote {
+            objects: true,
+            events: true,
+            kinds: ["plan".to_string(), "token".to_string()].into(),
+            ..Wrote::default()
+        };
+        let text = wrote.encode("a");
+        assert_eq!(Wrote::decode(&text, "b"), Some(wrote));
+        assert_eq!(Wrote::decode(&text, "a"), None);
+        let nothing = Wrote::default();
+        assert_eq!(Wrote::decode(&nothing.encode("a"), "b"), Some(nothing));
+        // From a server of another version.
+        let odd = Wrote::decode("c 11", "b").unwrap();
+        assert!(odd.objects && odd.access && odd.record("plan"));
+    }
+}
