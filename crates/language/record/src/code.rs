@@ -92,6 +92,10 @@ macro_rules! codes {
 
 codes! {
     // Answers of the platform.
+    "access/subject-kind" 0 "A subject can not have a role"
+    "api/definition-missing" 0 "An API has no definition"
+    "api/remotes-missing" 0 "A server's API has no remotes"
+    "delivery/component" 0 "A delivery names another component"
     "input/invalid" 422 "The input is not valid"
     "input/missing" 422 "Something is missing"
     "idempotency/differs" 422 "The same key was used for another request"
@@ -106,6 +110,7 @@ codes! {
     "object/not-found" 404 "There is no such thing"
     "object/in-use" 409 "It is in use"
     "object/moved" 409 "It was changed meanwhile"
+    "object/not-namespaced" 0 "The kind has no namespaces"
     "plan/refused" 422 Refused "A rule refuses this plan"
     "plan/stale" 409 "The plan is stale"
     "plan/nothing-runs" 422 "There is nothing to change"
@@ -158,7 +163,7 @@ codes! {
     "plan/workload-twice" 0 "Two documents declare the same workload"
 
     // Rules that a document breaks.
-    "apply/claimed" 409 Conflict "An object belongs to another source"
+    "apply/claimed" 409 "An object belongs to another source"
     "apply/score" 0 "A Score file is deployed, not applied"
     "apply/twice" 0 "An object is declared twice"
     "catalog/key-case" 0 "Two keys differ only in case"

@@ -337,3 +337,20 @@ fn help_is_one_screen() {
         assert!(text.contains(verb), "{verb}");
     }
 }
+
+#[test]
+fn fields_are_explained_without_a_platform() {
+    let place = Place::new();
+    let tier = place.tow(&["explain", "env.spec.tier"]);
+    assert!(
+        tier.starts_with("exit 0\n--- out\nEnvironment.spec.tier")
+            || tier.contains("Environment.spec.tier (text, required)"),
+        "{tier}"
+    );
+    assert!(tier.contains("one of: development, staging, production, preview"), "{tier}");
+    let score = place.tow(&["explain", "workload.containers.image"]);
+    assert!(score.contains("(text, required)"), "a map's values are looked into: {score}");
+    let wrong = place.tow(&["explain", "component.spec.ownr"]);
+    assert!(wrong.starts_with("exit 2\n") && wrong.contains("cli/no-such-field"), "{wrong}");
+    assert!(wrong.contains("owner, system"), "it names the fields there are: {wrong}");
+}

@@ -7,6 +7,7 @@ mod deploy;
 mod deployments;
 mod describe;
 mod events;
+mod explain;
 mod get;
 mod lifecycle;
 mod logs;
@@ -54,6 +55,7 @@ pub(crate) enum Verb {
     Delete(delete::Args),
     Validate(validate::Args),
     Schema(schema::Args),
+    Explain(explain::Args),
     #[command(subcommand)]
     Token(token::Verb),
     SignIn(sign_in::Args),
@@ -85,6 +87,7 @@ impl Verb {
             Self::Delete(args) => delete::run(cx, args).await,
             Self::Validate(args) => validate::run(cx, args),
             Self::Schema(args) => schema::run(cx, &args),
+            Self::Explain(args) => explain::run(cx, &args),
             Self::Token(verb) => token::run(cx, verb).await,
             Self::SignIn(args) => sign_in::run(cx, args).await,
             Self::Whoami(args) => whoami::run(cx, args).await,
