@@ -163,7 +163,12 @@ pub struct Link {
     pub icon: Option<String>,
     /// A word to sort links by.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub kind: Option<String>,
+    /// Everything else that was written.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub more: BTreeMap<String, serde_json::Value>,
 }
 
 /// What every object says of itself. Other keys are kept as they are.
@@ -176,6 +181,7 @@ pub struct Metadata {
     pub namespace: Namespace,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub title: Option<String>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

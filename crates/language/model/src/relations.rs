@@ -3,11 +3,11 @@
 
 use crate::{Manifest, Relation};
 use serde_json::Value;
-use tow_names::EntityRef;
+use tow_names::canonical_ref;
 
-/// The relations that a manifest writes, in order and each once. References that can't be read make none: the kind's
-/// rules refuse them.
-pub fn relations(manifest: &Manifest) -> Vec<(Relation, EntityRef)> {
+/// The relations that a manifest writes, in order and each once, to canonical references: to whatever is named, whether
+/// or not it is there. References that can't be read make none: the kind's rules refuse them.
+pub fn relations(manifest: &Manifest) -> Vec<(Relation, String)> {
     let references = manifest.kind.facts().references;
     if references.is_empty() {
         return Vec::new();
@@ -19,7 +19,7 @@ pub fn relations(manifest: &Manifest) -> Vec<(Relation, EntityRef)> {
         let Some(relation) = reference.relation else { continue };
         let mut add = |value: &Value| {
             if let Value::String(text) = value
-                && let Ok(target) = EntityRef::parse(text, reference.kind, namespace)
+                && let Ok(target) = canonical_ref(text, reference.kind, namespace)
             {
                 found.push((relation, target));
             }

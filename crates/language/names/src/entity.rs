@@ -33,12 +33,7 @@ impl EntityRef {
     pub fn parse(text: &str, kind: Option<&str>, namespace: &Namespace) -> Result<Self, NameError> {
         let bad =
             || NameError { text: text.to_string(), what: "entity reference", expected: REF_RULE };
-        let (own_kind, rest) = match (text.find(':'), text.find('/')) {
-            (Some(colon), slash) if slash.is_none_or(|s| colon < s) => {
-                (Some(&text[..colon]), &text[colon + 1..])
-            }
-            _ => (None, text),
-        };
+        let (own_kind, rest) = split_kind(text);
         let kind = own_kind.or(kind).ok_or(NameError {
             text: text.to_string(),
             what: "entity reference",
@@ -78,6 +73,57 @@ impl EntityRef {
         } else {
             format!("{}/{}", self.namespace, self.name)
         }
+    }
+}
+
+/// What a reference of the catalog names, as canonical text: lower case, `kind:namespace/name`. It may name what no entity
+/// here could be called, such as `user:default/ann@example.org`: the Backstage catalog lets relations dangle, and its
+/// references are split and nothing else. `kind` and `namespace` fill in what the text leaves out.
+///
+/// # Errors
+/// An empty part, no kind where none is filled in, and what would mislead or not be kept: control and invisible
+/// characters, more than [`LONGEST_REF`] bytes.
+pub fn canonical_ref(
+    text: &str,
+    kind: Option<&str>,
+    namespace: &Namespace,
+) -> Result<String, NameError> {
+    let bad = |expected| NameError { text: text.to_string(), what: "entity reference", expected };
+    if text.len() > LONGEST_REF {
+        return Err(bad("at most 255 bytes"));
+    }
+    if text.chars().any(is_invisible) {
+        return Err(bad("no control characters and none that can't be seen"));
+    }
+    let (own_kind, rest) = split_kind(text);
+    let kind = own_kind
+        .or(kind)
+        .ok_or_else(|| bad("a kind before the name, as in component:default/web"))?;
+    let (namespace, name) = rest.split_once('/').unwrap_or((namespace.as_str(), rest));
+    if kind.is_empty() || namespace.is_empty() || name.is_empty() {
+        return Err(bad(REF_RULE));
+    }
+    Ok(format!("{kind}:{namespace}/{name}").to_lowercase())
+}
+
+/// The longest reference that is kept, in bytes.
+pub const LONGEST_REF: usize = 255;
+
+/// Control characters, and those that change how others are shown without being seen.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The first `:` splits off the kind unless a `/` comes before it.
+fn split_kind(text: &str) -> (Option<&str>, &str) {
+    match (text.find(':'), text.find('/')) {
+        (Some(colon), slash) if slash.is_none_or(|s| colon < s) => {
+            (Some(&text[..colon]), &text[colon + 1..])
+        }
+        _ => (None, text),
     }
 }
 
@@ -168,5 +214,60 @@ mod tests {
         assert!(full("user:").is_err());
         assert!(full("/x").is_err());
         assert!(EntityRef::parse("x", None, &ns).is_err());
+    }
+
+    #[test]
+    fn canonical_references_are_split_as_backstage_splits_them() {
+        let ns = |text: &str| Namespace::new(text).unwrap();
+        let read = |text: &str, kind, namespace: &str| {
+            canonical_ref(text, kind, &ns(namespace)).unwrap_or_else(|_| "-".into())
+        };
+        let plain = |text: &str| read(text, None, "default");
+        for (text, canonical) in [
+            ("a:b/c", "a:b/c"),
+            ("a:c", "a:default/c"),
+            ("c", "-"),
+            ("b/c", "-"),
+            ("a:b/c/d", "a:b/c/d"),
+            ("a:b/c:d", "a:b/c:d"),
+            ("a::b", "a:default/:b"),
+            ("a:b//c", "a:b//c"),
+            (" a:b/c ", " a:b/c "),
+            ("A:B/C", "a:b/c"),
+            ("ÄPI:b/İx", "äpi:b/i\u{307}x"),
+            ("user:Ann@Example.org", "user:default/ann@example.org"),
+        ] {
+            assert_eq!(plain(text), canonical, "{text:?}");
+        }
+        for (text, canonical) in [
+            ("b/c", "k:b/c"),
+            ("a:c", "a:ns/c"),
+            ("c", "k:ns/c"),
+            ("a:b:c", "a:ns/b:c"),
+            ("a/b/c", "k:a/b/c"),
+            ("a/b:c", "k:a/b:c"),
+        ] {
+            assert_eq!(read(text, Some("k"), "ns"), canonical, "{text:?}");
+        }
+        for bad in [
+            ":b/c",
+            "a:/c",
+            "a:b/",
+            "a:/",
+            ":b/",
+            ":/c",
+            ":/",
+            "/c",
+            "b/",
+            ":c",
+            "a:",
+            "",
+            "a\nb",
+            "a\u{202e}b",
+            "a\u{200b}b",
+        ] {
+            assert_eq!(read(bad, Some("k"), "ns"), "-", "{bad:?}");
+        }
+        assert_eq!(read(&"a".repeat(256), Some("k"), "ns"), "-");
     }
 }

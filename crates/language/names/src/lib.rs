@@ -10,7 +10,7 @@ mod quantity;
 mod time;
 
 pub use digest::{Digest, DigestError, Hasher};
-pub use entity::{EntityRef, Place};
+pub use entity::{EntityRef, LONGEST_REF, Place, canonical_ref};
 pub use id::Id;
 pub use name::{Name, NameError, Namespace, host_label, is_absolute_url, is_score_name};
 pub use quantity::{Cpu, Memory, QuantityError};

@@ -36,7 +36,7 @@ pub struct ApiSpec {
     pub more: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
-/// Where a server is reached.
+/// Where a server is reached. Unknown fields are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remote {
     /// The transport, as in `streamable-http`.
@@ -46,6 +46,10 @@ pub struct Remote {
     /// Its address.
     #[schemars(length(min = 1))]
     pub url: String,
+    /// Everything else that was written.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub more: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 /// The type whose API is a server's address and not a document.

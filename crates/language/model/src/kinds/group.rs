@@ -5,19 +5,26 @@ use crate::envelope::BACKSTAGE_VERSIONS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a group or a person is shown.
+/// How a group or a person is shown. Unknown fields are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub display_name: Option<String>,
     /// Mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub email: Option<String>,
     /// URL of a picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub picture: Option<String>,
+    /// Everything else that was written.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub more: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 /// What a group is. Unknown fields are kept, as the catalog keeps them.

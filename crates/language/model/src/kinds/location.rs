@@ -30,6 +30,7 @@ pub struct LocationSpec {
     pub target: Option<String>,
     /// Several places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(length(min = 1)))]
     pub targets: Vec<String>,
     /// `required` where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
