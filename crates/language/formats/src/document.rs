@@ -2,6 +2,7 @@
 
 use crate::schema::{self, Compiled};
 use crate::source::{Source, Span};
+use crate::substitution::{Files, Substitution};
 use crate::tree::Node;
 use crate::violation::located;
 use crate::{MAX_BYTES, judge, score, words, yaml};
@@ -55,6 +56,14 @@ pub struct ScoreFile {
 /// Everything that is wrong with the text, in the order of its lines; at most [`MAX_VIOLATIONS`] and one more that says
 /// so. After a YAML syntax error or a broken limit the rest of the text is not looked at.
 pub fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<Violation>> {
+    read_with(name, text, &Files::new())
+}
+
+/// [`read`], with the files that the documents of the catalog's kinds ask for ([`crate::references`]).
+///
+/// # Errors
+/// Those of [`read`]; and a file that is asked for and not among `files`, or that can't be put in, at the placeholder.
+pub fn read_with(name: &str, text: &str, files: &Files) -> Result<Vec<Document>, Vec<Violation>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > MAX_BYTES {
         let head: String = text.chars().take(1024).collect();
@@ -85,11 +94,12 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<Violation>> {
         ));
     }
     let mut documents = Vec::new();
+    let mut files = Substitution::new(&source, files);
     for root in &roots {
         if violations.len() > MAX_VIOLATIONS {
             break;
         }
-        documents.extend(one(&source, root, &mut violations));
+        documents.extend(one(&source, root, &mut files, &mut violations));
     }
     if violations.is_empty() {
         return Ok(documents);
@@ -178,7 +188,12 @@ fn kinds() -> String {
     words::list(&names())
 }
 
-fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option<Document> {
+fn one(
+    source: &Source<'_>,
+    root: &Rc<Node>,
+    files: &mut Substitution<'_, '_>,
+    out: &mut Vec<Violation>,
+) -> Option<Document> {
     let refuse = |invalid: Invalid, out: &mut Vec<Violation>| {
         let span = root.spot(&invalid.pointer, invalid.spot, source.text);
         out.push(located(source, span, invalid));
@@ -211,9 +226,7 @@ fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option
         let expected =
             format!("one of {}; Score files have no kind but apiVersion: {SCORE_VERSION}", kinds());
         let invalid = Invalid::new("/kind", "document/kind-unknown", message, expected);
-        let meant = Kind::parse(name)
-            .map(Kind::as_str)
-            .or_else(|| words::meant(name, &names()));
+        let meant = Kind::parse(name).map(Kind::as_str).or_else(|| words::meant(name, &names()));
         let invalid = match meant {
             Some(word) => invalid.hint(format!("did you mean `{word}`?")),
             None => invalid,
@@ -221,7 +234,15 @@ fn one(source: &Source<'_>, root: &Rc<Node>, out: &mut Vec<Violation>) -> Option
         refuse(invalid, out);
         return None;
     };
-    manifest(source, root, kind, out)
+    let before = out.len();
+    let root = if kind.is_catalog() { files.whole(root, out) } else { Rc::clone(root) };
+    let judged = out.len();
+    let document = manifest(source, &root, kind, out);
+    // What a placeholder stands for is not known then: the rules that it breaks as it is are not its own.
+    let later = out.split_off(judged);
+    let unknown: Vec<String> = out[before..].iter().map(|v| v.pointer.clone()).collect();
+    out.extend(later.into_iter().filter(|v| !unknown.contains(&v.pointer)));
+    if unknown.is_empty() { document } else { None }
 }
 
 fn manifest(
@@ -239,6 +260,12 @@ fn manifest(
     }
     let mut value = value;
     whole(&mut value["spec"]);
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        // Written by the platform: what `tow get` prints can be applied again.
+        for written in ["uid", "etag", "generation"] {
+            metadata.remove(written);
+        }
+    }
     finish(source, root, serde_json::from_value(value), out).map(Document::Manifest)
 }
 

@@ -71,6 +71,15 @@ fn manifest_schema(kind: Kind) -> Value {
     if kind.is_catalog() {
         properties["relations"] = json!({ "description": "Written by the catalog; what is given here is not read.", "type": "array" });
     }
+    let mut definitions = generator.take_definitions(true);
+    if let Some(known) = definitions.get_mut("Metadata").and_then(|m| m.get_mut("properties")) {
+        for field in ["uid", "etag"] {
+            known[field] = json!({
+                "description": "Written by the platform; what is given here is not read.",
+                "type": "string", "minLength": 1,
+            });
+        }
+    }
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": kind.as_str(),
@@ -78,7 +87,7 @@ fn manifest_schema(kind: Kind) -> Value {
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "additionalProperties": false,
         "properties": properties,
-        "$defs": generator.take_definitions(true),
+        "$defs": definitions,
     });
     plain(&mut schema);
     schema

@@ -14,6 +14,8 @@ pub(crate) struct Node {
     pub(crate) weight: usize,
     /// Levels below it; 0 for a scalar.
     pub(crate) height: usize,
+    /// Bytes of the texts and keys in it, aliases written out.
+    pub(crate) bytes: usize,
 }
 
 /// What a value is.
@@ -42,12 +44,18 @@ impl Node {
             Data::Map(entries) => &mut entries.iter().map(|(_, node)| node),
             _ => &mut std::iter::empty(),
         };
-        let (mut weight, mut height) = (1_usize, 0);
+        let (mut weight, mut height, mut bytes) = (1_usize, 0, 0_usize);
         for child in children {
             weight = weight.saturating_add(child.weight);
             height = height.max(child.height + 1);
+            bytes = bytes.saturating_add(child.bytes);
         }
-        Self { data, span, weight, height }
+        let own = match &data {
+            Data::Text(text) => text.len(),
+            Data::Map(entries) => entries.iter().map(|(key, _)| key.text.len()).sum(),
+            _ => 0,
+        };
+        Self { data, span, weight, height, bytes: bytes.saturating_add(own) }
     }
 
     /// The value alone.

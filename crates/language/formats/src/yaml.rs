@@ -15,6 +15,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_DEPTH: usize = 64;
 /// The most values in a text, with every alias written out.
 pub const MAX_VALUES: usize = 200_000;
+/// The most bytes of texts and keys in a text, with every alias and every file that it asks for written out: 8 MiB.
+pub const MAX_EXPANDED: usize = 8 << 20;
 /// The most characters of a key.
 pub const MAX_KEY: usize = 512;
 
@@ -55,6 +57,7 @@ struct Reader<'s, 't> {
     root: Option<Rc<Node>>,
     documents: Vec<Rc<Node>>,
     values: usize,
+    bytes: usize,
     merged: usize,
     /// Where the tag of the event at hand is written.
     tag: Option<Span>,
@@ -71,6 +74,7 @@ pub(crate) fn read(source: &Source<'_>) -> (Vec<Rc<Node>>, Vec<Violation>) {
         root: None,
         documents: Vec::new(),
         values: 0,
+        bytes: 0,
         merged: 0,
         tag: None,
         violations: Vec::new(),
@@ -150,6 +154,7 @@ impl Reader<'_, '_> {
             E::DocumentEnd => {
                 if let Some(root) = self.root.take() {
                     self.values = self.values.saturating_add(root.weight);
+                    self.bytes = self.bytes.saturating_add(root.bytes);
                     self.budget(root.span)?;
                     if !matches!(root.data, Data::Null) {
                         self.documents.push(root);
@@ -226,6 +231,13 @@ impl Reader<'_, '_> {
             );
             return Err(Stop);
         }
+        if self.bytes > MAX_EXPANDED {
+            let message =
+                format!("with its aliases written out the text has more than {MAX_EXPANDED} bytes");
+            let expected = format!("at most {MAX_EXPANDED} bytes (8 MiB)");
+            self.say(span, "yaml/too-large", message, &expected, None);
+            return Err(Stop);
+        }
         Ok(())
     }
 
@@ -266,8 +278,8 @@ impl Reader<'_, '_> {
         };
         let node = Node::new(data, span);
         let here = Span { start: span.start, end: span.start + 1 };
-        if node.weight > MAX_VALUES {
-            self.values = node.weight;
+        if node.weight > MAX_VALUES || node.bytes > MAX_EXPANDED {
+            (self.values, self.bytes) = (node.weight, node.bytes);
             self.budget(here)?;
         }
         if node.height > MAX_DEPTH {
