@@ -2,7 +2,7 @@
 
 use crate::{Layout, SystemClock, crossed::Crossed};
 use std::{path::PathBuf, sync::Arc};
-use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Keys, Runtime};
+use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Keys, Runtime, Web};
 use tow_record::InstanceSpec;
 
 /// Everything outside, behind its port.
@@ -15,6 +15,7 @@ pub struct Adapters {
     pub blobs: Arc<dyn Blobs>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
+    pub web: Arc<dyn Web>,
     /// How the gateway is run, where it runs under the runtime.
     pub gateway: Option<InstanceSpec>,
 }
@@ -32,6 +33,8 @@ pub struct Real {
     pub node: String,
     /// What builds see of the environment.
     pub build_env: std::collections::BTreeMap<String, String>,
+    /// Addresses, networks and hosts inside that the platform may ask all the same.
+    pub allow_addresses: Vec<String>,
 }
 
 /// Processes of this machine, a gateway under the same runtime, builds as instances of it.
@@ -61,6 +64,8 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
         env: real.build_env.clone(),
         limits: tow_build::Limits::default(),
     });
+    let allow =
+        tow_http::Allow::parse(&real.allow_addresses).map_err(|e| say("--allow-address", &e))?;
     let edge: Arc<dyn Edge> = Arc::new(tow_gateway::EdgeClient::new(layout.gateway()));
     let gateway = tow_gateway::gateway_spec(&layout.gateway(), &real.tow, &real.listen);
     Ok(crossed(
@@ -71,6 +76,7 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
             blobs,
             keys: Arc::new(keys),
             clock,
+            web: Arc::new(tow_http::HttpWeb::new(allow)),
             gateway: Some(gateway),
         },
         crossings,
@@ -92,6 +98,7 @@ pub fn fake(
             blobs,
             keys: Arc::new(tow_fake::FakeKeys::default()),
             clock,
+            web: Arc::new(world.web()),
             gateway: None,
         },
         crossings,
@@ -110,6 +117,7 @@ fn crossed(adapters: Adapters, crossings: &Arc<dyn Crossings>) -> Adapters {
         runtime: Arc::new(Crossed { inner: adapters.runtime, crossings: crossings.clone() }),
         edge: Arc::new(Crossed { inner: adapters.edge, crossings: crossings.clone() }),
         builder: Arc::new(Crossed { inner: adapters.builder, crossings: crossings.clone() }),
+        web: Arc::new(Crossed { inner: adapters.web, crossings: crossings.clone() }),
         ..adapters
     }
 }

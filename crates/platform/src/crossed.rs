@@ -7,7 +7,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use tow_names::{Duration, Id, Timestamp};
-use tow_ports::{Builder, Crossings, Edge, LogQuery, PortError, Runtime, When};
+use tow_ports::{
+    Answer, Builder, Crossings, Edge, Fetched, LogQuery, PortError, Runtime, Web, WebError,
+    WebLimits, When,
+};
 use tow_record::{
     BuildSpec, InstanceSpec, Isolation, LogLine, ObservedBuild, ObservedEdge, ObservedInstance,
     RouteAck, RouteSet,
@@ -66,11 +69,11 @@ pub(crate) struct Crossed<P: ?Sized> {
 }
 
 impl<P: ?Sized> Crossed<P> {
-    async fn around<T>(
+    async fn around<T, E>(
         &self,
         point: &'static str,
-        effect: impl Future<Output = Result<T, PortError>>,
-    ) -> Result<T, PortError> {
+        effect: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         self.crossings.cross(point, When::Before).await;
         let answer = effect.await;
         self.crossings.cross(point, When::After).await;
@@ -145,5 +148,29 @@ impl Builder for Crossed<dyn Builder> {
     }
     async fn list(&self) -> Result<Vec<Id>, PortError> {
         self.inner.list().await
+    }
+}
+
+#[async_trait]
+impl Web for Crossed<dyn Web> {
+    fn check(&self, url: &str) -> Result<(), WebError> {
+        self.inner.check(url)
+    }
+    async fn get(
+        &self,
+        url: &str,
+        etag: Option<&str>,
+        limits: WebLimits,
+    ) -> Result<Fetched, WebError> {
+        self.inner.get(url, etag, limits).await
+    }
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: bytes::Bytes,
+        limits: WebLimits,
+    ) -> Result<Answer, WebError> {
+        self.around("web.post", self.inner.post(url, headers, body, limits)).await
     }
 }

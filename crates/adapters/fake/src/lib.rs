@@ -12,6 +12,7 @@ mod keys;
 mod life;
 mod runtime;
 mod script;
+mod web;
 mod world;
 
 pub use blobs::FakeBlobs;
@@ -21,4 +22,5 @@ pub use edge::FakeEdge;
 pub use keys::FakeKeys;
 pub use runtime::FakeRuntime;
 pub use script::{BuildScript, Script, ScriptError, To};
+pub use web::{FakeWeb, Received, WebScript};
 pub use world::World;

@@ -4,7 +4,8 @@ use crate::builder::Build;
 use crate::edge::EdgeState;
 use crate::life::Life;
 use crate::script::{BuildScript, Script, To};
-use crate::{FakeBlobs, FakeBuilder, FakeEdge, FakeRuntime};
+use crate::web::WebState;
+use crate::{FakeBlobs, FakeBuilder, FakeEdge, FakeRuntime, FakeWeb};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub(crate) struct WorldState {
     pub(crate) build_script: BuildScript,
     pub(crate) builder_epoch: i64,
     pub(crate) blobs: BTreeMap<Digest, Bytes>,
+    pub(crate) web: WebState,
     faults: Vec<(String, When)>,
 }
 
@@ -75,6 +77,10 @@ impl World {
     /// A builder of this world that puts its artifacts among `blobs`.
     pub fn builder(self: &Arc<Self>, blobs: Arc<dyn Blobs>) -> FakeBuilder {
         FakeBuilder::new(Arc::clone(self), blobs)
+    }
+    /// The web of this world.
+    pub fn web(self: &Arc<Self>) -> FakeWeb {
+        FakeWeb::new(Arc::clone(self))
     }
     /// The blobs of this world.
     pub fn blobs(self: &Arc<Self>) -> FakeBlobs {
@@ -189,6 +195,7 @@ impl World {
                 "ports": state.edge.ports,
                 "builds": builds.collect::<Vec<_>>(),
                 "blobs": state.blobs.keys().collect::<Vec<_>>(),
+                "received": state.web.snapshot(),
             })
         })
     }
@@ -248,7 +255,7 @@ impl World {
         }
     }
 
-    fn fault(&self, point: &str) -> Option<When> {
+    pub(crate) fn fault(&self, point: &str) -> Option<When> {
         let mut state = self.lock();
         let at = state.faults.iter().position(|(named, _)| named == point)?;
         Some(state.faults.remove(at).1)

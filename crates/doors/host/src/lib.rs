@@ -16,10 +16,14 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use std::path::PathBuf;
 
 /// Variables of the environment that this room reads, each with what it does, for the reference.
-pub const VARIABLES: [(&str, &str); 3] = [
+pub const VARIABLES: [(&str, &str); 4] = [
     (
         "TOW_LOG",
         "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
+    ),
+    (
+        "TOW_ALLOW_ADDRESS",
+        "What `tow up --allow-address` allows, several parted by commas: addresses, networks or hosts inside that webhooks and locations may lead to.",
     ),
     (
         "TOW_CRASH_AT",

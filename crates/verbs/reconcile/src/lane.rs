@@ -33,8 +33,14 @@ pub(crate) struct Chore {
 type Look = for<'a> fn(&'a Reconciler) -> BoxFuture<'a, Result<Ticked, ReconcileError>>;
 
 /// Every chore.
-const CHORES: &[Chore] =
-    &[Chore { name: "seal", wake: Wake::On(|wrote| wrote.events), look: |it| Box::pin(it.seal()) }];
+const CHORES: &[Chore] = &[
+    Chore { name: "seal", wake: Wake::On(|wrote| wrote.events), look: |it| Box::pin(it.seal()) },
+    Chore {
+        name: "deliver",
+        wake: Wake::On(|wrote| wrote.events),
+        look: |it| Box::pin(it.deliver()),
+    },
+];
 
 impl Reconciler {
     /// Nothing to do until the usual time.

@@ -4,6 +4,7 @@
 //! Controllers are level-triggered: they take no input and keep no memory; a commit, a hint of the runtime or a timer
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
 
+mod deliver;
 mod driver;
 mod gateway;
 mod heal;
