@@ -1,5 +1,12 @@
-//! Who may do what, purely and with reasons. Does not read the store: whoever asks brings the object's owner.
+//! Who may do what, purely and with reasons. Does not read the store: whoever asks brings the object, the groups and the
+//! bindings.
 
 mod access;
+mod object;
+mod scope;
+mod standing;
 
-pub use access::{Decision, Object, Scope, decide, scope};
+pub use access::{Decision, Held, decide, floor, held};
+pub use object::{Object, Owner, declares, gate};
+pub use scope::{Scope, scope};
+pub use standing::{Bound, Directory, MACHINE_OWNER, Membership, Standing};

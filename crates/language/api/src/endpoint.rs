@@ -3,52 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// What somebody wants to do; access is decided on it. The golden role table lists them all.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Read the catalog, status, releases, deployments.
-    Read,
-    /// Read what owners alone may: configuration values, logs, plans.
-    ReadPrivate,
-    /// Declare a component, system or delivery of one's own.
-    Declare,
-    /// Declare what governs everybody: environments, runtimes, groups, users.
-    Govern,
-    /// Plan, deploy, roll back, scale, stop, start, configure.
-    Deploy,
-    /// Make and withdraw one's own tokens.
-    OwnTokens,
-    /// Make sign-in links and tokens for others.
-    ManageAccess,
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Read,
-        Self::ReadPrivate,
-        Self::Declare,
-        Self::Govern,
-        Self::Deploy,
-        Self::OwnTokens,
-        Self::ManageAccess,
-    ];
-    /// As written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::ReadPrivate => "read-private",
-            Self::Declare => "declare",
-            Self::Govern => "govern",
-            Self::Deploy => "deploy",
-            Self::OwnTokens => "own-tokens",
-            Self::ManageAccess => "manage-access",
-        }
-    }
-}
+pub use tow_record::Right as Action;
 
 /// GET reads; the others write and take an `Idempotency-Key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +39,9 @@ pub trait Endpoint: Send + Sync + 'static {
     const METHOD: Method;
     /// Under the root, with `{name}` for each field of `Path`.
     const PATH: &'static str;
+    /// Does it change anything? What writes is finished even when the asker goes away, takes an `Idempotency-Key`, and
+    /// is limited more strictly. A POST that only reads (a query too long for an address) says so.
+    const WRITES: bool = !matches!(Self::METHOD, Method::Get);
     /// The status of a success.
     const OK: u16;
     /// The right it needs; the object it needs it on is found by the app.
@@ -100,9 +58,14 @@ pub trait Endpoint: Send + Sync + 'static {
     type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
 }
 
-/// Declares an endpoint: `endpoint!(Name, "id", GET "/path", 200, Action, path: P, query: Q, body: B, reply: R, "doc")`.
+/// What the word `reads` in [`endpoint!`] stands for.
+#[allow(non_upper_case_globals, dead_code, reason = "it is written as a word of the macro")]
+pub(crate) const reads: bool = false;
+
+/// Declares an endpoint: `endpoint!(Name, "id", Get "/path", 200, Action, path: P, query: Q, body: B, reply: R, "doc")`;
+/// `Post reads "/path"` where a POST changes nothing.
 macro_rules! endpoint {
-    ($(#[$meta:meta])* $name:ident, $id:literal, $method:ident $path:literal, $ok:literal, $action:ident,
+    ($(#[$meta:meta])* $name:ident, $id:literal, $method:ident $($reads:ident)? $path:literal, $ok:literal, $action:ident,
      path: $p:ty, query: $q:ty, body: $b:ty, reply: $r:ty, $doc:literal) => {
         #[doc = $doc]
         #[derive(Debug, Clone, Copy)]
@@ -111,6 +74,7 @@ macro_rules! endpoint {
             const ID: &'static str = $id;
             const METHOD: $crate::Method = $crate::Method::$method;
             const PATH: &'static str = $path;
+            $(const WRITES: bool = $crate::endpoint::$reads;)?
             const OK: u16 = $ok;
             const ACTION: $crate::Action = $crate::Action::$action;
             const DOC: &'static str = $doc;

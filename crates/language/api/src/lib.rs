@@ -33,11 +33,14 @@ macro_rules! endpoints {
     ($callback:ident) => {
         $callback! {
             plain: [
+                $crate::access::password_set::SetPassword,
+                $crate::access::rights::ListRights,
                 $crate::access::sign_in_link::CreateSignInLink,
                 $crate::access::token_create::CreateToken,
                 $crate::access::token_delete::DeleteToken,
                 $crate::access::token_list::ListTokens,
                 $crate::access::whoami::WhoAmI,
+                $crate::access::why::WhyAccess,
                 $crate::config::get::GetConfig,
                 $crate::deployment::list::ListDeployments,
                 $crate::event::list::ListEvents,

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, made from the same types by schemars alone: one pool of definitions, one operation an
 //! endpoint. `openapi/tow-v1.json` is its committed text.
 
-use crate::{Endpoint, Method, Nothing, SESSION_COOKIE};
+use crate::{Endpoint, Nothing, SESSION_COOKIE};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -51,7 +51,7 @@ impl Document {
             "summary": E::DOC,
             "x-tow-action": E::ACTION.as_str(),
         });
-        if E::METHOD != Method::Get {
+        if E::WRITES {
             parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         }
         // The specials have a form of their own, which no type says.

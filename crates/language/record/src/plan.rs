@@ -113,15 +113,19 @@ pub struct Gate {
     pub deadline: Duration,
 }
 
-/// Something the plan was made from; if its version moved, the plan is stale.
+/// Something the plan was made from; if it moved, the plan is stale. A declared object moves with its spec (a new title
+/// changes nothing that is planned) and when it goes and another of its name comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadMember {
     /// `object` or a record's kind.
     pub kind: String,
     /// Its id or reference.
     pub id: String,
-    /// The version that was read; 0: it was not there.
+    /// Of a record the version that was read, of an object its generation; 0: it was not there.
     pub version: i64,
+    /// Of an object its uid; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
     /// What it is, for people: `environment development`.
     pub what: String,
 }

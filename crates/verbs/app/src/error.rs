@@ -29,6 +29,13 @@ impl AppError {
         self
     }
 
+    /// Worth another try after so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
     /// Broken rules of documents.
     pub fn invalid(code: &str, violations: Vec<Violation>) -> Self {
         let detail = match violations.as_slice() {

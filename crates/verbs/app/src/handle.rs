@@ -3,12 +3,11 @@
 
 use crate::AppError;
 use std::{future::Future, sync::Arc};
-use tow_api::{Action, Endpoint};
+use tow_api::Endpoint;
 use tow_names::{Digest, EntityRef, Namespace, Timestamp};
-use tow_policy::{Object, decide};
-use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Runtime};
+use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Runtime, Web};
 use tow_record::{Actor, EventBody, NewEvent};
-use tow_store::{Batch, CommitError, Idempotent, Store};
+use tow_store::{Author, Batch, CommitError, Idempotent, Store};
 
 /// What the use-cases stand on.
 #[derive(Clone)]
@@ -21,6 +20,7 @@ pub struct Parts {
     pub blobs: Arc<dyn Blobs>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
+    pub web: Arc<dyn Web>,
     /// Changes with each start.
     pub boot: String,
     /// The gateway's address, once bound.
@@ -32,6 +32,9 @@ pub struct Parts {
 pub struct App {
     pub(crate) parts: Arc<Parts>,
     pub(crate) started_at: Timestamp,
+    /// Who was found to hold which token.
+    pub(crate) who: Arc<crate::access::Known>,
+    pub(crate) passwords: Arc<crate::access::Passwords>,
 }
 
 /// Who asks, and by which request. The first argument of every use-case.
@@ -70,7 +73,7 @@ impl App {
     /// On these parts.
     pub fn new(parts: Parts) -> Self {
         let started_at = parts.clock.now();
-        Self { parts: Arc::new(parts), started_at }
+        Self { parts: Arc::new(parts), started_at, who: Arc::default(), passwords: Arc::default() }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -85,21 +88,6 @@ impl App {
     pub(crate) fn gateway_port(&self) -> u16 {
         let address = self.parts.gateway.get();
         address.and_then(|a| a.rsplit(':').next()).and_then(|p| p.parse().ok()).unwrap_or(0)
-    }
-
-    /// Refuses unless the actor may; the refusal says which rule and who could.
-    pub(crate) fn authorize(
-        &self,
-        ctx: &OpCtx,
-        action: Action,
-        object: &Object,
-    ) -> Result<(), AppError> {
-        let decision = decide(&ctx.actor, action, object);
-        if decision.allow {
-            return Ok(());
-        }
-        Err(AppError::new("access/forbidden", format!("{}: {}", action.as_str(), decision.reason))
-            .hint(format!("who could: {}", decision.who)))
     }
 
     /// Every use-case that writes goes through here: the answer given before to the same request; else `work`, which
@@ -183,6 +171,11 @@ impl App {
             });
         }
         Ok(())
+    }
+
+    /// In whose name a request declares.
+    pub(crate) fn author(&self, ctx: &OpCtx) -> Author {
+        Author { actor: ctx.actor.name.clone(), request: ctx.request.clone(), at: self.now() }
     }
 
     /// An event of this request.

@@ -19,7 +19,7 @@ mod release;
 mod source;
 mod status;
 
-pub use access::Session;
+pub use access::{Invitation, Session};
 pub use error::AppError;
 pub use handle::{App, Call, Handle, OpCtx, Parts};
 pub use owner::OwnersDoor;

@@ -51,7 +51,7 @@ impl App {
         Ok(match (row, new) {
             (Some(row), _) => owned(&row.manifest),
             (None, Some(manifest)) => owned(manifest),
-            (None, None) => Object::Owned { owner: None },
+            (None, None) => Object::owned(Some(&place.component), None),
         })
     }
 }

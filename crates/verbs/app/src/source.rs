@@ -2,9 +2,11 @@
 
 use crate::{App, AppError, OpCtx, handle::body};
 use serde_json::{Value, json};
+use tow_api::Action;
 use tow_api::source::upload::Query;
+use tow_policy::Object;
 use tow_ports::{ByteStream, PortError};
-use tow_record::{Role, Source};
+use tow_record::Source;
 use tow_store::{Batch, CommitError};
 
 /// At most so large.
@@ -18,9 +20,8 @@ impl App {
         query: Query,
         bytes: ByteStream,
     ) -> Result<Source, AppError> {
-        if ctx.actor.role < Role::Developer {
-            return Err(AppError::new("access/forbidden", "viewers deploy nothing"));
-        }
+        let own = Object::personal("source", &ctx.actor.name);
+        self.authorize(ctx, Action::Deploy, &own)?;
         let (digest, size) = match self.parts.blobs.put(bytes, LIMIT).await {
             Err(PortError::Refused(why)) if why.contains("disk is full") => {
                 return Err(

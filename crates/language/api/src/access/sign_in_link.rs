@@ -10,6 +10,9 @@ pub struct Body {
     /// A user's reference; oneself where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// An invitation: it holds for three days, and whoever opens it chooses a password.
+    #[serde(default)]
+    pub invite: bool,
 }
 
 /// The link, this one time.
@@ -23,4 +26,4 @@ pub struct Reply {
 
 endpoint!(CreateSignInLink, "sign-in-link.create", Post "/api/v1/sign-in-links", 201, OwnTokens,
     path: Nothing, query: Nothing, body: Body, reply: Reply,
-    "Makes a link that signs a browser in, once, within 15 minutes. For somebody else: administrators only.");
+    "Makes a link that signs a browser in, once, within 15 minutes; or an invitation. For somebody else: administrators only.");

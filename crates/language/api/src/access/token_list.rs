@@ -4,7 +4,18 @@ use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tow_names::Timestamp;
-use tow_record::Role;
+use tow_record::{Limits, Purpose, Role};
+
+/// Which.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Query {
+    /// Only tokens of this purpose: `api`, `session` or `local`.
+    #[serde(default)]
+    pub purpose: Option<Purpose>,
+    /// Whose, as in `user:ann` or `serviceaccount:ci`; `all` for everybody's. One's own where nothing is said.
+    #[serde(default)]
+    pub owner: Option<String>,
+}
 
 /// A token, without its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,24 +25,29 @@ pub struct TokenView {
     /// What it is for.
     pub note: String,
     /// Whose it is.
-    pub user: String,
-    /// With which right.
+    pub owner: String,
+    /// With which right at most.
     pub role: Role,
-    /// A browser's session.
-    pub session: bool,
+    /// What form of token it is.
+    pub purpose: Purpose,
+    /// What it is cut down to.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the hour; never, where nothing is said.
+    pub used_at: Option<Timestamp>,
 }
 
 /// The newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
-    /// One's own; all of them for an administrator.
+    /// Those that hold.
     pub items: Vec<TokenView>,
 }
 
 endpoint!(ListTokens, "token.list", Get "/api/v1/tokens", 200, OwnTokens,
-    path: Nothing, query: Nothing, body: Nothing, reply: Reply,
-    "One's own tokens and sessions, without their text.");
+    path: Nothing, query: Query, body: Nothing, reply: Reply,
+    "Tokens and sessions that hold, without their text: one's own; somebody else's for administrators.");

@@ -60,7 +60,7 @@ impl App {
             (None, Some(entry)) => owned(entry),
             // A component nobody has declared yet becomes the deployer's own.
             (None, None) if is_folder => {
-                tow_policy::Object::Owned { owner: Some(ctx.actor.name.clone()) }
+                tow_policy::Object::owned(Some(&place.component), Some(ctx.actor.name.clone()))
             }
             (None, None) => {
                 return Err(AppError::not_found(&place.component).hint(
@@ -90,7 +90,8 @@ impl App {
                 self.drafted(ctx, &place, &facts, &environment, candidate).await?
             }
         };
-        plan.read_set = read_set(&place, &facts, row.as_ref().map_or(0, |r| r.version));
+        let component = row.as_ref().map_or((String::new(), 0), |r| (r.uid.clone(), r.generation));
+        plan.read_set = read_set(&place, &facts, component);
         batch.create(&plan);
         let what = body(
             format!("a plan for {} with {} changes", place.short(), plan.changes),
@@ -102,11 +103,12 @@ impl App {
     }
 }
 
-fn read_set(place: &Place, facts: &PlaceFacts, component: i64) -> Vec<ReadMember> {
-    let member = |kind: &str, id: String, version: i64, what: String| ReadMember {
+fn read_set(place: &Place, facts: &PlaceFacts, component: (String, i64)) -> Vec<ReadMember> {
+    let member = |kind: &str, id: String, (uid, version): (String, i64), what: String| ReadMember {
         kind: kind.into(),
         id,
         version,
+        uid,
         what,
     };
     let environment = environment_ref(place);
@@ -114,7 +116,7 @@ fn read_set(place: &Place, facts: &PlaceFacts, component: i64) -> Vec<ReadMember
         member(
             "object",
             environment.to_string(),
-            facts.environment_version,
+            facts.environment_seen.clone(),
             format!("environment {}", place.environment),
         ),
         member(
@@ -126,7 +128,7 @@ fn read_set(place: &Place, facts: &PlaceFacts, component: i64) -> Vec<ReadMember
         member(
             "placement",
             place.to_string(),
-            facts.placement.version,
+            (String::new(), facts.placement.version),
             format!("what {} has in {}", place.component.short(), place.environment),
         ),
     ]

@@ -1,0 +1,49 @@
+//! Where somebody stands: read from the catalog, judged by policy, kept until something changes.
+
+use crate::{App, AppError};
+use std::sync::Arc;
+use tow_model::{Kind, Manifest};
+use tow_names::EntityRef;
+use tow_policy::{Directory, Standing};
+
+impl App {
+    /// Role, bindings and groups of a user or service account at present.
+    pub(super) async fn standing(&self, who: &EntityRef) -> Result<Arc<Standing>, AppError> {
+        let revision = self.access_revision();
+        if let Some(standing) = self.who.standing(revision, &who.to_string()) {
+            return Ok(standing);
+        }
+        let own = self.store().object(who).await?.map(|row| row.manifest);
+        self.standing_with(who, own).await
+    }
+
+    /// The same, where their own object was read.
+    pub(super) async fn standing_with(
+        &self,
+        who: &EntityRef,
+        own: Option<Manifest>,
+    ) -> Result<Arc<Standing>, AppError> {
+        let revision = self.access_revision();
+        let name = who.to_string();
+        if let Some(standing) = self.who.standing(revision, &name) {
+            return Ok(standing);
+        }
+        let directory = self.directory(revision).await?;
+        let standing = Arc::new(directory.standing(who, own.as_ref()));
+        self.who.keep_standing(revision, &name, &standing);
+        Ok(standing)
+    }
+
+    /// All groups and bindings: two statements, once a change.
+    async fn directory(&self, revision: u64) -> Result<Arc<Directory>, AppError> {
+        if let Some(directory) = self.who.directory(revision) {
+            return Ok(directory);
+        }
+        let groups = self.store().objects(Some(Kind::Group)).await?;
+        let bindings = self.store().objects(Some(Kind::RoleBinding)).await?;
+        let manifests = groups.iter().chain(&bindings).map(|row| &row.manifest);
+        let directory = Arc::new(Directory::new(manifests));
+        self.who.keep_directory(revision, &directory);
+        Ok(directory)
+    }
+}
