@@ -5,7 +5,7 @@ use crate::StoreError;
 use serde::Serialize;
 use tow_model::Manifest;
 use tow_names::{EntityRef, Timestamp};
-use tow_record::{Fence, NewEvent, ReadMember, Record};
+use tow_record::{Declaration, EventBody, Fence, NewEvent, ReadMember, Record, Verdict};
 
 /// A reply kept for a repeated request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +26,31 @@ pub struct Idempotent {
     pub at: Timestamp,
 }
 
+/// In whose name something is declared, by which request and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// Such as `user:default/ann` or `system:location`.
+    pub actor: String,
+    /// The request's id; empty for the platform's own work.
+    pub request: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
     /// 0: it must not be there.
     Version(i64),
     Any,
+}
+
+/// How an object was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// At this version; 0: it was not there.
+    At(i64),
+    /// The same object, saying the same.
+    As { uid: String, generation: i64 },
 }
 
 #[derive(Debug)]
@@ -58,6 +78,8 @@ pub(crate) struct ObjectPut {
     pub(crate) at: i64,
     pub(crate) bump_generation: bool,
     pub(crate) body: String,
+    /// Which source it belongs to from now on; none: as it is.
+    pub(crate) source: Option<String>,
 }
 
 #[derive(Debug)]
@@ -72,12 +94,13 @@ pub(crate) struct ObjectWrite {
 pub struct Batch {
     pub(crate) fence: Option<Fence>,
     pub(crate) expected: Vec<(String, String, i64)>,
-    pub(crate) expected_objects: Vec<(EntityRef, i64)>,
+    pub(crate) expected_objects: Vec<(EntityRef, Seen)>,
     pub(crate) records: Vec<RecordWrite>,
     pub(crate) objects: Vec<ObjectWrite>,
     pub(crate) events: Vec<(NewEvent, String)>,
     pub(crate) idempotency: Option<Idempotent>,
     pub(crate) cursors: Vec<(String, i64)>,
+    pub(crate) erased: Vec<i64>,
     /// A value that would not serialise; told by the commit.
     pub(crate) broken: Option<StoreError>,
 }
@@ -122,7 +145,7 @@ impl Batch {
 
     /// An object must be at this version before the batch; 0: it must not be there.
     pub fn expect_object(&mut self, entity: &EntityRef, version: i64) {
-        self.expected_objects.push((entity.clone(), version));
+        self.expected_objects.push((entity.clone(), Seen::At(version)));
     }
 
     /// What a plan was made from must be as it was: `object` with a reference, or a record's kind with its id.
@@ -132,7 +155,13 @@ impl Batch {
             return;
         }
         match EntityRef::try_from(member.id.clone()) {
-            Ok(entity) => self.expected_objects.push((entity, member.version)),
+            Ok(entity) if member.version == 0 => {
+                self.expected_objects.push((entity, Seen::At(0)));
+            }
+            Ok(entity) => {
+                let (uid, generation) = (member.uid.clone(), member.version);
+                self.expected_objects.push((entity, Seen::As { uid, generation }));
+            }
             Err(error) => self.break_off(&member.kind, &member.id, &error),
         }
     }
@@ -168,6 +197,46 @@ impl Batch {
         self.objects.push(ObjectWrite { entity, version, put: None });
     }
 
+    /// What a declaration makes of an object, with the event that tells of it. One that is unchanged writes nothing, but
+    /// holds only if the object is still as it was seen.
+    pub fn declare(&mut self, change: &Declaration, by: &Author) {
+        let version = change.before.as_ref().map_or(0, |kept| kept.version);
+        let entity = &change.entity;
+        match (&change.after, change.verdict) {
+            (_, Verdict::Unchanged) => return self.expect_object(entity, version),
+            (None, _) => self.remove_object(entity, version),
+            (Some(manifest), _) => {
+                let uid = tow_names::Id::fresh("uid").to_string();
+                let (author, at) = (by.actor.clone(), by.at);
+                self.put_object(manifest, version, uid, author, at, change.respec());
+                if let Some(put) = self.objects.last_mut().and_then(|write| write.put.as_mut()) {
+                    put.source = Some(change.source.clone());
+                }
+            }
+        }
+        let word = match change.verdict {
+            Verdict::Created => "created",
+            Verdict::Removed => "deleted",
+            _ => "updated",
+        };
+        let as_value = |manifest: Option<&Manifest>| {
+            manifest
+                .map_or(serde_json::Value::Null, |m| serde_json::to_value(m).unwrap_or_default())
+        };
+        self.event(NewEvent {
+            at: by.at,
+            actor: by.actor.clone(),
+            request: by.request.clone(),
+            kind: format!("object.{word}"),
+            subject: entity.to_string(),
+            body: EventBody {
+                summary: format!("{entity} was {word}"),
+                before: as_value(change.before.as_ref().map(|kept| &kept.manifest)),
+                after: as_value(change.after.as_ref()),
+            },
+        });
+    }
+
     /// An event; events get their places in the log in the order in which they are added.
     pub fn event(&mut self, event: NewEvent) {
         match serde_json::to_string(&event.body) {
@@ -186,6 +255,12 @@ impl Batch {
         self.cursors.push((consumer.into(), seq));
     }
 
+    /// Takes the body of an event away; its digest stays, so that the log still proves. Whoever does it tells of it in an
+    /// event of the same batch.
+    pub fn erase_event(&mut self, seq: i64) {
+        self.erased.push(seq);
+    }
+
     /// Writes nothing and expects nothing.
     pub fn is_empty(&self) -> bool {
         self.expected.is_empty()
@@ -195,6 +270,7 @@ impl Batch {
             && self.events.is_empty()
             && self.idempotency.is_none()
             && self.cursors.is_empty()
+            && self.erased.is_empty()
             && self.broken.is_none()
     }
 
@@ -221,7 +297,8 @@ impl Batch {
     ) {
         let entity = manifest.entity();
         let Some(body) = self.body("object", &entity.to_string(), manifest) else { return };
-        let put = Some(ObjectPut { uid, created_by, at: at.0, bump_generation, body });
+        let source = None;
+        let put = Some(ObjectPut { uid, created_by, at: at.0, bump_generation, body, source });
         self.objects.push(ObjectWrite { entity, version, put });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Safe to drop at any moment: what was not committed is rolled back, what was committed stays.
 
-use crate::batch::{Expect, ObjectWrite, RecordWrite};
+use crate::batch::{Expect, ObjectWrite, RecordWrite, Seen};
 use crate::db::{Arg, Connection, DbError, Row};
 use crate::sql::{self, Rows, SIZES};
 use crate::wake::Wrote;
@@ -249,8 +249,21 @@ async fn write_objects(tx: &mut Connection<'_>, batch: &Batch) -> Result<(), Bro
     });
     let found: BTreeMap<String, Kept> = kept.collect::<Result<_, DbError>>()?;
     let wanted = batch.objects.iter().map(|write| (&write.entity, write.version));
-    let expected = batch.expected_objects.iter().map(|(entity, version)| (entity, *version));
-    for (entity, expected) in expected.chain(wanted) {
+    for (entity, seen) in &batch.expected_objects {
+        let id = entity.to_string();
+        let kept = found.get(&id);
+        let (expected, is) = match seen {
+            Seen::At(version) => (*version, kept.map_or(0, |kept| kept.0)),
+            Seen::As { uid, generation } => {
+                let same = kept.filter(|kept| kept.2 == *uid);
+                (*generation, same.map_or(0, |kept| kept.1))
+            }
+        };
+        if is != expected {
+            return Err(conflict("object", &id, expected, is).into());
+        }
+    }
+    for (entity, expected) in wanted {
         let id = entity.to_string();
         let found = found.get(&id).map_or(0, |kept| kept.0);
         if found != expected {
@@ -276,6 +289,7 @@ async fn write_objects(tx: &mut Connection<'_>, batch: &Batch) -> Result<(), Bro
             at.into(),
             put.at.into(),
             by.into(),
+            put.source.as_deref().into(),
         ]);
     })
     .await?;

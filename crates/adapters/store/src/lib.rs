@@ -21,7 +21,7 @@ mod sql;
 mod wake;
 
 pub use audit::{Search, Searched};
-pub use batch::{Batch, Idempotent};
+pub use batch::{Author, Batch, Idempotent};
 pub use canonical::canonical;
 pub use commit::Committed;
 pub use error::{CommitError, StoreError};

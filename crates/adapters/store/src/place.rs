@@ -18,8 +18,8 @@ pub struct PlaceFacts {
     pub operation: Option<Row<Operation>>,
     /// The environment; none where it was deleted.
     pub environment: Option<EnvironmentSpec>,
-    /// The environment's version; 0 where it is not there.
-    pub environment_version: i64,
+    /// The environment's uid and generation; generation 0 where it is not there.
+    pub environment_seen: (String, i64),
 }
 
 impl Store {
@@ -45,19 +45,13 @@ impl Store {
         let current = self.deployed(place, placement.value.deployment).await?;
         let entity = environment_ref(place);
         let row = self.object(&entity).await?;
-        let environment_version = row.as_ref().map_or(0, |row| row.version);
+        let environment_seen =
+            row.as_ref().map_or((String::new(), 0), |row| (row.uid.clone(), row.generation));
         let environment = row.and_then(|row| match row.manifest.spec {
             Spec::Environment(spec) => Some(spec),
             _ => None,
         });
-        Ok(PlaceFacts {
-            placement,
-            instances,
-            current,
-            operation,
-            environment,
-            environment_version,
-        })
+        Ok(PlaceFacts { placement, instances, current, operation, environment, environment_seen })
     }
 
     /// A deployment with its release.

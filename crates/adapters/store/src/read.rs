@@ -47,6 +47,8 @@ pub struct ObjectRow {
     pub updated_at: Timestamp,
     /// Who made it.
     pub created_by: String,
+    /// Which source it belongs to; empty where it belongs to none.
+    pub source: String,
 }
 
 /// What was answered to a request that comes again.
@@ -83,6 +85,7 @@ fn object(row: &db::Row) -> Result<ObjectRow, StoreError> {
         created_at: Timestamp(row.int(6)?),
         updated_at: Timestamp(row.int(7)?),
         created_by: row.text(8)?,
+        source: row.text(10)?,
     })
 }
 
@@ -150,6 +153,11 @@ impl Store {
             commit::entity_args(args, entity);
         });
         rows.await?.iter().map(object).collect()
+    }
+
+    /// What belongs to a source, by kind, namespace and name.
+    pub async fn objects_of(&self, source: &str) -> Result<Vec<ObjectRow>, StoreError> {
+        self.inner.db.fetch(sql::OBJECT_OF, &[source.into()]).await?.iter().map(object).collect()
     }
 
     /// All objects of a kind, or all there are; by namespace and name.

@@ -4,7 +4,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT kind, namespace, name, uid, generation, version, created_at, updated_at, \
-             created_by, body FROM object ",
+             created_by, body, COALESCE(source, '') FROM object ",
             $rest
         )
     };
@@ -14,6 +14,7 @@ statements! {
     OBJECT_GET = (select!("WHERE kind = $1 AND namespace = $2 AND name = $3"));
     OBJECT_KIND = (select!("WHERE kind = $1 ORDER BY namespace, name"));
     OBJECT_ALL = (select!("ORDER BY namespace, name, kind"));
+    OBJECT_OF = (select!("WHERE source = $1 ORDER BY kind, namespace, name"));
     OBJECT_BY: rows = {
         columns: 3,
         head: select!("WHERE (kind, namespace, name) IN (VALUES "),
@@ -26,11 +27,12 @@ statements! {
         tail: ")",
     };
     OBJECT_PUT: rows = {
-        columns: 10,
+        columns: 11,
         head: "INSERT INTO object (kind, namespace, name, uid, version, generation, body, created_at, \
-               updated_at, created_by) VALUES ",
+               updated_at, created_by, source) VALUES ",
         tail: " ON CONFLICT (kind, namespace, name) DO UPDATE SET version = excluded.version, \
-              generation = excluded.generation, body = excluded.body, updated_at = excluded.updated_at \
+              generation = excluded.generation, body = excluded.body, updated_at = excluded.updated_at, \
+              source = COALESCE(excluded.source, object.source) \
               WHERE object.version = excluded.version - 1",
     };
     OBJECT_REMOVE: rows = {

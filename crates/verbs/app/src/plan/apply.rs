@@ -164,7 +164,10 @@ impl App {
         if member.kind == "object" {
             let entity = EntityRef::try_from(member.id.clone())
                 .map_err(|e| AppError::new("platform/internal", e.to_string()))?;
-            return Ok(self.store().object(&entity).await?.map_or(0, |row| row.version));
+            let row = self.store().object(&entity).await?;
+            // Another object of the same name is not the one that was read.
+            let same = row.filter(|row| row.uid == member.uid || member.version == 0);
+            return Ok(same.map_or(0, |row| row.generation));
         }
         let row = self.store().get::<tow_record::Placement>(&member.id).await?;
         Ok(row.map_or(0, |row| row.version))

@@ -1,0 +1,121 @@
+//! Declared objects: apply, list, get, delete.
+
+mod admit;
+mod apply;
+mod documents;
+
+pub(crate) use documents::{Source, read_all};
+
+use crate::{App, AppError, Call, Handle, OpCtx, handle::internal};
+use admit::Admission;
+use serde_json::{Value, json};
+use tow_api::object::{
+    delete::{self, DeleteObject},
+    get::{GetObject, ObjectView, Path},
+    list::{self, ListObjects},
+};
+use tow_model::Kind;
+use tow_names::{EntityRef, Name, Namespace};
+use tow_record::{Declaration, Verdict};
+use tow_store::ObjectRow;
+
+impl App {
+    /// The object of a reference, or a refusal that names it.
+    pub(crate) async fn object_row(&self, entity: &EntityRef) -> Result<ObjectRow, AppError> {
+        self.store()
+            .object(entity)
+            .await?
+            .ok_or_else(|| AppError::not_found(entity).next(format!("tow get {}", entity.kind())))
+    }
+
+    /// The environment of this name; the refusal lists those there are.
+    pub(crate) async fn environment_row(&self, name: &Name) -> Result<ObjectRow, AppError> {
+        let entity = Kind::Environment.named(name);
+        if let Some(row) = self.store().object(&entity).await? {
+            return Ok(row);
+        }
+        let known = self.store().objects(Some(Kind::Environment)).await?;
+        let known: Vec<String> =
+            known.iter().map(|row| row.manifest.metadata.name.to_string()).collect();
+        Err(AppError::not_found(format!("environment {name}"))
+            .hint(format!("environments: {}", known.join(", "))))
+    }
+}
+
+fn entity_of(path: &Path) -> Result<EntityRef, AppError> {
+    let kind = kind_of(&path.kind)?;
+    let bad = |e: tow_names::NameError| AppError::new("input/invalid", e.to_string());
+    let namespace = Namespace::new(path.namespace.to_ascii_lowercase()).map_err(bad)?;
+    let name = Name::new(path.name.clone()).map_err(bad)?;
+    Ok(EntityRef::new(kind.as_str(), &namespace, &name))
+}
+
+fn kind_of(text: &str) -> Result<Kind, AppError> {
+    Kind::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Kind::ALL.iter().map(|k| k.as_str()).collect();
+        AppError::not_found(format!("kind {text}")).hint(format!("kinds: {}", known.join(", ")))
+    })
+}
+
+fn view(row: &ObjectRow) -> Result<ObjectView, AppError> {
+    let mut value = serde_json::to_value(&row.manifest).map_err(internal)?;
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("uid".into(), json!(row.uid));
+        metadata.insert("generation".into(), json!(row.generation));
+    }
+    let Value::Object(mut object) = value else { return Err(internal("not an object")) };
+    object.insert(
+        "status".into(),
+        json!({
+            "createdAt": row.created_at, "updatedAt": row.updated_at, "createdBy": row.created_by,
+        }),
+    );
+    Ok(ObjectView { object })
+}
+
+impl Handle<GetObject> for App {
+    async fn handle(&self, _: &OpCtx, call: Call<GetObject>) -> Result<ObjectView, AppError> {
+        view(&self.object_row(&entity_of(&call.path)?).await?)
+    }
+}
+
+impl Handle<ListObjects> for App {
+    async fn handle(&self, _: &OpCtx, call: Call<ListObjects>) -> Result<list::Reply, AppError> {
+        let rows = self.store().objects(Some(kind_of(&call.path.kind)?)).await?;
+        Ok(list::Reply { items: rows.iter().map(view).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Handle<DeleteObject> for App {
+    async fn handle(
+        &self,
+        ctx: &OpCtx,
+        call: Call<DeleteObject>,
+    ) -> Result<delete::Reply, AppError> {
+        self.write(ctx, &call, async |batch| {
+            let entity = entity_of(&call.path)?;
+            let row = self.object_row(&entity).await?;
+            let others = self.store().objects_by(&admit::needs(&row.manifest)).await?;
+            let there = others.into_iter().map(|row| (row.manifest.entity(), row)).collect();
+            let read = documents::Read::new();
+            let mut admission = Admission::new(self, ctx, &read, &there);
+            if row.source.starts_with(tow_plan::LOCATION) {
+                let why = format!("{entity} comes from {}", row.source);
+                return Err(AppError::new("apply/claimed", why)
+                    .hint("take it out where the location reads it, or delete the location"));
+            }
+            let change = Declaration {
+                entity: entity.clone(),
+                verdict: Verdict::Removed,
+                source: row.source.clone(),
+                before: Some(apply::kept(&row)),
+                after: None,
+            };
+            admission.judge(&change).await?;
+            *batch = admission.extra;
+            batch.declare(&change, &self.author(ctx));
+            Ok(delete::Reply { entity: entity.to_string() })
+        })
+        .await
+    }
+}
