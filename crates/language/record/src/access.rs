@@ -40,11 +40,15 @@ pub enum Right {
     OwnTokens,
     /// Make sign-in links and tokens for others.
     ManageAccess,
+    /// Read, export and verify the whole log of events.
+    Audit,
+    /// Take bodies out of the log for good.
+    Erase,
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Read,
         Self::ReadPrivate,
         Self::Declare,
@@ -52,6 +56,8 @@ impl Right {
         Self::Deploy,
         Self::OwnTokens,
         Self::ManageAccess,
+        Self::Audit,
+        Self::Erase,
     ];
     /// As written.
     pub const fn as_str(self) -> &'static str {
@@ -63,6 +69,8 @@ impl Right {
             Self::Deploy => "deploy",
             Self::OwnTokens => "own-tokens",
             Self::ManageAccess => "manage-access",
+            Self::Audit => "audit",
+            Self::Erase => "erase",
         }
     }
 
