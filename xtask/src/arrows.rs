@@ -59,7 +59,7 @@ fn floor(folder: &str) -> Option<Floor> {
         ["crates", "doors", _] => Floor::Doors,
         ["crates", "platform"] => Floor::Platform,
         ["crates", "tow"] => Floor::Binary,
-        ["testkit"] | ["xtask"] => Floor::Side,
+        ["testkit"] | ["testkit", _] | ["xtask"] => Floor::Side,
         _ => return None,
     })
 }
