@@ -46,6 +46,17 @@ impl Strays {
         self.wanted.insert(seq, leaf);
     }
 
+    /// An event that no seal covers may be one that was moved out of what they cover.
+    pub(super) fn beyond(&mut self, event: Logged) {
+        let to = event.seq;
+        self.found.insert(to, event);
+        let near = [self.offset, 1].map(|offset| to - offset);
+        match near.into_iter().find(|from| self.fits(to, *from)) {
+            Some(from) => self.pair(from, to),
+            None => drop(self.found.remove(&to)),
+        }
+    }
+
     /// Pairs what was moved a little or as far as the last one. What is told is given away.
     pub(super) fn settle(&mut self) -> Vec<Fate> {
         let places: Vec<i64> = self.found.keys().copied().collect();

@@ -163,7 +163,7 @@ impl Verifier {
         }
         self.missing_until(seq);
         self.next = seq + 1;
-        let Some(window) = self.windows.front() else { return };
+        let Some(window) = self.windows.front() else { return self.strays.beyond(event) };
         if seq < window.from || !window.proves {
             return;
         }
@@ -313,7 +313,7 @@ impl Verifier {
     pub fn finish(mut self, counted: i64, sealed: i64) -> AuditReport {
         let known = self.report.sealed_to.max(sealed).max(counted);
         let found = self.report.last;
-        self.missing_until(known + 1);
+        self.missing_until(self.report.sealed_to + 1);
         let fates = std::mem::take(&mut self.strays).finish();
         // Runs grow out of what is in order.
         let (mut moved, mut others): (Vec<_>, Vec<_>) =
@@ -322,6 +322,7 @@ impl Verifier {
         others.sort_unstable();
         self.tell(moved);
         self.tell(others);
+        self.missing_until(known + 1);
         self.tell_moved();
         self.tell_deleted();
         let cut = |finding: &mut Finding| {
