@@ -5,7 +5,7 @@ mod candidate;
 mod create;
 mod documents;
 
-use crate::{App, AppError, Call, Handle, OpCtx, object::owned};
+use crate::{App, AppError, Call, Handle, OpCtx};
 use tow_api::Action;
 use tow_api::plan::{
     create::PlanView,
@@ -49,8 +49,8 @@ impl App {
         let row = self.store().object(&place.component).await?;
         let new = creates.iter().find(|m| m.entity() == place.component);
         Ok(match (row, new) {
-            (Some(row), _) => owned(&row.manifest),
-            (None, Some(manifest)) => owned(manifest),
+            (Some(row), _) => Object::of(&row.manifest),
+            (None, Some(manifest)) => Object::of(manifest),
             (None, None) => Object::owned(Some(&place.component), None),
         })
     }

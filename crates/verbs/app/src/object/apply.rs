@@ -42,11 +42,7 @@ impl Handle<Apply> for App {
             let held = documents.clone();
             let read = tokio::task::spawn_blocking(move || read_all(&held)).await;
             let texts = read.map_err(internal)??;
-            let sources: Vec<Source<'_>> = documents
-                .iter()
-                .zip(texts)
-                .map(|(document, read)| Source::new(document, read))
-                .collect();
+            let sources = Source::pair(&documents, texts);
             let asked = asked(&call.body, &sources)?;
             let (changes, dry_run) =
                 (self.apply(ctx, &asked, call.body.dry_run, batch).await?, call.body.dry_run);

@@ -17,8 +17,14 @@ pub(crate) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(document: &'a apply::Document, documents: Vec<Document>) -> Self {
-        Self { name: &document.name, text: &document.text, documents }
+    /// Texts beside what was read of each.
+    pub(crate) fn pair(texts: &'a [apply::Document], read: Vec<Vec<Document>>) -> Vec<Self> {
+        let source = |(text, documents): (&'a apply::Document, _)| Self {
+            name: &text.name,
+            text: &text.text,
+            documents,
+        };
+        texts.iter().zip(read).map(source).collect()
     }
 }
 

@@ -165,6 +165,8 @@ impl App {
         let row = self.store().object(&asked.place.component).await?;
         Ok(match (&folder.entry, row) {
             (Some(entry), Some(row)) if row.manifest == *entry => Vec::new(),
+            // What a location reads changes where it is read from, not by a deploy.
+            (Some(_), Some(row)) if row.source.starts_with(tow_plan::LOCATION) => Vec::new(),
             (Some(entry), _) => vec![entry.clone()],
             (None, Some(_)) => Vec::new(),
             (None, None) => vec![entry_for(&asked.place.component, asked.ctx)],

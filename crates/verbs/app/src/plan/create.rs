@@ -5,15 +5,14 @@ use super::{
     documents::folder,
     view,
 };
-use crate::{
-    App, AppError, Call, Handle, OpCtx, handle::body, handle::component_ref, object::owned,
-};
+use crate::{App, AppError, Call, Handle, OpCtx, handle::body, handle::component_ref};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tow_api::Action;
 use tow_api::plan::create::{Body, ChangeRequest, CreatePlan, PlanView};
 use tow_model::kinds::environment::EnvironmentSpec;
 use tow_names::{Id, Name, Place};
+use tow_policy::Object;
 use tow_record::{
     Action as StepAction, Change, ConfigVersion, Placement, Plan, PlanStep, ReadMember, RouteSet,
     Violation,
@@ -56,11 +55,11 @@ impl App {
         let creates = folder.as_ref().and_then(|f| f.entry.clone());
         let row = self.store().object(&place.component).await?;
         let object = match (&row, &creates) {
-            (Some(row), _) => owned(&row.manifest),
-            (None, Some(entry)) => owned(entry),
+            (Some(row), _) => Object::of(&row.manifest),
+            (None, Some(entry)) => Object::of(entry),
             // A component nobody has declared yet becomes the deployer's own.
             (None, None) if is_folder => {
-                tow_policy::Object::owned(Some(&place.component), Some(ctx.actor.name.clone()))
+                Object::owned(Some(&place.component), Some(ctx.actor.name.clone()))
             }
             (None, None) => {
                 return Err(AppError::not_found(&place.component).hint(
@@ -70,7 +69,7 @@ impl App {
         };
         self.authorize(ctx, Action::Deploy, &object)?;
         if let (Some(_), Some(entry)) = (&row, &creates) {
-            self.authorize(ctx, Action::Declare, &owned(entry))?;
+            self.authorize(ctx, Action::Declare, &Object::of(entry))?;
         }
 
         let question = Asked {

@@ -31,7 +31,7 @@ pub(super) fn folder(
     documents: &[apply::Document],
     named: Option<&str>,
 ) -> Result<Folder, AppError> {
-    let sources = read_all(documents)?;
+    let sources = Source::pair(documents, read_all(documents)?);
     let mut workloads: BTreeMap<String, ReleaseWorkload> = BTreeMap::new();
     let mut deliveries: Vec<Manifest> = Vec::new();
     let mut entries: Vec<Manifest> = Vec::new();
