@@ -165,6 +165,7 @@ async fn unchanged(cx: &Context, began: Instant, plan: &PlanView) -> Verdict {
     let query = tow_api::deployment::list::Query {
         component: Some(component.clone()),
         environment: Some(environment.clone()),
+        limit: None,
     };
     let deployments = client
         .call::<tow_api::deployment::list::ListDeployments>(&Nothing {}, &query, &Nothing {})

@@ -7,6 +7,7 @@ mod context;
 pub mod env;
 mod failure;
 mod follow;
+mod list;
 mod offline;
 mod printer;
 mod project;

@@ -3,6 +3,7 @@
 use comfy_table::{Cell, Color, Table, presets};
 use owo_colors::OwoColorize;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use tow_names::Timestamp;
 use tow_record::{Problem, SourceLine, State, Violation};
 
@@ -134,11 +135,22 @@ pub(crate) fn state(state: State) -> String {
     }
 }
 
-/// A table without lines, or `empty` where it has no rows.
+/// A table without lines, or `empty` where it has no rows. On a terminal the last column is cut to what is left of the
+/// line, so that a long reason does not tear the table; elsewhere it is whole.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>, empty: &str) -> String {
     if rows.is_empty() {
         return empty.to_string();
     }
+    let terminal = std::io::stdout().is_terminal().then(|| Table::new().width()).flatten();
+    fitted(head, rows, terminal)
+}
+
+/// Between columns.
+const GAP: u16 = 2;
+/// The last column is never cut to less.
+const LEAST: u16 = 16;
+
+fn fitted(head: &[&str], rows: Vec<Vec<Cell>>, width: Option<u16>) -> String {
     let mut table = Table::new();
     // Colour is taken away again where there is no terminal, by the stream.
     table.load_style(presets::NOTHING).enforce_styling().style_text_only();
@@ -146,11 +158,30 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>, empty: &str) -> String 
         "" => Cell::new(""),
         title => Cell::new(title).fg(Color::DarkGrey),
     }));
-    for row in rows {
+    for mut row in rows {
+        // A row is one line, whatever somebody's program wrote into its last words.
+        if let Some(last) = row.last_mut().filter(|cell| cell.content().contains('\n')) {
+            *last = Cell::new(last.content().split_whitespace().collect::<Vec<_>>().join(" "));
+        }
         table.add_row(row);
     }
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+        column.set_padding((0, GAP));
+    }
+    if let Some(width) = width {
+        let widths = table.column_max_content_widths();
+        let before: u16 = widths.iter().rev().skip(1).map(|width| width + GAP).sum();
+        let left = usize::from(width.saturating_sub(before).max(LEAST));
+        for row in table.row_iter_mut() {
+            let mut cells: Vec<Cell> = row.cell_iter().cloned().collect();
+            if let Some(last) =
+                cells.last_mut().filter(|cell| cell.content().chars().count() > left)
+            {
+                let kept: String = last.content().chars().take(left - 1).collect();
+                *last = Cell::new(format!("{}…", kept.trim_end()));
+                *row = comfy_table::Row::from(cells);
+            }
+        }
     }
     table.lines().map(|line| line.trim_end().to_string() + "\n").collect()
 }
@@ -210,6 +241,23 @@ score.yaml:12:5: there is no field imgae [score/unknown-field]
 hint: tow schema Workload
 ";
         assert_eq!(plain, expected);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_where_a_terminal_is_narrow_and_a_row_is_one_line() {
+        let rows = || {
+            let long = "0123456789 0123456789 0123456789";
+            vec![vec!["web".into(), long.into()], vec!["api".into(), "two\nlines".into()]]
+        };
+        let plain = |width| {
+            anstream::adapter::strip_str(&fitted(&["NAME", "WHY"], rows(), width)).to_string()
+        };
+        let whole = "NAME  WHY\nweb   0123456789 0123456789 0123456789\napi   two lines\n";
+        assert_eq!(plain(None), whole);
+        assert_eq!(plain(Some(80)), whole);
+        assert_eq!(plain(Some(26)), "NAME  WHY\nweb   0123456789 01234567…\napi   two lines\n");
+        // Never less than can be read.
+        assert_eq!(plain(Some(3)), "NAME  WHY\nweb   0123456789 0123…\napi   two lines\n");
     }
 
     #[test]

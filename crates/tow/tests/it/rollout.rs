@@ -37,6 +37,7 @@ async fn deployments(person: &Person) -> Vec<DeploymentView> {
     let query = tow_api::deployment::list::Query {
         component: Some("web".into()),
         environment: Some(DEVELOPMENT.into()),
+        limit: None,
     };
     person.call::<ListDeployments>(Nothing {}, query, Nothing {}).await.unwrap().items
 }

@@ -2,13 +2,11 @@
 
 use crate::context::{Context, Where};
 use crate::failure::Verdict;
-use crate::render::{short, state_cell, table, time};
+use crate::list::{Listed, Page};
+use crate::render::{short, state_cell, time};
 use comfy_table::Cell;
-use serde::Serialize;
 use tow_api::Nothing;
-use tow_api::deployment::list::{ListDeployments, Query};
-use tow_names::Timestamp;
-use tow_record::{Reason, State};
+use tow_api::deployment::list::{DeploymentView, ListDeployments, Query};
 
 /// Show what went where, and why, the newest first
 #[derive(Debug, clap::Args)]
@@ -18,21 +16,8 @@ pub(crate) struct Args {
     name: Option<String>,
     #[command(flatten)]
     at: Where,
-}
-
-/// The shape that scripts read.
-#[derive(Serialize)]
-struct View {
-    number: i64,
-    release: i64,
-    environment: String,
-    state: State,
-    reason: Reason,
-    created_at: Timestamp,
-    created_by: String,
-    component: String,
-    config: i64,
-    message: String,
+    #[command(flatten)]
+    page: Page,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
@@ -41,49 +26,41 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         Some(name) => Some(name),
         None => args.at.component().ok(),
     };
-    let query = Query { component, environment: args.at.said_environment() };
+    let environment = args.at.said_environment();
+    let query = Query { component, environment, limit: Some(args.page.limit) };
     let reply = cx.client()?.call::<ListDeployments>(&Nothing {}, &query, &Nothing {}).await?;
-    let views: Vec<View> = reply
-        .items
-        .into_iter()
-        .map(|item| View {
-            number: item.number,
-            release: item.release,
-            environment: item.environment,
-            state: item.state,
-            reason: item.reason,
-            created_at: item.created_at,
-            created_by: item.created_by,
-            component: short(&item.component),
-            config: item.config,
-            message: item.message,
-        })
-        .collect();
-    cx.printer.data(&views, || {
-        let rows = views.iter().map(|view| {
-            vec![
-                Cell::new(&view.component),
-                Cell::new(view.number),
-                Cell::new(view.release),
-                Cell::new(&view.environment),
-                state_cell(view.state),
-                Cell::new(view.reason.as_str()),
-                Cell::new(time(view.created_at)),
-                Cell::new(short(&view.created_by)),
-                Cell::new(&view.message),
-            ]
-        });
-        let head = [
-            "COMPONENT",
-            "DEPLOYMENT",
-            "RELEASE",
-            "ENVIRONMENT",
-            "STATE",
-            "REASON",
-            "CREATED (UTC)",
-            "BY",
-            "",
-        ];
-        table(&head, rows.collect(), "no deployments yet")
-    })
+    cx.printer.page(reply.items, args.page)
+}
+
+impl Listed for DeploymentView {
+    const HEAD: &'static [&'static str] = &[
+        "COMPONENT",
+        "DEPLOYMENT",
+        "RELEASE",
+        "ENVIRONMENT",
+        "STATE",
+        "REASON",
+        "CREATED (UTC)",
+        "BY",
+        "",
+    ];
+    const EMPTY: &'static str = "no deployments yet";
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(&self.component),
+            Cell::new(self.number),
+            Cell::new(self.release),
+            Cell::new(&self.environment),
+            state_cell(self.state),
+            Cell::new(self.reason.as_str()),
+            Cell::new(time(self.created_at)),
+            Cell::new(short(&self.created_by)),
+            Cell::new(&self.message),
+        ]
+    }
+
+    fn shorten(&mut self) {
+        self.component = short(&self.component);
+    }
 }

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
-use crate::render::{or_dash, table};
+use crate::list::Listed;
+use crate::render::or_dash;
 use comfy_table::Cell;
-use serde_json::Value;
 use tow_api::Nothing;
 use tow_api::object::get::{GetObject, ObjectView, Path};
 use tow_api::object::list::{ListObjects, Path as ListPath};
@@ -19,44 +19,38 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let items = match args.name {
-        Some(name) => {
-            let object = one(cx, &args.kind, &name).await?;
-            if !cx.printer.is_text() {
-                return cx.printer.data(&object, String::new);
-            }
-            vec![object]
-        }
-        None => {
-            let path = ListPath { kind: kind(&args.kind)? };
-            cx.client()?.call::<ListObjects>(&path, &Nothing {}, &Nothing {}).await?.items
-        }
+    let Some(name) = args.name else {
+        let path = ListPath { kind: kind(&args.kind)? };
+        let reply = cx.client()?.call::<ListObjects>(&path, &Nothing {}, &Nothing {}).await?;
+        return cx.printer.list(reply.items);
     };
-    cx.printer.data(&items, || {
-        let rows = items.iter().map(|item| {
-            let object = Value::Object(item.object.clone());
-            let word =
-                |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_string);
-            let name = match (word("/metadata/namespace"), word("/metadata/name")) {
-                (Some(namespace), Some(name)) if namespace != "default" => {
-                    format!("{namespace}/{name}")
-                }
-                (_, name) => name.unwrap_or_default(),
-            };
-            let about = word("/spec/type").or_else(|| word("/spec/tier"));
-            vec![
-                Cell::new(name),
-                Cell::new(or_dash(about)),
-                Cell::new(or_dash(word("/spec/owner"))),
-                Cell::new(
-                    word("/metadata/description")
-                        .or_else(|| word("/metadata/title"))
-                        .unwrap_or_default(),
-                ),
-            ]
-        });
-        table(&["NAME", "TYPE", "OWNER", "ABOUT"], rows.collect(), &format!("no {}", args.kind))
-    })
+    let object = one(cx, &args.kind, &name).await?;
+    if cx.printer.is_text() {
+        return cx.printer.list(vec![object]);
+    }
+    cx.printer.data(&object, String::new)
+}
+
+impl Listed for ObjectView {
+    const HEAD: &'static [&'static str] = &["NAME", "TYPE", "OWNER", "ABOUT"];
+    const EMPTY: &'static str = "there are none";
+
+    fn row(&self) -> Vec<Cell> {
+        let word = |path: [&str; 2]| self.object.get(path[0])?.get(path[1])?.as_str();
+        let name = match (word(["metadata", "namespace"]), word(["metadata", "name"])) {
+            (Some(namespace), Some(name)) if namespace != "default" => {
+                format!("{namespace}/{name}")
+            }
+            (_, name) => name.unwrap_or_default().to_string(),
+        };
+        let about = word(["metadata", "description"]).or_else(|| word(["metadata", "title"]));
+        vec![
+            Cell::new(name),
+            Cell::new(or_dash(word(["spec", "type"]).or_else(|| word(["spec", "tier"])))),
+            Cell::new(or_dash(word(["spec", "owner"]))),
+            Cell::new(about.unwrap_or_default()),
+        ]
+    }
 }
 
 /// One object.

@@ -2,12 +2,11 @@
 
 use crate::context::{Context, Where};
 use crate::failure::Verdict;
-use crate::render::{or_dash, short, table, time};
+use crate::list::{Listed, Page};
+use crate::render::{or_dash, short, time};
 use comfy_table::Cell;
-use serde::Serialize;
 use tow_api::Nothing;
-use tow_api::release::list::{ListReleases, Path};
-use tow_names::Timestamp;
+use tow_api::release::list::{ListReleases, Path, Query, ReleaseView};
 
 /// Show a component's releases, the newest first
 #[derive(Debug, clap::Args)]
@@ -17,16 +16,8 @@ pub(crate) struct Args {
     name: Option<String>,
     #[command(flatten)]
     at: Where,
-}
-
-/// The shape that scripts read.
-#[derive(Serialize)]
-struct View {
-    number: i64,
-    artifact: Option<String>,
-    created_at: Timestamp,
-    created_by: String,
-    commit: Option<String>,
+    #[command(flatten)]
+    page: Page,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
@@ -34,35 +25,28 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         Some(name) => name,
         None => args.at.component()?,
     };
-    let path = Path { component };
-    let reply = cx.client()?.call::<ListReleases>(&path, &Nothing {}, &Nothing {}).await?;
-    let views: Vec<View> = reply
-        .items
-        .into_iter()
-        .map(|item| View {
-            number: item.number,
-            artifact: item.artifact,
-            created_at: item.created_at,
-            created_by: item.created_by,
-            commit: item.commit,
-        })
-        .collect();
-    cx.printer.data(&views, || {
-        let rows = views.iter().map(|view| {
-            vec![
-                Cell::new(view.number),
-                Cell::new(or_dash(view.artifact.as_deref().map(cut))),
-                Cell::new(or_dash(view.commit.as_deref().map(|commit| {
-                    commit.chars().take(12).collect::<String>()
-                        + if commit.ends_with("+changes") { "+" } else { "" }
-                }))),
-                Cell::new(time(view.created_at)),
-                Cell::new(short(&view.created_by)),
-            ]
+    let (path, query) = (Path { component }, Query { limit: Some(args.page.limit) });
+    let reply = cx.client()?.call::<ListReleases>(&path, &query, &Nothing {}).await?;
+    cx.printer.page(reply.items, args.page)
+}
+
+impl Listed for ReleaseView {
+    const HEAD: &'static [&'static str] = &["RELEASE", "ARTIFACT", "COMMIT", "CREATED (UTC)", "BY"];
+    const EMPTY: &'static str = "no releases yet";
+
+    fn row(&self) -> Vec<Cell> {
+        let commit = self.commit.as_deref().map(|commit| {
+            let changed = if commit.ends_with("+changes") { "+" } else { "" };
+            commit.chars().take(12).collect::<String>() + changed
         });
-        let empty = format!("{} has no releases yet", path.component);
-        table(&["RELEASE", "ARTIFACT", "COMMIT", "CREATED (UTC)", "BY"], rows.collect(), &empty)
-    })
+        vec![
+            Cell::new(self.number),
+            Cell::new(or_dash(self.artifact.as_deref().map(cut))),
+            Cell::new(or_dash(commit)),
+            Cell::new(time(self.created_at)),
+            Cell::new(short(&self.created_by)),
+        ]
+    }
 }
 
 /// A digest short enough for a table.

@@ -15,7 +15,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let client = cx.client()?;
-    let body = Body { user: args.user };
+    let body = Body { user: args.user, ..Body::default() };
     let reply = client.call::<CreateSignInLink>(&Nothing {}, &Nothing {}, &body).await?;
     let path = reply.path.ok_or_else(|| {
         Failure::new(

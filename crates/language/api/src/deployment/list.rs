@@ -13,6 +13,9 @@ pub struct Query {
     /// In this environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// At most so many; 100 where nothing is said, 1000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// One deployment.
@@ -43,7 +46,7 @@ pub struct DeploymentView {
 /// The newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
-    /// All of them.
+    /// At most `limit`.
     pub items: Vec<DeploymentView>,
 }
 

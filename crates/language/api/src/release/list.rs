@@ -11,6 +11,14 @@ pub struct Path {
     pub component: String,
 }
 
+/// How many.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Query {
+    /// At most so many; 100 where nothing is said, 1000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
 /// One release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseView {
@@ -29,10 +37,10 @@ pub struct ReleaseView {
 /// The newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
-    /// All of them.
+    /// At most `limit`.
     pub items: Vec<ReleaseView>,
 }
 
 endpoint!(ListReleases, "release.list", Get "/api/v1/components/{component}/releases", 200, Read,
-    path: Path, query: Nothing, body: Nothing, reply: Reply,
+    path: Path, query: Query, body: Nothing, reply: Reply,
     "A component's releases, the newest first.");

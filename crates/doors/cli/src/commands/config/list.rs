@@ -2,10 +2,10 @@
 
 use crate::context::{Context, Where};
 use crate::failure::Verdict;
-use crate::render::table;
+use crate::list::Listed;
 use comfy_table::Cell;
 use tow_api::Nothing;
-use tow_api::config::get::{GetConfig, Path};
+use tow_api::config::get::{ConfigValue, GetConfig, Path};
 
 /// List the values a component sees, in plain text
 #[derive(Debug, clap::Args)]
@@ -17,15 +17,15 @@ pub(crate) struct Args {
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let path = Path { component: args.at.component()?, environment: args.at.environment() };
     let reply = cx.client()?.call::<GetConfig>(&path, &Nothing {}, &Nothing {}).await?;
-    cx.printer.data(&reply.values, || {
-        let rows = reply.values.iter().map(|value| {
-            vec![
-                Cell::new(&value.name),
-                Cell::new(value.value.replace('\n', "\\n")),
-                Cell::new(&value.source),
-            ]
-        });
-        let empty = format!("{} has no values in {}", path.component, path.environment);
-        table(&["NAME", "VALUE", "SOURCE"], rows.collect(), &empty)
-    })
+    cx.printer.list(reply.values)
+}
+
+impl Listed for ConfigValue {
+    const HEAD: &'static [&'static str] = &["NAME", "SOURCE", "VALUE"];
+    const EMPTY: &'static str = "there are no values here";
+
+    fn row(&self) -> Vec<Cell> {
+        let value = self.value.replace('\n', "\\n");
+        vec![Cell::new(&self.name), Cell::new(&self.source), Cell::new(value)]
+    }
 }

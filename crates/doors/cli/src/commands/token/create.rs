@@ -37,7 +37,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
                 .map_err(|error| Failure::new("cli/duration", error.to_string()))?,
         ),
     };
-    let body = Body { note: args.note, role, expires_in };
+    let body = Body { note: args.note, owner: None, role, actions: None, only: None, expires_in };
     let reply = cx.client()?.call::<CreateToken>(&Nothing {}, &Nothing {}, &body).await?;
     cx.printer.data(&reply, || match &reply.token {
         Some(token) => token.clone(),
