@@ -303,7 +303,10 @@ fn judged(
     rules: &dyn Fn(&Value) -> Vec<Invalid>,
 ) -> bool {
     let mut invalid = judge::judge(compiled, root, value, source.text);
-    invalid.extend(rules(value));
+    // What is of the wrong type is wrong once.
+    let mistyped: Vec<String> =
+        invalid.iter().filter(|i| i.code == "schema/type").map(|i| i.pointer.clone()).collect();
+    invalid.extend(rules(value).into_iter().filter(|rule| !mistyped.contains(&rule.pointer)));
     let clean = invalid.is_empty();
     for invalid in invalid {
         let invalid = version_hint(invalid);

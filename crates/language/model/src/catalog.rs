@@ -13,14 +13,7 @@ pub(crate) fn check(kind: Kind, document: &Value, out: &mut Vec<Invalid>) {
     tags(metadata, out);
     links(metadata, out);
     if kind.is_catalog() {
-        let mut keys = Keys::default();
-        for (key, part) in document.as_object().into_iter().flatten() {
-            // What the catalog itself writes is not read, whatever its keys are.
-            if !matches!(key.as_str(), "relations" | "status") {
-                let path = pointer("", key);
-                keys.enter(key).1.visit(part, &path, out);
-            }
-        }
+        Keys::default().visit(document, "", out);
         written(document, out);
     } else {
         Keys::default().enter("metadata").1.visit(metadata, "/metadata", out);
@@ -203,6 +196,8 @@ impl Keys {
                     self.enter("namespace");
                 }
                 for (key, member) in members {
+                    // What the catalog itself writes is not read, whatever its keys are.
+                    let written = path.is_empty() && matches!(key.as_str(), "relations" | "status");
                     let path = pointer(path, key);
                     let (first, below) = self.enter(key);
                     if first != key {
@@ -216,7 +211,9 @@ impl Keys {
                             .at_key(),
                         );
                     }
-                    below.visit(member, &path, out);
+                    if !written {
+                        below.visit(member, &path, out);
+                    }
                 }
             }
             Value::Array(items) => {

@@ -26,7 +26,7 @@ pub(crate) fn in_time<T: Send + 'static>(
     worker.join().unwrap()
 }
 
-fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     in_time(DEADLINE_OF_ONE, &Arc::default(), work)
 }
 

@@ -10,3 +10,4 @@ mod negative;
 mod oracle;
 mod query;
 mod reading;
+mod substitutions;
