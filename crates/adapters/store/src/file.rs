@@ -20,7 +20,7 @@ const NETWORK: [(u64, &str); 10] = [
 
 /// The name of the network file system with this magic number.
 #[cfg(target_os = "linux")]
-pub(crate) fn network(magic: u64) -> Option<&'static str> {
+pub fn network(magic: u64) -> Option<&'static str> {
     NETWORK.iter().find(|(number, _)| *number == magic & 0xFFFF_FFFF).map(|(_, name)| *name)
 }
 

@@ -10,6 +10,7 @@ mod commit;
 mod db;
 mod dump;
 mod error;
+mod examine;
 mod file;
 mod lease;
 mod location;
@@ -25,6 +26,9 @@ pub use batch::{Author, Batch, Idempotent};
 pub use canonical::canonical;
 pub use commit::Committed;
 pub use error::{CommitError, StoreError};
+pub use examine::Schema;
+#[cfg(target_os = "linux")]
+pub use file::network as network_filesystem;
 pub use location::Location;
 pub use open::Store;
 pub use place::{PlaceFacts, environment_ref};

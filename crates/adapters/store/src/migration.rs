@@ -56,7 +56,7 @@ pub(crate) async fn migrate_to(db: &Db, last: i64) -> Result<(), StoreError> {
 }
 
 /// The number of the last step that was made; 0 in an empty database.
-async fn found(tx: &mut Connection<'_>, at: &str) -> Result<i64, StoreError> {
+pub(crate) async fn found(tx: &mut Connection<'_>, at: &str) -> Result<i64, StoreError> {
     let tables = tx.fetch(sql::TABLE_NAMES, &[]).await?;
     let names: Vec<String> = tables.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
     if names.iter().any(|name| name == "migration") {

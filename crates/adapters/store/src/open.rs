@@ -20,7 +20,7 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) crossings: Arc<dyn Crossings>,
     pub(crate) wakes: Wakes,
-    listening: OnceLock<AbortHandle>,
+    pub(crate) listening: OnceLock<AbortHandle>,
 }
 
 impl Drop for Inner {
@@ -43,16 +43,16 @@ impl Store {
     pub async fn open(at: &Location, crossings: Arc<dyn Crossings>) -> Result<Self, StoreError> {
         let db = Db::open(at).await?;
         migration::migrate(&db).await?;
-        let alone = matches!(at, Location::File(_));
+        let heard = db.listen().await.transpose()?;
         let inner = Arc::new(Inner {
             db,
             name: Id::fresh("store").to_string(),
             crossings,
-            wakes: Wakes::new(!alone),
+            wakes: Wakes::new(),
             listening: OnceLock::new(),
         });
-        if !alone {
-            let task = tokio::spawn(wake::listen(Arc::downgrade(&inner)));
+        if let Some(heard) = heard {
+            let task = tokio::spawn(wake::listen(Arc::downgrade(&inner), heard));
             let _ = inner.listening.set(task.abort_handle());
         }
         Ok(Self { inner })

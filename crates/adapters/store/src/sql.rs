@@ -81,7 +81,7 @@ macro_rules! tables {
     };
 }
 
-tables!(audit, event, idempotency, lease, migration, object, record);
+tables!(audit, event, examine, idempotency, lease, migration, object, record);
 
 #[cfg(test)]
 mod tests {
