@@ -2,7 +2,7 @@
 
 use crate::db::Db;
 use crate::wake::{self, Wakes};
-use crate::{Location, StoreError, migration};
+use crate::{Location, StoreError, index, migration};
 use std::sync::{Arc, OnceLock};
 use tokio::task::AbortHandle;
 use tow_names::Id;
@@ -43,6 +43,7 @@ impl Store {
     pub async fn open(at: &Location, crossings: Arc<dyn Crossings>) -> Result<Self, StoreError> {
         let db = Db::open(at).await?;
         migration::migrate(&db).await?;
+        index::refresh(&db).await?;
         let heard = db.listen().await.transpose()?;
         let inner = Arc::new(Inner {
             db,

@@ -106,14 +106,13 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    /// `deaf`: there may be other servers, and nobody listens yet.
-    pub(crate) fn new(deaf: bool) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             commits: watch::Sender::new(0),
             wrote: broadcast::Sender::new(KEPT),
             catalog: AtomicU64::new(1),
             access: AtomicU64::new(1),
-            deaf: AtomicBool::new(deaf),
+            deaf: AtomicBool::new(false),
         }
     }
 
@@ -190,32 +189,34 @@ impl Store {
 }
 
 /// Listens to other servers until the store is dropped. A connection that broke is made again.
-pub(crate) async fn listen(store: Weak<Inner>) {
+pub(crate) async fn listen(store: Weak<Inner>, first: Heard) {
+    let mut heard = Some(first);
     loop {
-        let heard = match store.upgrade() {
-            Some(inner) => inner.db.listen().await,
-            None => return,
-        };
-        match heard {
-            None => return,
-            Some(Ok(heard)) => follow(&store, heard).await,
-            Some(Err(error)) => tracing::debug!(%error, "listening to other servers"),
+        if let Some(heard) = heard.take() {
+            follow(&store, heard).await;
         }
         let Some(inner) = store.upgrade() else { return };
         if !inner.wakes.deaf.swap(true, Ordering::SeqCst) {
             tracing::warn!("other servers' writes are not heard of: the connection is made again");
         }
-        drop(inner);
-        tokio::time::sleep(BREATH).await;
+        match inner.db.listen().await {
+            Some(Ok(again)) => {
+                inner.wakes.deaf.store(false, Ordering::SeqCst);
+                // What was written while nobody listened.
+                inner.wakes.tell(Wrote::anything());
+                heard = Some(again);
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "listening to other servers");
+                drop(inner);
+                tokio::time::sleep(BREATH).await;
+            }
+            None => return,
+        }
     }
 }
 
 async fn follow(store: &Weak<Inner>, mut heard: Heard) {
-    // What was written before anybody listened.
-    let Some(inner) = store.upgrade() else { return };
-    inner.wakes.deaf.store(false, Ordering::SeqCst);
-    inner.wakes.tell(Wrote::anything());
-    drop(inner);
     while let Ok(Some(text)) = heard.next().await {
         let Some(inner) = store.upgrade() else { return };
         if let Some(wrote) = Wrote::decode(&text, &inner.name) {

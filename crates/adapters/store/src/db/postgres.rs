@@ -144,11 +144,13 @@ impl Heard {
         let pool = pool(1, READING).connect_with(options).await.map_err(failed)?;
         let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
         listener.ignore_pool_close_event(true);
+        // Whoever listens wants to know at once that it can't hear.
+        listener.eager_reconnect(false);
         listener.listen(CHANNEL).await.map_err(failed)?;
         Ok(Self { listener, at: at.clone() })
     }
 
-    /// What the next one wrote. None: the connection was lost and is back, so anything may have been written.
+    /// What the next one wrote. None: the connection was lost.
     pub(crate) async fn next(&mut self) -> Result<Option<String>, StoreError> {
         match self.listener.try_recv().await {
             Ok(heard) => Ok(heard.map(|heard| heard.payload().to_string())),

@@ -1,25 +1,23 @@
-//! The store through its public face, on a real file.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+//! The store through its public face, on each database.
 
+use crate::place::Place;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use tow_model::kinds::group::GroupSpec;
 use tow_model::{Kind, Manifest, Metadata, Spec};
 use tow_names::{Duration, EntityRef, Name, Timestamp};
-use tow_ports::{Crossings, NoCrossings, When};
+use tow_ports::{Crossings, When};
 use tow_record::{EventBody, ReadMember};
-use tow_store::{
-    Batch, CommitError, Fence, Find, Idempotent, Location, NewEvent, Record, Store, StoreError,
-};
+use tow_store::{Batch, CommitError, Fence, Find, Idempotent, NewEvent, Record, StoreError};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Thing {
-    id: String,
-    subject: String,
-    number: i64,
-    open: bool,
-    text: String,
+pub(crate) struct Thing {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) number: i64,
+    pub(crate) open: bool,
+    pub(crate) text: String,
 }
 
 impl Record for Thing {
@@ -39,7 +37,7 @@ impl Record for Thing {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Op(String, String, bool);
+pub(crate) struct Op(String, String, bool);
 
 impl Record for Op {
     const KIND: &'static str = "operation";
@@ -54,11 +52,11 @@ impl Record for Op {
     }
 }
 
-fn thing(id: &str, subject: &str, number: i64) -> Thing {
+pub(crate) fn thing(id: &str, subject: &str, number: i64) -> Thing {
     Thing { id: id.into(), subject: subject.into(), number, open: false, text: "a".into() }
 }
 
-fn told(kind: &str, subject: &str) -> NewEvent {
+pub(crate) fn told(kind: &str, subject: &str) -> NewEvent {
     NewEvent {
         at: Timestamp(1),
         actor: "user:default/ann".into(),
@@ -73,32 +71,23 @@ fn told(kind: &str, subject: &str) -> NewEvent {
     }
 }
 
-async fn fresh() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir).await.unwrap();
-    (dir, store)
-}
-
-async fn open(dir: &tempfile::TempDir) -> Result<Store, StoreError> {
-    Store::open(&Location::File(dir.path().join("tow.db")), Arc::new(NoCrossings)).await
-}
-
-fn batch(fill: impl FnOnce(&mut Batch)) -> Batch {
+pub(crate) fn batch(fill: impl FnOnce(&mut Batch)) -> Batch {
     let mut batch = Batch::new();
     fill(&mut batch);
     batch
 }
 
-fn found(result: Result<tow_store::Committed, CommitError>) -> (String, String, i64, i64) {
+pub(crate) fn found(
+    result: Result<tow_store::Committed, CommitError>,
+) -> (String, String, i64, i64) {
     match result {
         Err(CommitError::Conflict { kind, id, expected, found }) => (kind, id, expected, found),
         other => panic!("a conflict was expected, not {other:?}"),
     }
 }
 
-#[tokio::test]
-async fn records_are_compared_and_set() {
-    let (dir, store) = fresh().await;
+pub(crate) async fn records_are_compared_and_set(place: Place) {
+    let store = place.open().await;
     let mut one = thing("one", "s", 1);
     store.commit(batch(|b| b.create(&one))).await.unwrap();
     assert_eq!(store.get::<Thing>("one").await.unwrap().unwrap().version, 1);
@@ -126,7 +115,7 @@ async fn records_are_compared_and_set() {
     store.close().await;
     assert_eq!(store.head().await, Err(StoreError::Closed));
 
-    let store = open(&dir).await.unwrap();
+    let store = place.open().await;
     let row = store.get::<Thing>("one").await.unwrap().unwrap();
     assert_eq!((row.version, row.value.text.as_str()), (3, "b"));
     assert_eq!(store.get::<Thing>("absent").await.unwrap().unwrap().version, 1);
@@ -134,9 +123,8 @@ async fn records_are_compared_and_set() {
     assert_eq!(store.get::<Thing>("one").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_batch_is_all_or_nothing() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn a_batch_is_all_or_nothing(place: Place) {
+    let store = place.open().await;
     store.commit(batch(|b| b.create(&thing("there", "s", 1)))).await.unwrap();
     let wake = store.commits();
     let mixed = batch(|b| {
@@ -164,9 +152,8 @@ async fn a_batch_is_all_or_nothing() {
     assert!(wake.has_changed().unwrap());
 }
 
-#[tokio::test]
-async fn lists_are_filtered_and_ordered() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn lists_are_filtered_and_ordered(place: Place) {
+    let store = place.open().await;
     for (n, (id, subject, number)) in
         [("c", "y", 1), ("b", "x", 2), ("a", "x", 10), ("d", "x", 1)].into_iter().enumerate()
     {
@@ -198,9 +185,8 @@ async fn lists_are_filtered_and_ordered() {
     assert_eq!(store.last::<Op>("x").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn one_open_operation_a_subject() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn one_open_operation_a_subject(place: Place) {
+    let store = place.open().await;
     let first = Op("op-1".into(), "place".into(), true);
     let second = Op("op-2".into(), "place".into(), true);
     let elsewhere = Op("op-3".into(), "other".into(), true);
@@ -218,9 +204,8 @@ async fn one_open_operation_a_subject() {
     assert_eq!(store.list::<Op>(open).await.unwrap().len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_log_has_no_gaps_under_contention() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn the_log_has_no_gaps_under_contention(place: Place) {
+    let store = place.open().await;
     let mut tasks = Vec::new();
     for task in 0..8 {
         let store = store.clone();
@@ -257,9 +242,8 @@ async fn the_log_has_no_gaps_under_contention() {
     assert_eq!(store.head().await.unwrap(), 160);
 }
 
-#[tokio::test]
-async fn events_read_back_and_prove_themselves() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn events_read_back_and_prove_themselves(place: Place) {
+    let store = place.open().await;
     let web = "component:default/web";
     for subject in
         [web, "component:default/web@dev", "component:default/web2@dev", "component:default/we"]
@@ -282,9 +266,8 @@ async fn events_read_back_and_prove_themselves() {
     assert_eq!(body.after.to_string(), r#"{"z":1,"a":2}"#, "members keep their order");
 }
 
-#[tokio::test]
-async fn a_lease_fences_who_lost_it() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn a_lease_fences_who_lost_it(place: Place) {
+    let store = place.open().await;
     let ttl = Duration::from_secs(10);
     let at = |secs: i64| Timestamp(secs * 1_000_000);
     let take = |holder, now, force| store.take_lease("control", holder, now, ttl, force);
@@ -312,9 +295,8 @@ async fn a_lease_fences_who_lost_it() {
     assert!(store.commit(fenced(4, "z")).await.is_ok());
 }
 
-#[tokio::test]
-async fn replies_are_kept_for_a_day() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn replies_are_kept_for_a_day(place: Place) {
+    let store = place.open().await;
     let day = 24 * 60 * 60 * 1_000_000;
     let kept = |at: i64| Idempotent {
         actor: "ann".into(),
@@ -337,15 +319,14 @@ async fn replies_are_kept_for_a_day() {
     assert!(replay(day).await.unwrap().is_some());
 }
 
-fn group(name: &str) -> Manifest {
+pub(crate) fn group(name: &str) -> Manifest {
     let spec: GroupSpec =
         serde_json::from_value(serde_json::json!({ "type": "team", "children": [] })).unwrap();
     Manifest::new(Kind::Group, Metadata::named(Name::new(name).unwrap()), Spec::Group(spec))
 }
 
-#[tokio::test]
-async fn objects_are_one_whatever_their_spelling() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn objects_are_one_whatever_their_spelling(place: Place) {
+    let store = place.open().await;
     let (at, later) = (Timestamp(5), Timestamp(9));
     let entity = group("Team").entity();
     store.commit(batch(|b| b.create_object(&group("Team"), "u1", at, "ann"))).await.unwrap();
@@ -388,9 +369,8 @@ async fn objects_are_one_whatever_their_spelling() {
     store.commit(batch(|b| b.expect_object(&absent, 0))).await.unwrap();
 }
 
-#[tokio::test]
-async fn many_objects_are_read_at_once() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn many_objects_are_read_at_once(place: Place) {
+    let store = place.open().await;
     let many: Vec<Manifest> = (0..230).map(|n| group(&format!("g{n:03}"))).collect();
     let mut big = Batch::new();
     for (n, one) in many.iter().enumerate() {
@@ -409,9 +389,8 @@ async fn many_objects_are_read_at_once() {
     assert!(store.objects_by(&[]).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn big_batches_go_in_few_statements() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn big_batches_go_in_few_statements(place: Place) {
+    let store = place.open().await;
     let many: Vec<Thing> = (0..1234).map(|n| thing(&format!("{n:04}"), "s", n)).collect();
     let mut big = Batch::new();
     for one in &many {
@@ -441,13 +420,9 @@ impl Crossings for StopAt {
     }
 }
 
-#[tokio::test]
-async fn a_dropped_commit_happened_or_did_not() {
+pub(crate) async fn a_dropped_commit_happened_or_did_not(place: Place) {
     for (when, expected) in [(When::Before, false), (When::After, true)] {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&Location::File(dir.path().join("tow.db")), Arc::new(StopAt(when)))
-            .await
-            .unwrap();
+        let store = place.open_with(Arc::new(StopAt(when))).await;
         let mut wake = store.commits();
         let writer = store.clone();
         let task =
@@ -460,14 +435,13 @@ async fn a_dropped_commit_happened_or_did_not() {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         store.close().await;
-        let store = open(&dir).await.unwrap();
+        let store = place.open().await;
         assert_eq!(store.get::<Thing>("x").await.unwrap().is_some(), expected);
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_dropped_anywhere_leaves_the_store_whole() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn a_commit_dropped_anywhere_leaves_the_store_whole(place: Place) {
+    let store = place.open().await;
     for polls in 0..60_usize {
         let id = format!("{polls:03}");
         let both = batch(|b| {
@@ -486,48 +460,21 @@ async fn a_commit_dropped_anywhere_leaves_the_store_whole() {
         }
         // The connection is free again and not inside somebody's transaction.
         store.commit(batch(|b| b.upsert(&thing("last", "s", 1)))).await.unwrap();
-        let there = store.get::<Thing>(&id).await.unwrap().is_some();
-        let told = store.events(Some(0), 100, Some(&id)).await.unwrap().len();
-        assert_eq!(there, told == 1, "{id}: a record without its event, or the other way round");
+        // Both as of one moment: what was dropped may still be on its way.
+        let dump = store.dump().await.unwrap();
+        let count = |list: &str, key: &str| {
+            let all = dump[list].as_array().unwrap();
+            all.iter().filter(|one| one[key].as_str() == Some(&id)).count()
+        };
+        let (there, told) = (count("records", "id"), count("events", "subject"));
+        assert_eq!(there, told, "{id}: a record without its event, or the other way round");
     }
     let events = store.events(Some(0), 1000, None).await.unwrap();
     assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == seq), "no gaps");
 }
 
-#[tokio::test]
-async fn only_a_store_of_ours_is_opened() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("tow.db");
-    std::fs::write(&path, "this is not a database, but long enough to look at: ".repeat(100))
-        .unwrap();
-    let before = std::fs::read(&path).unwrap();
-    let error = open(&dir).await.unwrap_err();
-    assert_eq!(error.code(), "store/not-a-store", "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), before, "and it is left as it was");
-
-    let missing =
-        Store::open(&Location::File(dir.path().join("no/tow.db")), Arc::new(NoCrossings)).await;
-    assert_eq!(missing.unwrap_err().code(), "store/file");
-}
-
-#[tokio::test]
-async fn the_file_is_for_its_user_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let (dir, store) = fresh().await;
-    store.commit(batch(|b| b.create(&thing("x", "s", 1)))).await.unwrap();
-    let mut files = 0;
-    for entry in std::fs::read_dir(dir.path()).unwrap() {
-        let entry = entry.unwrap();
-        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
-        files += 1;
-    }
-    assert!(files >= 2, "the database and its log");
-}
-
-#[tokio::test]
-async fn a_dump_tells_what_came_of_it() {
-    let (_dir, store) = fresh().await;
+pub(crate) async fn a_dump_tells_what_came_of_it(place: Place) {
+    let store = place.open().await;
     let all = batch(|b| {
         b.create(&thing("x", "s", 1));
         b.create_object(&group("team"), "u", Timestamp(1), "ann");
@@ -545,63 +492,19 @@ async fn a_dump_tells_what_came_of_it() {
     assert_eq!(once, again);
 }
 
-/// Runs the next test again, alone, in a mount namespace with a small disk.
-#[test]
-fn a_full_disk_stops_nothing_but_writes() {
-    let disk = tempfile::tempdir().unwrap();
-    let script =
-        r#"mount -t tmpfs -o size=2m none "$1" && cd "$1" && exec "$2" --ignored --exact "$3""#;
-    let ran = std::process::Command::new("unshare")
-        .args(["-Urm", "sh", "-c", script, "sh"])
-        .arg(disk.path())
-        .arg(std::env::current_exe().unwrap())
-        .arg("a_full_disk_inside")
-        .output();
-    let Ok(output) = ran else {
-        println!("not run: there is no `unshare` here");
-        return;
-    };
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    if !text.contains("running 1 test") {
-        println!("not run: no small disk can be mounted here: {text}");
-        return;
-    }
-    assert!(output.status.success(), "{text}");
-}
-
-#[tokio::test]
-#[ignore = "run on a small disk by the test above"]
-async fn a_full_disk_inside() {
-    let path = std::path::Path::new("tow.db");
-    let store = Store::open(&path.into(), Arc::new(NoCrossings)).await.unwrap();
-    let large = |n: i64| {
-        let mut one = thing(&n.to_string(), "s", n);
-        one.text = "x".repeat(30_000);
-        batch(|b| {
-            b.create(&one);
-            b.event(told("made", "s"));
-        })
-    };
-    std::fs::write("ballast", vec![0; 200_000]).unwrap();
-    let mut written = 0;
-    let refused = loop {
-        match store.commit(large(written)).await {
-            Ok(_) => written += 1,
-            Err(error) => break error,
-        }
-        assert!(written < 1000, "the disk never became full");
-    };
-    assert_eq!(refused, CommitError::Full);
-    assert_eq!(store.commit(large(written)).await, Err(CommitError::Full), "and again");
-    assert_eq!(store.list::<Thing>(Find::default()).await.unwrap().len() as i64, written);
-    assert_eq!(store.head().await.unwrap(), written);
-    // Space is all it takes.
-    std::fs::remove_file("ballast").unwrap();
-    assert_eq!(store.commit(large(written)).await.map(|done| done.seq), Ok(written + 1));
-    store.close().await;
-    let full = std::fs::write("ballast", vec![0; 4_000_000]);
-    assert!(full.is_err());
-    let elsewhere =
-        Store::open(&std::path::Path::new("other.db").into(), Arc::new(NoCrossings)).await;
-    assert_eq!(elsewhere.unwrap_err().code(), "store/disk-full");
-}
+on_each!(
+    records_are_compared_and_set,
+    a_batch_is_all_or_nothing,
+    lists_are_filtered_and_ordered,
+    one_open_operation_a_subject,
+    the_log_has_no_gaps_under_contention,
+    events_read_back_and_prove_themselves,
+    a_lease_fences_who_lost_it,
+    replies_are_kept_for_a_day,
+    objects_are_one_whatever_their_spelling,
+    many_objects_are_read_at_once,
+    big_batches_go_in_few_statements,
+    a_dropped_commit_happened_or_did_not,
+    a_commit_dropped_anywhere_leaves_the_store_whole,
+    a_dump_tells_what_came_of_it,
+);

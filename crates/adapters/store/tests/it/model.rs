@@ -1,14 +1,12 @@
 //! The store against a model of it: whatever is written in whatever order, both say the same.
-#![allow(clippy::unwrap_used, reason = "a test may")]
 
+use crate::place::Place;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use tow_names::Timestamp;
-use tow_ports::NoCrossings;
 use tow_record::EventBody;
-use tow_store::{Batch, CommitError, Find, Location, NewEvent, Record, Store};
+use tow_store::{Batch, CommitError, Find, NewEvent, Record};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Op {
@@ -126,11 +124,8 @@ fn batch(acts: &[Act]) -> Batch {
     batch
 }
 
-async fn check(batches: Vec<Vec<Act>>) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&Location::File(dir.path().join("tow.db")), Arc::new(NoCrossings))
-        .await
-        .unwrap();
+async fn check(place: Place, batches: Vec<Vec<Act>>) {
+    let store = place.open().await;
     let (mut model, mut head) = (Model::new(), 0);
     for acts in batches {
         let expected = apply(&model, &acts);
@@ -154,11 +149,29 @@ async fn check(batches: Vec<Vec<Act>>) {
     store.close().await;
 }
 
+fn batches() -> impl Strategy<Value = Vec<Vec<Act>>> {
+    prop::collection::vec(prop::collection::vec(act(), 1..5), 1..12)
+}
+
+fn run(place: Place, batches: Vec<Vec<Act>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(check(place, batches));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
-    fn store_and_model_agree(batches in prop::collection::vec(prop::collection::vec(act(), 1..5), 1..12)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(check(batches));
+    fn store_and_model_agree_on_a_file(batches in batches()) {
+        run(Place::file(), batches);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn store_and_model_agree_on_postgres(batches in batches()) {
+        if let Some(place) = Place::postgres() {
+            run(place, batches);
+        }
     }
 }
