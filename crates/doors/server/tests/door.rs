@@ -42,6 +42,7 @@ impl Door {
             blobs,
             keys: Arc::new(tow_fake::FakeKeys::default()),
             clock,
+            web: Arc::new(world.web()),
             boot: "boot-1".into(),
             gateway: Arc::new(OnceLock::new()),
         });

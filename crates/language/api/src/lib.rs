@@ -16,6 +16,7 @@ pub mod platform;
 pub mod release;
 pub mod source;
 pub mod status;
+pub mod webhook;
 
 pub(crate) use endpoint::endpoint;
 pub use endpoint::{Action, Endpoint, Method, Nothing};
@@ -56,6 +57,15 @@ macro_rules! endpoints {
                 $crate::platform::get::GetPlatform,
                 $crate::release::list::ListReleases,
                 $crate::status::get::GetStatus,
+                $crate::webhook::create::CreateWebhook,
+                $crate::webhook::delete::DeleteWebhook,
+                $crate::webhook::deliveries::ListDeliveries,
+                $crate::webhook::get::GetWebhook,
+                $crate::webhook::list::ListWebhooks,
+                $crate::webhook::pause::PauseWebhook,
+                $crate::webhook::redeliver::Redeliver,
+                $crate::webhook::resume::ResumeWebhook,
+                $crate::webhook::test::TestWebhook,
             ],
             special: [
                 $crate::event::stream::StreamEvents,

@@ -45,6 +45,11 @@ impl WebhookSecret {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }
 
+    /// To be sealed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn mac(&self, id: &str, seconds: i64, body: &[u8]) -> Hmac<Sha256> {
         // HMAC takes keys of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key");
@@ -56,6 +61,16 @@ impl WebhookSecret {
     /// The value of the header [`SIGNATURE`].
     pub fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
         format!("v1,{}", STANDARD.encode(self.mac(id, seconds, body).finalize().into_bytes()))
+    }
+
+    /// What goes with a message whose body is a [`crate::cloud_event`].
+    pub fn headers(&self, id: &str, seconds: i64, body: &[u8]) -> Vec<(String, String)> {
+        vec![
+            ("content-type".into(), crate::CLOUD_EVENT.into()),
+            (ID.into(), id.into()),
+            (TIMESTAMP.into(), seconds.to_string()),
+            (SIGNATURE.into(), self.sign(id, seconds, body)),
+        ]
     }
 
     /// Does one of the header's signatures hold? In time that does not depend on how much of it is right. Whether the

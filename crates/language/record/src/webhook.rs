@@ -50,6 +50,12 @@ impl Webhook {
         format!("webhook {id} secret")
     }
 
+    /// Where it leads, as events and people may read it: the rest of a URL is often its receiver's secret.
+    pub fn origin(url: &str) -> &str {
+        let host = url.find("://").map_or(0, |at| at + 3);
+        url[host..].find(['/', '?', '#']).map_or(url, |end| &url[..host + end])
+    }
+
     /// The subject of events about it.
     pub fn subject_of(id: &Id) -> String {
         format!("webhook:{id}")

@@ -18,8 +18,9 @@ mod platform;
 mod release;
 mod source;
 mod status;
+mod webhook;
 
 pub use access::{Invitation, Session};
 pub use error::AppError;
-pub use handle::{App, Call, Handle, OpCtx, Parts};
+pub use handle::{App, Call, Caller, Handle, OpCtx, Parts};
 pub use owner::OwnersDoor;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tow_formats::{CLOUD_EVENT, cloud_event, standard_webhook};
+use tow_formats::{cloud_event, standard_webhook::WebhookSecret};
 use tow_names::Duration;
 use tow_plan::deliver::{Deliver, anew, deliver, judge};
 use tow_ports::WebLimits;
@@ -216,12 +216,12 @@ impl Reconciler {
     ) -> Result<(AttemptOutcome, Option<Duration>), ReconcileError> {
         let context = Webhook::context(&webhook.id);
         let secret = self.parts.keys.open(&context, &webhook.secret)?;
-        let secret = standard_webhook::WebhookSecret::of(&secret)
+        let secret = WebhookSecret::of(&secret)
             .ok_or_else(|| ReconcileError::Port(format!("the secret of {} is none", webhook.id)))?;
         let said = cloud_event(&format!("urn:towpath:{}", webhook.id), event);
         let body = Bytes::from(said.to_string());
         let id = Delivery::message(&webhook.id, event.seq);
-        let headers = headers(&secret, &id, self.now().0 / 1_000_000, &body);
+        let headers = secret.headers(&id, self.now().0 / 1_000_000, &body);
         Ok(match self.parts.web.post(&webhook.url, &headers, body, LIMITS).await {
             Ok(answer) => {
                 let (status, excerpt) = (answer.status, answer.excerpt);
@@ -265,27 +265,15 @@ impl Reconciler {
             kind: "webhook.paused".into(),
             subject: Webhook::subject_of(&webhook.id),
             body: EventBody {
-                summary: format!("the webhook to {} is paused: {why}", webhook.url),
+                summary: format!(
+                    "the webhook to {} is paused: {why}",
+                    Webhook::origin(&webhook.url)
+                ),
                 before: Value::Null,
                 after: json!({"webhook": webhook.id, "event": seq, "why": why}),
             },
         }
     }
-}
-
-/// What goes with a message, by the Standard Webhooks scheme.
-fn headers(
-    secret: &standard_webhook::WebhookSecret,
-    id: &str,
-    seconds: i64,
-    body: &[u8],
-) -> Vec<(String, String)> {
-    vec![
-        ("content-type".into(), CLOUD_EVENT.into()),
-        (standard_webhook::ID.into(), id.into()),
-        (standard_webhook::TIMESTAMP.into(), seconds.to_string()),
-        (standard_webhook::SIGNATURE.into(), secret.sign(id, seconds, body)),
-    ]
 }
 
 fn delivery_id(delivery: &Delivery) -> String {
