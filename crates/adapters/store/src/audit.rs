@@ -1,8 +1,7 @@
 //! The log as evidence. Rows are given as they are found, and nothing that is written in them is believed: not the
 //! digest beside a body, not that the body is readable.
 
-use crate::read::{self, Row};
-use crate::{Store, StoreError, db, sql};
+use crate::{Store, StoreError, db, read, sql};
 use tow_names::{Digest, Timestamp};
 use tow_record::{Event, Logged, Seal};
 
@@ -87,19 +86,19 @@ fn pattern(text: &str) -> String {
 impl Store {
     /// The events from `from` to `to` that are there, with what their bodies were found to be. For a thousand or so.
     pub async fn logged(&self, from: i64, to: i64) -> Result<Vec<Logged>, StoreError> {
-        let (mut found, mut from) = (Vec::new(), from);
-        while from <= to {
-            let args = [from.into(), to.into(), PIECE.into()];
-            let rows = self.inner.db.fetch(sql::LOGGED, &args).await?;
-            for row in &rows {
-                found.push(logged(row)?);
-            }
-            match found.last() {
-                Some(last) if rows.len() as i64 == PIECE => from = last.seq + 1,
-                _ => break,
-            }
+        let (mut all, mut from) = (Vec::new(), from);
+        loop {
+            let mut found = self.logged_first(from, to).await?;
+            let Some(last) = found.last() else { return Ok(all) };
+            from = last.seq + 1;
+            all.append(&mut found);
         }
-        Ok(found)
+    }
+
+    /// The first few of them; none where there is none.
+    pub async fn logged_first(&self, from: i64, to: i64) -> Result<Vec<Logged>, StoreError> {
+        let args = [from.into(), to.into(), PIECE.into()];
+        self.inner.db.fetch(sql::LOGGED, &args).await?.iter().map(logged).collect()
     }
 
     /// Rows that no commit ever wrote: the log begins with 1.
@@ -108,11 +107,16 @@ impl Store {
         rows.iter().map(logged).collect()
     }
 
-    /// The seals after this one, by number.
-    pub async fn seals(&self, after: i64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+    /// What stands in the places of the seals after this one, by number; none where it is no seal.
+    pub async fn seals(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Option<Seal>)>, StoreError> {
         let args = [after.into(), i64::from(limit).into()];
         let rows = self.inner.db.fetch(sql::SEALS_AFTER, &args).await?;
-        rows.iter().map(|row| read::record(row).map(|row: Row<Seal>| row.value)).collect()
+        let seal = |row: &db::Row| Ok((row.int(0)?, serde_json::from_str(row.str(1)?).ok()));
+        rows.iter().map(seal).collect()
     }
 
     /// Events by what is in them. Looks at a bounded piece of the log a call; whoever wants more goes on from `next`.

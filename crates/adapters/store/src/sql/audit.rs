@@ -37,7 +37,7 @@ statements! {
         "(subject = $9 OR (subject > $9 || '@' AND subject < $9 || 'A')) AND seq >= $1 AND seq <= $2",
         "seq LIMIT $8"
     ));
-    SEALS_AFTER = "SELECT id, version, body FROM record \
+    SEALS_AFTER = "SELECT number, body FROM record \
          WHERE kind = 'seal' AND subject = '' AND number > $1 ORDER BY number LIMIT $2";
     EVENT_ERASE: rows = {
         columns: 1,

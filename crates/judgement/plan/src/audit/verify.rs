@@ -99,20 +99,22 @@ impl Verifier {
         self.report.seals += 1;
         let (expected, after, linked) = match &self.before {
             None => (1, 0, seal.previous.is_empty()),
-            Some(b) => (b.number + 1, b.to, b.roots.contains(&seal.previous)),
+            Some(b) => (b.number.saturating_add(1), b.to, b.roots.contains(&seal.previous)),
         };
         let gone = number != expected || from != after + 1;
         if gone {
-            let which = match number - expected {
+            let which = match number.saturating_sub(expected) {
                 1 => format!("seal {expected} is gone"),
                 2.. => format!("seals {expected} to {} are gone", number - 1),
                 _ => format!("a seal between {} and {number} is gone", expected - 1),
             };
-            let says = format!("{which}: nothing proves events {} to {}", after + 1, from - 1);
-            self.find(Tampering::SealGone, after + 1, from - 1, Some(expected), says);
+            let (first, last) = (after + 1, from.saturating_sub(1));
+            let says = format!("{which}: nothing proves events {first} to {last}");
+            self.find(Tampering::SealGone, first, last, Some(expected), says);
         }
         let computed = super::root(&seal.previous, &seal.leaves);
-        let covers = usize::try_from(to - from + 1).ok() == Some(seal.leaves.len());
+        let length = i64::try_from(seal.leaves.len()).unwrap_or(i64::MAX);
+        let covers = from.checked_add(length) == to.checked_add(1);
         let whole = computed == seal.root && covers;
         let key = &seal.signature.key;
         if !whole {
@@ -129,14 +131,22 @@ impl Verifier {
             self.find(Tampering::ChainBroken, from, to, Some(number), says);
         }
         self.compare_head(&seal);
-        let proves = whole && signed == Signed::Yes;
-        let to = to.max(after);
+        let proves = whole && signed == Signed::Yes && from > after;
+        // A seal that proves nothing may say anything of which events it is about.
+        let (from, to) =
+            if proves { (from, to) } else { (after + 1, after.saturating_add(length)) };
         self.before = Some(Before { number, to, roots: [seal.root, computed] });
         self.report.sealed_to = to;
-        // A changed seal may say anything of where it begins.
-        let from = if covers { from.max(after + 1) } else { after + 1 };
-        let proves = proves && covers && from == seal.from;
         self.windows.push_back(Window { from, to, leaves: seal.leaves, proves });
+    }
+
+    /// In the place of a seal stands something that is none.
+    pub fn unreadable(&mut self, number: i64) {
+        self.report.seals += 1;
+        let to = self.report.sealed_to;
+        let says = format!("seal {number} was changed: it is no seal any more");
+        self.find(Tampering::SealChanged, to + 1, to + 1, Some(number), says);
+        self.before = Some(Before { number, to, roots: [String::new(), String::new()] });
     }
 
     fn compare_head(&mut self, seal: &Seal) {
@@ -313,7 +323,7 @@ impl Verifier {
     pub fn finish(mut self, counted: i64, sealed: i64) -> AuditReport {
         let known = self.report.sealed_to.max(sealed).max(counted);
         let found = self.report.last;
-        self.missing_until(self.report.sealed_to + 1);
+        self.missing_until(self.report.sealed_to.saturating_add(1));
         let fates = std::mem::take(&mut self.strays).finish();
         // Runs grow out of what is in order.
         let (mut moved, mut others): (Vec<_>, Vec<_>) =
@@ -322,7 +332,7 @@ impl Verifier {
         others.sort_unstable();
         self.tell(moved);
         self.tell(others);
-        self.missing_until(known + 1);
+        self.missing_until(known.saturating_add(1));
         self.tell_moved();
         self.tell_deleted();
         let cut = |finding: &mut Finding| {
