@@ -2,6 +2,7 @@
 //! short and knows no types.
 
 use crate::StoreError;
+use crate::index::Derived;
 use serde::Serialize;
 use tow_model::Manifest;
 use tow_names::{EntityRef, Timestamp};
@@ -80,6 +81,8 @@ pub(crate) struct ObjectPut {
     pub(crate) body: String,
     /// Which source it belongs to from now on; none: as it is.
     pub(crate) source: Option<String>,
+    /// What it is found by.
+    pub(crate) derived: Derived,
 }
 
 #[derive(Debug)]
@@ -298,7 +301,9 @@ impl Batch {
         let entity = manifest.entity();
         let Some(body) = self.body("object", &entity.to_string(), manifest) else { return };
         let source = None;
-        let put = Some(ObjectPut { uid, created_by, at: at.0, bump_generation, body, source });
+        let derived = Derived::of(manifest);
+        let put =
+            Some(ObjectPut { uid, created_by, at: at.0, bump_generation, body, source, derived });
         self.objects.push(ObjectWrite { entity, version, put });
     }
 

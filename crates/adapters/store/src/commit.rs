@@ -6,7 +6,7 @@ use crate::batch::{Expect, ObjectWrite, RecordWrite, Seen};
 use crate::db::{Arg, Connection, DbError, Row};
 use crate::sql::{self, Rows, SIZES};
 use crate::wake::Wrote;
-use crate::{Batch, CommitError, Store, StoreError};
+use crate::{Batch, CommitError, Store, StoreError, index};
 use std::collections::{BTreeMap, BTreeSet};
 use tow_names::{Duration, EntityRef};
 use tow_ports::When;
@@ -232,8 +232,8 @@ async fn write_records(tx: &mut Connection<'_>, batch: &Batch, head: i64) -> Res
     }
 }
 
-/// What an object keeps over a change: version, generation, uid, created_at, created_by.
-type Kept = (i64, i64, String, i64, String);
+/// What an object keeps over a change: version, generation, uid, created_at, created_by, and its number.
+type Kept = (i64, i64, String, i64, String, i64);
 
 async fn write_objects(tx: &mut Connection<'_>, batch: &Batch) -> Result<(), Broken> {
     let written = batch.objects.iter().map(|write| &write.entity);
@@ -245,7 +245,7 @@ async fn write_objects(tx: &mut Connection<'_>, batch: &Batch) -> Result<(), Bro
             .await?;
     let kept = rows.iter().map(|row| {
         let id = format!("{}:{}/{}", row.str(0)?, row.str(1)?, row.str(2)?);
-        Ok((id, (row.int(3)?, row.int(4)?, row.text(5)?, row.int(6)?, row.text(7)?)))
+        Ok((id, (row.int(3)?, row.int(4)?, row.text(5)?, row.int(6)?, row.text(7)?, row.int(8)?)))
     });
     let found: BTreeMap<String, Kept> = kept.collect::<Result<_, DbError>>()?;
     let wanted = batch.objects.iter().map(|write| (&write.entity, write.version));
@@ -275,25 +275,55 @@ async fn write_objects(tx: &mut Connection<'_>, batch: &Batch) -> Result<(), Bro
         .await?;
     let puts: Vec<_> =
         batch.objects.iter().filter_map(|w| w.put.as_ref().map(|put| (w, put))).collect();
-    let changed = put_rows(tx, &sql::OBJECT_PUT, &puts, |args, (write, put)| {
-        let (version, generation, uid, at, by) = found
-            .get(&write.entity.to_string())
-            .cloned()
-            .unwrap_or_else(|| (0, 0, put.uid.clone(), put.at, put.created_by.clone()));
+    let kept: Vec<Kept> = puts
+        .iter()
+        .map(|(write, put)| {
+            let fresh = || (0, 0, put.uid.clone(), put.at, put.created_by.clone(), 0);
+            found.get(&write.entity.to_string()).cloned().unwrap_or_else(fresh)
+        })
+        .collect();
+    let numbered = numbered(tx, kept).await?;
+    let puts: Vec<_> = puts.into_iter().zip(&numbered).collect();
+    let changed = put_rows(tx, &sql::OBJECT_PUT, &puts, |args, ((write, put), kept)| {
+        let (version, generation, uid, at, by, id) = kept;
+        args.push((*id).into());
         entity_args(args, &write.entity);
         args.extend([
             uid.into(),
             (version + 1).into(),
             (generation + i64::from(put.bump_generation)).into(),
             (&put.body).into(),
-            at.into(),
+            (*at).into(),
             put.at.into(),
             by.into(),
             put.source.as_deref().into(),
         ]);
     })
     .await?;
-    if changed == puts.len() as u64 { Ok(()) } else { Err(conflict("object", "", 0, 0).into()) }
+    if changed != puts.len() as u64 {
+        return Err(conflict("object", "", 0, 0).into());
+    }
+    let before = |write: &ObjectWrite| found.get(&write.entity.to_string()).map(|kept| kept.5);
+    let stale: Vec<i64> = batch.objects.iter().filter_map(before).collect();
+    index::remove(tx, &stale).await?;
+    let derived: Vec<_> = puts.iter().map(|((_, put), kept)| (kept.5, &put.derived)).collect();
+    if !derived.is_empty() {
+        index::write(tx, &derived).await?;
+    }
+    Ok(())
+}
+
+/// Those that are new get the next numbers.
+async fn numbered(tx: &mut Connection<'_>, mut kept: Vec<Kept>) -> Result<Vec<Kept>, DbError> {
+    if kept.iter().any(|kept| kept.5 == 0) {
+        let last = tx.fetch_one(sql::OBJECT_LAST, &[]).await?;
+        let mut last = last.map_or(Ok(0), |row| row.int(0))?;
+        for kept in kept.iter_mut().filter(|kept| kept.5 == 0) {
+            last += 1;
+            kept.5 = last;
+        }
+    }
+    Ok(kept)
 }
 
 pub(crate) fn entity_args<'a>(args: &mut Vec<Arg<'a>>, entity: &'a EntityRef) {

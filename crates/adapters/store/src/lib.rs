@@ -12,6 +12,7 @@ mod dump;
 mod error;
 mod examine;
 mod file;
+mod index;
 mod lease;
 mod location;
 mod migration;

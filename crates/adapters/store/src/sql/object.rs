@@ -22,15 +22,15 @@ statements! {
     };
     OBJECT_VERSIONS: rows = {
         columns: 3,
-        head: "SELECT kind, namespace, name, version, generation, uid, created_at, created_by \
+        head: "SELECT kind, namespace, name, version, generation, uid, created_at, created_by, id \
                FROM object WHERE (kind, namespace, name) IN (VALUES ",
         tail: ")",
     };
     OBJECT_PUT: rows = {
-        columns: 11,
-        head: "INSERT INTO object (kind, namespace, name, uid, version, generation, body, created_at, \
+        columns: 12,
+        head: "INSERT INTO object (id, kind, namespace, name, uid, version, generation, body, created_at, \
                updated_at, created_by, source) VALUES ",
-        tail: " ON CONFLICT (kind, namespace, name) DO UPDATE SET version = excluded.version, \
+        tail: " ON CONFLICT (id) DO UPDATE SET version = excluded.version, \
               generation = excluded.generation, body = excluded.body, updated_at = excluded.updated_at, \
               source = COALESCE(excluded.source, object.source) \
               WHERE object.version = excluded.version - 1",
