@@ -12,9 +12,12 @@ mod dump;
 mod error;
 mod examine;
 mod file;
+#[cfg(test)]
+mod given;
 mod index;
 mod lease;
 mod location;
+mod many;
 mod migration;
 mod open;
 mod place;
@@ -31,6 +34,7 @@ pub use examine::Schema;
 #[cfg(target_os = "linux")]
 pub use file::network as network_filesystem;
 pub use location::Location;
+pub use many::Places;
 pub use open::Store;
 pub use place::{PlaceFacts, environment_ref};
 pub use read::{Find, ObjectRow, Replay, Row};

@@ -15,6 +15,11 @@ macro_rules! list {
 
 statements! {
     RECORD_GET = "SELECT id, version, body FROM record WHERE kind = $1 AND id = $2";
+    RECORD_BY: rows = {
+        columns: 2,
+        head: "SELECT id, version, body FROM record WHERE (kind, id) IN (VALUES ",
+        tail: ")",
+    };
     RECORD_LAST = "SELECT id, version, body FROM record \
          WHERE kind = $1 AND subject = $2 ORDER BY number DESC, id DESC LIMIT 1";
     RECORD_ALL = "SELECT kind, id, subject, number, open, body FROM record ORDER BY kind, id";
@@ -41,6 +46,17 @@ statements! {
     BY_OPEN_NEWEST = (list!(" AND open = $2", "made DESC, number DESC, id DESC", "$3"));
     BY_BOTH = (list!(" AND subject = $2 AND open = $3", "number, id", "$4"));
     BY_BOTH_NEWEST = (list!(" AND subject = $2 AND open = $3", "number DESC, id DESC", "$4"));
+    // `@` is followed by `A`: everything between the two is a place of the component.
+    BY_COMPONENT_NEWEST = (list!(
+        " AND subject > $2 || '@' AND subject < $2 || 'A'",
+        "made DESC, number DESC, id DESC",
+        "$3"
+    ));
+    BY_ENVIRONMENT_NEWEST = (list!(
+        " AND subject LIKE $2 ESCAPE '\\'",
+        "made DESC, number DESC, id DESC",
+        "$3"
+    ));
     BY_KIND = (list!("", "subject, number, id", "$2"));
     BY_KIND_NEWEST = (list!("", "made DESC, number DESC, id DESC", "$2"));
 }

@@ -22,6 +22,7 @@ macro_rules! on_each {
 }
 
 mod file;
+mod many;
 mod model;
 mod place;
 mod store;
