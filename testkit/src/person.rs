@@ -86,7 +86,7 @@ impl Person {
         let source = self.upload(source).await?;
         let documents = documents
             .iter()
-            .map(|(name, text)| Document { name: (*name).into(), text: (*text).into() })
+            .map(|(name, text)| Document::new(*name, *text))
             .collect();
         self.plan(Body {
             component: None,
@@ -136,7 +136,7 @@ impl Person {
     /// Applies documents.
     pub async fn declare(&self, text: &str) -> Result<(), AppError> {
         use tow_api::object::apply::{Apply, Body};
-        let documents = vec![Document { name: "test.yaml".into(), text: text.into() }];
+        let documents = vec![Document::new("test.yaml", text)];
         self.call::<Apply>(Nothing {}, Nothing {}, Body::of(documents)).await?;
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(crate) async fn seed(app: &App) -> Result<(), AppError> {
     let call = Call::<Apply> {
         path: Nothing {},
         query: Nothing {},
-        body: Body::of(vec![Document { name: Apply::ID.into(), text: SEED.into() }]),
+        body: Body::of(vec![Document::new(Apply::ID, SEED)]),
         idempotency_key: None,
     };
     app.handle(&ctx, call).await.map(|_| ())

@@ -2,6 +2,7 @@
 //! one printer. Speaks to the platform through the client alone; never reaches store, app or plan. The machine's own
 //! verbs (`up`, `down`, …) are the crate `host`'s; the binary puts both together.
 
+mod attach;
 mod commands;
 mod context;
 pub mod env;

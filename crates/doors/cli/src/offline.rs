@@ -20,7 +20,7 @@ pub(crate) fn folder(dir: &Path) -> Verdict<(Vec<Document>, Vec<String>)> {
         let bytes = std::fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
         let text = String::from_utf8_lossy(&bytes);
         if is_ours(&text) {
-            found.push(project::document(&path)?);
+            found.push(project::document(&path, dir)?);
         } else {
             skipped.push(path.strip_prefix(".").unwrap_or(&path).display().to_string());
         }

@@ -1,6 +1,7 @@
 //! A component's folder: which of its files are ours, which component they name, and whether they need the folder
 //! itself. Looks at them leniently and judges nothing: the platform reads the same texts and says what is wrong.
 
+use crate::attach;
 use crate::failure::{Failure, Verdict};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub(crate) fn read(dir: &Path) -> Verdict<Project> {
     let mut project = Project::default();
     let (mut delivery, mut catalog, mut scores) = (None, None, Vec::new());
     for path in files(dir)? {
-        let document = document(&path)?;
+        let document = document(&path, dir)?;
         for value in peek(&document.text) {
             let word =
                 |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_string);
@@ -83,15 +84,15 @@ fn ours(name: &str) -> bool {
         || stem.starts_with("score-")
 }
 
-/// A file as it is sent, named as the user can find it.
-pub(crate) fn document(path: &Path) -> Verdict<Document> {
+/// A file as it is sent, named as the user can find it, with the files it asks for; `within`: see [`attach::files`].
+pub(crate) fn document(path: &Path, within: &Path) -> Verdict<Document> {
     let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
     let length = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?.len();
     if length > LONGEST {
         return Err(too_long(&name, length));
     }
     let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
-    text(name, bytes)
+    attach::whole(text(name, bytes)?, path, within)
 }
 
 /// Bytes as a document.
@@ -100,7 +101,7 @@ pub(crate) fn text(name: String, bytes: Vec<u8>) -> Verdict<Document> {
         return Err(too_long(&name, bytes.len() as u64));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Document { name, text }),
+        Ok(text) => Ok(Document::new(name, text)),
         Err(error) => Err(Failure::new(
             "file/not-text",
             format!("{name} is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()),

@@ -127,7 +127,7 @@ spec:
 ";
 
 fn apply(text: &str) -> ApplyBody {
-    let document = Document { name: "group.yaml".into(), text: text.into() };
+    let document = Document::new("group.yaml", text);
     ApplyBody::of(vec![document])
 }
 

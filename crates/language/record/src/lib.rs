@@ -10,6 +10,7 @@ mod configuration;
 mod declaration;
 mod deployment;
 mod event;
+mod installation;
 mod instance;
 mod lease;
 mod observed;
@@ -20,6 +21,7 @@ mod problem;
 mod release;
 mod route;
 mod seal;
+mod item;
 mod state;
 mod webhook;
 mod token;
@@ -31,10 +33,12 @@ pub use configuration::{ConfigVersion, Sealed};
 pub use declaration::{Declaration, Kept, Verdict};
 pub use deployment::{Deployment, Outcome, Reason};
 pub use event::{EVENTS, Event, EventBody, NewEvent};
+pub use installation::Installation;
 pub use instance::{
     Backoff, Desired, ExecProbe, HttpProbe, Instance, InstanceSpec, Isolation, Probe, Program,
     Restart,
 };
+pub use item::{CATALOG_PROCESSING, ItemError, Level, StatusItem};
 pub use lease::{Fence, Lease};
 pub use observed::{
     Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,

@@ -56,7 +56,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
                 }
             }
         } else {
-            documents.push(document(path)?);
+            documents.push(document(path, path.parent().unwrap_or(Path::new("")))?);
         }
     }
     if documents.is_empty() {
@@ -131,7 +131,7 @@ fn parts(documents: Vec<Document>) -> Vec<Vec<Document>> {
     let mut parts: Vec<Vec<Document>> = Vec::new();
     let mut size = 0;
     for document in documents {
-        let length = document.text.len();
+        let length = document.size();
         match parts.last_mut() {
             Some(part) if size + length <= PART => part.push(document),
             _ => {

@@ -1,6 +1,7 @@
 //! `tow validate`: checks files offline, with the very code the platform reads them with.
 
 use crate::Exit;
+use crate::attach;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::offline;
@@ -42,12 +43,14 @@ pub(crate) fn run(cx: &Context, args: Args) -> Verdict {
     let mut reports = Vec::new();
     for path in &args.paths {
         if path.as_os_str() == "-" {
-            reports.push(report("-", &read(path, std::io::stdin().lock())?));
+            reports.push(report("-", &read(path, std::io::stdin().lock())?, None));
         } else if path.is_dir() {
             folder(cx, path, &mut reports)?;
         } else {
             let file = std::fs::File::open(path).map_err(|error| Failure::file(path, &error))?;
-            reports.push(report(&path.display().to_string(), &read(path, file)?));
+            let within = path.parent().unwrap_or(Path::new(""));
+            let name = path.display().to_string();
+            reports.push(report(&name, &read(path, file)?, Some((path, within))));
         }
     }
     if reports.is_empty() {
@@ -95,7 +98,7 @@ fn folder(cx: &Context, dir: &Path, reports: &mut Vec<Report>) -> Verdict {
         let bytes = read(&path, file)?;
         let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         if offline::is_ours(&String::from_utf8_lossy(&bytes)) {
-            reports.push(report(&name, &bytes));
+            reports.push(report(&name, &bytes, Some((&path, dir))));
         } else {
             cx.printer.say(&format!("skipped {name}: not of a kind we know by its apiVersion"));
         }
@@ -109,8 +112,15 @@ fn read(path: &Path, from: impl Read) -> Verdict<Vec<u8>> {
     Ok(bytes)
 }
 
-fn report(name: &str, bytes: &[u8]) -> Report {
-    let (documents, violations) = match tow_formats::read_bytes(name, bytes) {
+/// `place`: the file and the folder it was found by, for the files that it asks for.
+fn report(name: &str, bytes: &[u8], place: Option<(&Path, &Path)>) -> Report {
+    let read = match (std::str::from_utf8(bytes), place) {
+        (Ok(text), Some((path, within))) => {
+            tow_formats::read_with(name, text, &attach::files(name, text, path, within))
+        }
+        _ => tow_formats::read_bytes(name, bytes),
+    };
+    let (documents, violations) = match read {
         Ok(documents) => (documents.iter().map(declared).collect(), Vec::new()),
         Err(violations) => (Vec::new(), violations),
     };

@@ -3,6 +3,7 @@
 use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 pub use tow_record::Verdict;
 
 /// A text as the user has it; errors name it.
@@ -12,6 +13,21 @@ pub struct Document {
     pub name: String,
     /// The whole text; several YAML documents may be in it.
     pub text: String,
+    /// The files that the text asks for by `$text`, `$json` and `$yaml`: their paths as written there, and their texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attachments: BTreeMap<String, String>,
+}
+
+impl Document {
+    /// A text that asks for no files.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), attachments: BTreeMap::new() }
+    }
+
+    /// Bytes of its texts.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.attachments.values().map(String::len).sum::<usize>()
+    }
 }
 
 /// What to apply.

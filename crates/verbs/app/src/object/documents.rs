@@ -33,7 +33,8 @@ pub(crate) fn read_all(documents: &[apply::Document]) -> Result<Vec<Vec<Document
     let mut read = Vec::new();
     let mut violations = Vec::new();
     for document in documents {
-        match tow_formats::read(&document.name, &document.text) {
+        let files = document.attachments.iter().map(|(p, t)| (p.clone(), Ok(t.clone()))).collect();
+        match tow_formats::read_with(&document.name, &document.text, &files) {
             Ok(documents) => read.push(documents),
             Err(found) => violations.extend(found),
         }
