@@ -6,7 +6,7 @@ use crate::printer::{Format, Printer};
 use crate::project;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
-use tow_client::{Client, Local, Wanted, data_dir};
+use tow_client::{Client, Local, Trust, Wanted, data_dir};
 
 /// Options of every verb.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +30,9 @@ pub(crate) struct Global {
     /// The platform's URL (else TOW_URL, else the local platform)
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// A certificate authority to trust beside the machine's, as PEM (else TOW_CA)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// The local platform's data directory (else TOW_DATA)
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -104,7 +107,11 @@ impl Context {
             data: self.global.data_dir(),
         };
         let local = Local::find(&wanted)?;
-        let client = Client::new(&local.url, local.token.as_deref())?;
+        let trust = match self.global.ca.clone().or_else(|| env::TOW_CA.path()) {
+            Some(file) => Trust::file(&file)?,
+            None => Trust::default(),
+        };
+        let client = Client::trusting(&local.url, local.token.as_deref(), &trust)?;
         Ok(self.client.get_or_init(|| client))
     }
 }

@@ -23,6 +23,11 @@ pub const TOW_TOKEN: Variable = Variable {
     name: "TOW_TOKEN",
     doc: "The API token to act by. Without it the local platform's own token is used, and only for the local platform.",
 };
+/// Whom to trust.
+pub const TOW_CA: Variable = Variable {
+    name: "TOW_CA",
+    doc: "A file of certificates (PEM) that are trusted beside the machine's own, where the platform is asked over https.",
+};
 /// Where the local platform keeps its data.
 pub const TOW_DATA: Variable = Variable {
     name: "TOW_DATA",
@@ -48,8 +53,8 @@ pub const NO_COLOR: Variable = Variable {
 };
 
 /// All of them.
-pub const ALL: [Variable; 7] =
-    [TOW_URL, TOW_TOKEN, TOW_DATA, TOW_ENVIRONMENT, XDG_DATA_HOME, HOME, NO_COLOR];
+pub const ALL: [Variable; 8] =
+    [TOW_URL, TOW_TOKEN, TOW_CA, TOW_DATA, TOW_ENVIRONMENT, XDG_DATA_HOME, HOME, NO_COLOR];
 
 impl Variable {
     /// Its value; empty counts as not set.

@@ -74,6 +74,10 @@ impl From<ClientError> for Failure {
             ClientError::Foreign { .. } => new("client/foreign").hint(
                 "TOW_URL says where the platform is; `tow --version` must not be older than it",
             ),
+            ClientError::Tls { .. } => new("client/not-trusted")
+                .hint("--ca FILE or TOW_CA names a certificate authority of your own, as PEM"),
+            ClientError::Ca { .. } => new("client/ca")
+                .hint("a file with certificates as PEM: -----BEGIN CERTIFICATE-----"),
             ClientError::Url { .. } => new("client/url"),
             ClientError::Source(_) => new("client/source"),
         }

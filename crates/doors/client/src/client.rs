@@ -1,12 +1,13 @@
 //! One HTTP client and one `call` for all endpoints.
 
-use crate::{ClientError, path};
+use crate::{ClientError, Trust, path};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
@@ -31,24 +32,32 @@ const LARGEST: usize = 256 << 20;
 pub struct Client {
     base: String,
     authorization: Option<HeaderValue>,
-    http: legacy::Client<HttpConnector, Body>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Body>,
 }
 
 impl Client {
-    /// A client of the platform at `base_url` (`http://host:port`), acting by `token`.
+    /// A client of the platform at `base_url` (`http://host:port` or `https://host`), acting by `token`, which believes
+    /// whom the machine believes.
     pub fn new(base_url: &str, token: Option<&str>) -> Result<Self, ClientError> {
+        Self::trusting(base_url, token, &Trust::default())
+    }
+
+    /// The same, believing others too.
+    pub fn trusting(
+        base_url: &str,
+        token: Option<&str>,
+        trust: &Trust,
+    ) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::Url { url: base_url.into(), reason: reason.into() };
         let base = base_url.trim_end_matches('/').to_string();
         let uri: Uri = base.parse().map_err(|_| bad("it is not a URL"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(bad("https is not supported yet; use http on this machine"));
-            }
-            _ => return Err(bad("expected http://host:port")),
-        }
+        let https = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(bad("expected http://host:port or https://host")),
+        };
         if uri.path().len() > 1 || uri.query().is_some() {
-            return Err(bad("expected http://host:port without a path"));
+            return Err(bad("expected http://host:port or https://host, without a path"));
         }
         let authorization = match token {
             Some(token) => {
@@ -62,6 +71,13 @@ impl Client {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         connector.set_nodelay(true);
+        connector.enforce_http(false);
+        let config = trust.config(https).map_err(|error| bad(&error.to_string()))?;
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { base, authorization, http })
     }
@@ -188,6 +204,9 @@ impl Client {
 
     async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
         self.http.request(request).await.map_err(|error| {
+            if let Some(reason) = distrust(&error) {
+                return ClientError::Tls { url: self.base.clone(), reason };
+            }
             let reason = innermost(&error);
             if error.is_connect() {
                 ClientError::Unreachable { url: self.base.clone(), reason }
@@ -240,6 +259,23 @@ impl<B: BodyExt<Data = Bytes, Error = std::io::Error>> hyper::body::Body for Syn
         let body = self.get_mut().0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         body.as_mut().poll_frame(cx)
     }
+}
+
+/// Why the other side was not believed, where that is the cause.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        // An error of the machine hides what it was made from, and may hide another of its kind.
+        let mut inner = error;
+        while let Some(next) = inner.downcast_ref().and_then(std::io::Error::get_ref) {
+            inner = next;
+        }
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some(tls.to_string());
+        }
+        at = error.source();
+    }
+    None
 }
 
 /// The last cause of an error: what the machine said, without its number.

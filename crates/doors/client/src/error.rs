@@ -16,6 +16,22 @@ pub enum ClientError {
         /// What the machine says.
         reason: String,
     },
+    /// Who answers could not prove to be the platform: nothing was sent.
+    #[error("{url} is not trusted: {reason}")]
+    Tls {
+        /// The platform's URL.
+        url: String,
+        /// What TLS says.
+        reason: String,
+    },
+    /// The file of a certificate authority is none.
+    #[error("{path} names nobody to trust: {reason}")]
+    Ca {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// The connection broke after the request was sent, more than once: it may or may not have been done.
     #[error("the connection to {url} broke: {reason}")]
     Interrupted {

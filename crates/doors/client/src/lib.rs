@@ -8,8 +8,10 @@ mod path;
 pub mod source;
 mod sse;
 mod stream;
+mod trust;
 
 pub use client::{Client, Upload};
 pub use error::ClientError;
 pub use local::{Local, LocalError, PlatformFile, Wanted, data_dir};
 pub use stream::{events, logs};
+pub use trust::Trust;
