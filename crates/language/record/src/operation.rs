@@ -173,6 +173,11 @@ impl Operation {
     pub fn build_id(&self) -> Id {
         Id::parse(&format!("build-{}", self.id)).unwrap_or_else(|| self.id.clone())
     }
+
+    /// The id of the operation whose build this is.
+    pub fn of_build(build: &Id) -> Option<Id> {
+        Id::parse(build.as_str().strip_prefix("build-")?)
+    }
 }
 
 impl Record for Operation {

@@ -46,6 +46,15 @@ pub struct OpCtx {
     pub request: String,
 }
 
+/// Where a request came from, as its door saw it; in the request's extensions, for doors that are no endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The request's id.
+    pub request: String,
+    /// The asker's address, where it is known.
+    pub address: Option<String>,
+}
+
 /// One decoded call.
 #[derive(Debug, Clone)]
 pub struct Call<E: Endpoint> {
@@ -221,6 +230,11 @@ pub(crate) fn component_ref(text: &str) -> Result<EntityRef, AppError> {
         return Err(AppError::new("input/invalid", format!("{parsed} is not a component")));
     }
     Ok(parsed)
+}
+
+/// At most so many items of a list that only grows.
+pub(crate) fn page(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(100).clamp(1, 1000)
 }
 
 /// Before and after in one line for people.

@@ -1,15 +1,16 @@
 //! Logs of instances and builds, for owners.
 
-use crate::{App, AppError, OpCtx};
+use crate::{App, AppError, OpCtx, observe::places_of};
 use futures::stream::{self, BoxStream, StreamExt as _};
-use tow_api::Action;
+use std::collections::BTreeMap;
 use tow_api::log::stream::{LogEvent, Query};
-use tow_names::{Duration, Id};
+use tow_names::{Duration, Id, Place};
 use tow_ports::LogQuery;
 use tow_record::{Instance, LogLine, LogStream, Operation};
-use tow_store::Find;
 
 const TAIL: usize = 100;
+/// Among so many operations the last one of each place is looked for.
+const LOOKED_BACK: u32 = 1000;
 
 impl App {
     /// Log lines of one build, or of the instances that the query names. With `follow`, instances that come later join
@@ -40,23 +41,27 @@ impl App {
 
     /// Where nothing runs: the lines that were kept of the last rollout, if it failed. Its instances are gone.
     async fn last_words(&self, ctx: &OpCtx, query: &Query) -> Result<Vec<LogEvent>, AppError> {
+        let (component, environment) = (query.component.as_deref(), query.environment.as_deref());
+        let places = self.places(component, environment).await?;
+        let places: Vec<Place> = places.into_iter().map(|f| f.placement.value.place).collect();
+        let which = places_of(component, environment)?;
+        let mut last: BTreeMap<Place, Operation> = BTreeMap::new();
+        for row in self.store().latest::<Operation>(&which, LOOKED_BACK).await? {
+            last.entry(row.value.place.clone()).or_insert(row.value);
+        }
+        let failed = |place| Some((place, last.get(place)?)).filter(|(_, op)| op.failure.is_some());
+        let failed: Vec<(&Place, &Operation)> = places.iter().filter_map(failed).collect();
+        self.authorize_private(ctx, failed.iter().map(|(place, _)| *place)).await?;
         let mut events = Vec::new();
-        for facts in self.places(query.component.as_deref(), query.environment.as_deref()).await? {
-            let place = facts.placement.value.place;
-            let subject = Some(place.to_string());
-            let find = Find { subject, newest_first: true, limit: Some(1), ..Find::default() };
-            let last = self.store().list::<Operation>(find).await?.into_iter().next();
-            let Some(op) = last.map(|row| row.value) else { continue };
-            let Some(failure) = op.failure else { continue };
-            let object = self.owner_of(&place, &[]).await?;
-            self.authorize(ctx, Action::ReadPrivate, &object)?;
-            let instance = failure.instance.map(|id| id.to_string()).unwrap_or_default();
+        for (_, op) in failed {
+            let Some(failure) = &op.failure else { continue };
+            let instance = failure.instance.as_ref().map(ToString::to_string).unwrap_or_default();
             let at = op.finished_at.unwrap_or(op.started_at);
-            events.extend(failure.log.into_iter().map(|text| LogEvent {
+            events.extend(failure.log.iter().map(|text| LogEvent {
                 instance: instance.clone(),
                 source: failure.gate.clone(),
                 container: String::new(),
-                line: LogLine { at, stream: LogStream::Stdout, text, partial: false },
+                line: LogLine { at, stream: LogStream::Stdout, text: text.clone(), partial: false },
             }));
         }
         Ok(events)
@@ -82,10 +87,7 @@ impl App {
                 }));
             }
         }
-        for row in &found {
-            let object = self.owner_of(&row.place, &[]).await?;
-            self.authorize(ctx, Action::ReadPrivate, &object)?;
-        }
+        self.authorize_private(ctx, found.iter().map(|row| &row.place)).await?;
         Ok(found)
     }
 
@@ -158,11 +160,9 @@ impl App {
     ) -> Result<BoxStream<'static, LogEvent>, AppError> {
         let missing = || AppError::not_found(format!("build {build}"));
         let id = Id::parse(build).ok_or_else(missing)?;
-        let operations = self.store().list::<Operation>(Find::default()).await?;
-        let owner = operations.into_iter().find(|row| row.value.build_id() == id);
-        let operation = owner.ok_or_else(missing)?.value;
-        let object = self.owner_of(&operation.place, &[]).await?;
-        self.authorize(ctx, Action::ReadPrivate, &object)?;
+        let operation = Operation::of_build(&id).ok_or_else(missing)?;
+        let row = self.store().get::<Operation>(operation.as_str()).await?.ok_or_else(missing)?;
+        self.authorize_private(ctx, [&row.value.place]).await?;
         let app = self.clone();
         let start = (app, id, None::<LogLine>, true);
         let pages = stream::unfold(start, move |(app, id, last, more)| async move {

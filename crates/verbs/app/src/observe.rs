@@ -1,10 +1,12 @@
 //! What is seen of the world just now, and what is known of places, for everything that tells how things are.
 
-use crate::{App, AppError, handle::component_ref};
-use std::collections::BTreeMap;
-use tow_names::{Name, Place};
-use tow_record::{Observed, Placement};
-use tow_store::{Find, PlaceFacts};
+use crate::{App, AppError, OpCtx, handle::component_ref};
+use std::collections::{BTreeMap, BTreeSet};
+use tow_api::Action;
+use tow_names::{EntityRef, Name, Place};
+use tow_policy::Object;
+use tow_record::Observed;
+use tow_store::{PlaceFacts, Places};
 
 impl App {
     /// Asks runtime and gateway. Builds are not asked: nobody tells how they are from here.
@@ -21,38 +23,44 @@ impl App {
         component: Option<&str>,
         environment: Option<&str>,
     ) -> Result<Vec<PlaceFacts>, AppError> {
-        let component = component.map(component_ref).transpose()?;
-        let environment = environment
-            .map(|name| Name::new(name.to_ascii_lowercase()))
-            .transpose()
-            .map_err(|e| AppError::new("input/invalid", e.to_string()))?;
-        if let Some(component) = &component {
+        let which = places_of(component, environment)?;
+        if let Some(component) = &which.component {
             self.object_row(component).await?;
         }
-        if let Some(name) = &environment {
+        if let Some(name) = &which.environment {
             self.environment_row(name).await?;
         }
-        let subject = component.as_ref().map(ToString::to_string);
-        let mut wanted: Vec<Place> = Vec::new();
-        for row in self.store().list::<Placement>(Find { subject, ..Find::default() }).await? {
-            wanted.push(row.value.place);
-        }
-        // A first rollout has no placement yet.
-        let open = Find { open: Some(true), ..Find::default() };
-        for row in self.store().list::<tow_record::Operation>(open).await? {
-            if !wanted.contains(&row.value.place) {
-                wanted.push(row.value.place);
-            }
-        }
-        wanted.sort();
-        wanted.retain(|place| {
-            component.as_ref().is_none_or(|c| *c == place.component)
-                && environment.as_ref().is_none_or(|e| *e == place.environment)
-        });
-        let mut facts = Vec::new();
-        for place in wanted {
-            facts.push(self.store().place(&place).await?);
-        }
-        Ok(facts)
+        Ok(self.store().places(&which).await?)
     }
+
+    /// Refuses unless the actor may read what is private at each of these places.
+    pub(crate) async fn authorize_private<'a>(
+        &self,
+        ctx: &OpCtx,
+        places: impl IntoIterator<Item = &'a Place>,
+    ) -> Result<(), AppError> {
+        let components: BTreeSet<&EntityRef> = places.into_iter().map(|p| &p.component).collect();
+        let components: Vec<EntityRef> = components.into_iter().cloned().collect();
+        let rows = self.store().objects_by(&components).await?;
+        let mut owned: BTreeMap<EntityRef, Object> =
+            rows.iter().map(|row| (row.manifest.entity(), Object::of(&row.manifest))).collect();
+        for component in components {
+            let missing = || Object::owned(Some(&component), None);
+            let object = owned.remove(&component).unwrap_or_else(missing);
+            self.authorize(ctx, Action::ReadPrivate, &object)?;
+        }
+        Ok(())
+    }
+}
+
+/// The places of a component, of an environment, of both, or all; by how people name them.
+pub(crate) fn places_of(
+    component: Option<&str>,
+    environment: Option<&str>,
+) -> Result<Places, AppError> {
+    let environment = environment
+        .map(|name| Name::new(name.to_ascii_lowercase()))
+        .transpose()
+        .map_err(|e| AppError::new("input/invalid", e.to_string()))?;
+    Ok(Places { component: component.map(component_ref).transpose()?, environment })
 }

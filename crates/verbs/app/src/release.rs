@@ -1,8 +1,8 @@
 //! Releases.
 
-use crate::{App, AppError, Call, Handle, OpCtx, handle::component_ref};
+use crate::{App, AppError, Call, Handle, OpCtx, handle::component_ref, handle::page};
 use tow_api::release::list::{ListReleases, ReleaseView, Reply};
-use tow_record::Release;
+use tow_record::{Artifact, Release};
 use tow_store::Find;
 
 impl Handle<ListReleases> for App {
@@ -10,19 +10,22 @@ impl Handle<ListReleases> for App {
         let component = component_ref(&call.path.component)?;
         self.object_row(&component).await?;
         let subject = Some(component.to_string());
-        let find = Find { subject, newest_first: true, ..Find::default() };
-        let mut items = Vec::new();
-        for row in self.store().list::<Release>(find).await? {
+        let limit = Some(page(call.query.limit));
+        let find = Find { subject, limit, newest_first: true, ..Find::default() };
+        let rows = self.store().list::<Release>(find).await?;
+        let keys = rows.iter().filter_map(|row| Some(row.value.artifact.as_ref()?.to_string()));
+        let artifacts = self.store().get_many::<Artifact>(keys.collect::<Vec<_>>()).await?;
+        let items = rows.into_iter().map(|row| {
             let release = row.value;
-            let artifact = self.store().artifact(&release).await?;
-            items.push(ReleaseView {
+            let artifact = release.artifact.and_then(|key| artifacts.get(key.as_str()));
+            ReleaseView {
                 number: release.number,
-                artifact: artifact.map(|a| a.digest.to_string()),
+                artifact: artifact.map(|row| row.value.digest.to_string()),
                 commit: release.commit,
                 created_at: release.created_at,
                 created_by: release.created_by,
-            });
-        }
-        Ok(Reply { items })
+            }
+        });
+        Ok(Reply { items: items.collect() })
     }
 }

@@ -1,8 +1,10 @@
 //! What runs, a line a workload.
 
 use crate::{App, AppError, Call, Handle, OpCtx};
+use std::collections::BTreeMap;
 use tow_api::status::get::{GetStatus, Replicas, Reply, StatusView};
-use tow_record::{Instance, Observed, Outcome, State};
+use tow_names::Place;
+use tow_record::{Deployment, Instance, Observed, Outcome, State};
 use tow_store::PlaceFacts;
 
 impl Handle<GetStatus> for App {
@@ -11,19 +13,27 @@ impl Handle<GetStatus> for App {
         let places = self.places(query.component.as_deref(), query.environment.as_deref()).await?;
         let observed = self.observe().await?;
         let mut items = Vec::new();
+        // Where nothing ever went live, the last try tells why.
+        let never = places.iter().filter(|f| f.current.is_none() && f.operation.is_none());
+        let last = never.map(|f| &f.placement.value).filter(|p| p.next_deployment > 1);
+        let last = last.map(|p| format!("{}/{}", p.place, p.next_deployment - 1));
+        let last = self.store().get_many::<Deployment>(last.collect::<Vec<_>>()).await?;
+        let last: BTreeMap<Place, Deployment> =
+            last.into_values().map(|row| (row.value.place.clone(), row.value)).collect();
         for facts in &places {
-            items.extend(self.place_status(facts, &observed).await?);
+            items.extend(self.place_status(facts, &last, &observed));
         }
         Ok(Reply { items })
     }
 }
 
 impl App {
-    async fn place_status(
+    fn place_status(
         &self,
         facts: &PlaceFacts,
+        last: &BTreeMap<Place, Deployment>,
         observed: &Observed,
-    ) -> Result<Vec<StatusView>, AppError> {
+    ) -> Vec<StatusView> {
         let placement = &facts.placement.value;
         let place = &placement.place;
         let rolling = facts.operation.as_ref().is_some_and(|op| !op.value.heal);
@@ -40,7 +50,7 @@ impl App {
         };
         let (Some((deployment, release)), Some(environment)) = (&facts.current, &facts.environment)
         else {
-            return self.never_live(facts, line).await;
+            return never_live(facts, last.get(place), line).into_iter().collect();
         };
         let instances: Vec<Instance> = facts.instances.iter().map(|r| r.value.clone()).collect();
         let placed = tow_plan::Placed { placement, release, environment, instances: &instances };
@@ -58,29 +68,27 @@ impl App {
             view.instances = Replicas { ready: status.ready, wanted: status.wanted };
             lines.push(view);
         }
-        Ok(lines)
+        lines
     }
+}
 
-    /// A place where nothing ever went live: the first rollout is under way, or failed.
-    async fn never_live(
-        &self,
-        facts: &PlaceFacts,
-        line: impl Fn(&str) -> StatusView,
-    ) -> Result<Vec<StatusView>, AppError> {
-        let place = &facts.placement.value.place;
-        let mut view = line(place.component.name().as_str());
-        if let Some(op) = &facts.operation {
-            let waiting = op.value.deployment.is_none();
-            view.state = if waiting { State::Waiting } else { State::Rolling };
-            return Ok(vec![view]);
-        }
-        let last = self.store().last::<tow_record::Deployment>(&place.to_string()).await?;
-        let Some(last) = last else { return Ok(Vec::new()) };
-        view.release = Some(last.value.release);
-        view.state = last.value.state;
-        if let Some(Outcome { message, .. }) = last.value.outcome {
-            view.reason = message;
-        }
-        Ok(vec![view])
+/// A place where nothing ever went live: the first rollout is under way, or failed.
+fn never_live(
+    facts: &PlaceFacts,
+    last: Option<&Deployment>,
+    line: impl Fn(&str) -> StatusView,
+) -> Option<StatusView> {
+    let mut view = line(facts.placement.value.place.component.name().as_str());
+    if let Some(op) = &facts.operation {
+        let waiting = op.value.deployment.is_none();
+        view.state = if waiting { State::Waiting } else { State::Rolling };
+        return Some(view);
     }
+    let last = last?;
+    view.release = Some(last.release);
+    view.state = last.state;
+    if let Some(Outcome { message, .. }) = &last.outcome {
+        view.reason.clone_from(message);
+    }
+    Some(view)
 }
