@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use tow_api::SESSION_COOKIE;
-use tow_app::{App, OpCtx};
+use tow_app::{App, AppError, OpCtx};
 
 /// Somebody signed in. Everybody else is led to the sign-in page.
 pub(crate) struct Visitor(pub(crate) OpCtx);
@@ -15,22 +15,19 @@ pub(crate) struct Visitor(pub(crate) OpCtx);
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let Some(token) = token(&parts.headers) else {
-            return Err(Redirect::to("/sign-in").into_response());
-        };
-        match app.authenticate(token).await {
-            Ok(actor) => Ok(Self(OpCtx { actor, request: request(&parts.headers) })),
-            Err(refused) if refused.problem().status == 401 => {
-                Err(Redirect::to("/sign-in").into_response())
-            }
-            Err(failed) => {
-                let problem = failed.problem();
+    /// Whoever asks was found out by the door around us.
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Response> {
+        if let Some(ctx) = parts.extensions.get::<OpCtx>() {
+            return Ok(Self(ctx.clone()));
+        }
+        match parts.extensions.get::<AppError>().map(AppError::problem) {
+            Some(problem) if problem.status != 401 => {
                 let main = error::markup(&problem);
                 let status = StatusCode::from_u16(problem.status)
                     .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 Err(page(status, Page { title: &problem.title, actor: None, live: false, main }))
             }
+            _ => Err(Redirect::to("/sign-in").into_response()),
         }
     }
 }
@@ -45,9 +42,4 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(name, value)| *name == SESSION_COOKIE && !value.is_empty())
         .map(|(_, value)| value)
-}
-
-/// The request's id, given by the server around us.
-fn request(headers: &HeaderMap) -> String {
-    headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_string()
 }

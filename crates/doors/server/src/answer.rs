@@ -1,4 +1,4 @@
-//! Answers: JSON, and problems as `application/problem+json` (RFC 9457). The request's id is put in by [`crate::guard`].
+//! Answers: JSON, and problems as `application/problem+json` (RFC 9457). The request's id is put in by [`crate::layers`].
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};

@@ -1,14 +1,14 @@
 //! The one handler of all plain endpoints: decode, `app.handle`, encode.
 
-use crate::access;
 use crate::answer::{Refusal, json};
 use crate::decode;
+use crate::layers::who;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::HeaderMap;
 use std::panic::AssertUnwindSafe;
-use tow_api::{Endpoint, Method};
+use tow_api::Endpoint;
 use tow_app::{App, Call, Handle};
 use tracing::Instrument;
 
@@ -29,7 +29,8 @@ where
 {
     let (mut parts, body) = request.into_parts();
     // Who asks comes first: nobody learns from decoding errors what they may not call.
-    let ctx = access::context(&app, &parts).await?;
+    let ctx = who::context(&parts)?;
+    app.admit(&ctx, E::ACTION)?;
     let call = Call::<E> {
         path: decode::path(&mut parts).await?,
         query: decode::query(&parts)?,
@@ -38,10 +39,11 @@ where
     };
     let work = async move { app.handle(&ctx, call).await };
     let work = AssertUnwindSafe(work).catch_unwind().in_current_span();
-    let outcome = match E::METHOD {
-        // A reader who goes away is not read for; a writer's request is finished even if the connection is dropped.
-        Method::Get => work.await,
-        _ => tokio::spawn(work).await.map_err(|_| Refusal::broken())?,
+    // A reader who goes away is not read for; a writer's request is finished even if the connection is dropped.
+    let outcome = if E::WRITES {
+        tokio::spawn(work).await.map_err(|_| Refusal::broken())?
+    } else {
+        work.await
     };
     match outcome {
         Ok(answer) => Ok(answer?),

@@ -1,22 +1,20 @@
 //! The HTTP door: decodes a request, hands it to the app, encodes the answer. One generic handler for all plain
 //! endpoints and one sibling each for streams and uploads. Decides nothing and reads no store.
 
-mod access;
 mod answer;
 mod call;
 mod decode;
-mod guard;
 mod health;
+mod layers;
 mod listen;
 mod special;
 
 pub use axum::Router;
+pub use layers::{Limits, Network, Rate};
 pub use listen::serve;
 
 use axum::extract::DefaultBodyLimit;
-use axum::middleware;
 use axum::routing::{self, MethodFilter};
-use std::sync::Arc;
 use tow_api::{Endpoint, Method};
 use tow_app::App;
 
@@ -25,6 +23,10 @@ use tow_app::App;
 pub struct ServerConfig {
     /// Host names that are ours beside `localhost`, `*.localhost`, `127.0.0.1` and `[::1]`; without a port.
     pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub proxies: Vec<Network>,
+    /// How often one may ask.
+    pub limits: Limits,
 }
 
 /// Everything the platform answers over HTTP: the API, health, metrics, and below all of it the portal.
@@ -39,7 +41,7 @@ pub fn router(app: App, portal: Router, config: ServerConfig) -> Router {
         };
     }
     let api: Router<App> = tow_api::endpoints!(routes);
-    special::routes(api)
+    let all = special::routes(api)
         .route("/api/v1/openapi.json", routing::get(health::openapi))
         .route("/healthz", routing::get(health::alive))
         .route("/readyz", routing::get(health::ready))
@@ -47,11 +49,11 @@ pub fn router(app: App, portal: Router, config: ServerConfig) -> Router {
         .route("/api", routing::any(answer::no_such_endpoint))
         .route("/api/{*rest}", routing::any(answer::no_such_endpoint))
         .method_not_allowed_fallback(answer::no_such_method)
-        .with_state(app)
+        .with_state(app.clone())
         .fallback_service(portal)
         // Bodies are read with their own limits: 8 MiB of JSON, an archive as long as the app allows.
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(Arc::new(config), guard::guard))
+        .layer(DefaultBodyLimit::disable());
+    layers::around(all, app, config)
 }
 
 fn filter(method: Method) -> MethodFilter {

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,10 +18,11 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) {
     let (tell, told) = watch::channel(());
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let mut servers = tokio::task::JoinSet::new();
     for listener in listeners {
         let mut told = told.clone();
-        let server = axum::serve(listener, router.clone()).with_graceful_shutdown(async move {
+        let server = axum::serve(listener, service.clone()).with_graceful_shutdown(async move {
             // An error says that the teller is gone, which is a reason to stop too.
             let _ = told.changed().await;
         });

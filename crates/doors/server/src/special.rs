@@ -1,8 +1,8 @@
 //! The endpoints with a form of their own: an archive as body, and server-sent events as answer.
 
-use crate::access;
 use crate::answer::{Refusal, json};
 use crate::decode;
+use crate::layers::who;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::sse::{Event as Sse, KeepAlive};
@@ -31,7 +31,8 @@ pub(crate) fn routes(router: Router<App>) -> Router<App> {
 async fn upload(State(app): State<App>, request: Request) -> Response {
     let work = async move {
         let (parts, body) = request.into_parts();
-        let ctx = access::context(&app, &parts).await?;
+        let ctx = who::context(&parts)?;
+        app.admit(&ctx, UploadSource::ACTION)?;
         let query = decode::query(&parts)?;
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if kind != Some("application/x-tar") {
@@ -61,9 +62,10 @@ async fn upload(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn logs(State(app): State<App>, request: Request) -> Response {
+    let parts = request.into_parts().0;
     let open = async {
-        let parts = request.into_parts().0;
-        let ctx = access::context(&app, &parts).await?;
+        let ctx = who::context(&parts)?;
+        app.admit(&ctx, StreamLogs::ACTION)?;
         let query = decode::query(&parts)?;
         app.stream_logs(&ctx, query).await.map_err(Refusal::from)
     };
@@ -72,16 +74,17 @@ async fn logs(State(app): State<App>, request: Request) -> Response {
             let lines = lines.map(|line| data(Sse::default(), &line));
             // Says that this was all, so that a client knows an end from a broken connection.
             let end = stream::once(async { Ok(Sse::default().event("end").data("{}")) });
-            sse(lines.chain(end))
+            sse(who::while_it_holds(app.clone(), &parts, lines.chain(end)))
         }
         Err(refusal) => refusal.into_response(),
     }
 }
 
 async fn events(State(app): State<App>, request: Request) -> Response {
+    let parts = request.into_parts().0;
     let open = async {
-        let parts = request.into_parts().0;
-        let ctx = access::context(&app, &parts).await?;
+        let ctx = who::context(&parts)?;
+        app.admit(&ctx, StreamEvents::ACTION)?;
         let mut query: tow_api::event::list::Query = decode::query(&parts)?;
         if let Some(value) = parts.headers.get("last-event-id") {
             let last = value.to_str().ok().and_then(|text| text.trim().parse().ok());
@@ -96,7 +99,8 @@ async fn events(State(app): State<App>, request: Request) -> Response {
     };
     match open.await {
         Ok(events) => {
-            sse(events.map(|event| data(Sse::default().id(event.seq.to_string()), &event)))
+            let events = events.map(|event| data(Sse::default().id(event.seq.to_string()), &event));
+            sse(who::while_it_holds(app.clone(), &parts, events))
         }
         Err(refusal) => refusal.into_response(),
     }

@@ -107,6 +107,8 @@ codes! {
     "access/too-many-tries" 429 Refused "Too many sign-ins failed"
     "access/wrong-password" 403 "Name or password is wrong"
     "access/link-used" 403 "This sign-in link does not work"
+    "audit/not-sealed" 404 "Nothing is sealed yet"
+    "audit/erase" 422 "This can't be erased"
     "object/not-found" 404 "There is no such thing"
     "object/in-use" 409 "It is in use"
     "object/moved" 409 "It was changed meanwhile"
@@ -248,6 +250,7 @@ codes! {
     "source/write" 0 Invalid "The packed folder can't be written"
 
     // What `tow` says of itself and of its way to the platform.
+    "cli/action" 0 "There is no such action"
     "cli/config" 0 Invalid "Not NAME=VALUE"
     "cli/duration" 0 Invalid "Not a length of time"
     "cli/json" 0 Failed "A result can't be written as JSON"
@@ -257,6 +260,7 @@ codes! {
     "cli/no-such-kind" 0 Invalid "There is no such kind"
     "cli/no-url" 0 NotFound "There is no URL to open"
     "cli/not-confirmed" 0 Invalid "The name was not confirmed"
+    "cli/no-password" 0 "There is no password to set"
     "cli/nothing-to-apply" 0 Invalid "There are no documents to apply"
     "cli/nothing-to-validate" 0 Invalid "There are no documents to check"
     "cli/reference" 0 Invalid "The references can't be written"

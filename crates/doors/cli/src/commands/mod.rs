@@ -1,5 +1,6 @@
 //! One file a verb: its arguments, whose comments are its help, and what it does.
 
+mod access;
 mod apply;
 mod config;
 mod delete;
@@ -18,9 +19,11 @@ mod releases;
 mod rollback;
 mod scale;
 mod schema;
+mod session;
 mod sign_in;
 mod status;
 mod token;
+mod user;
 mod validate;
 mod whoami;
 
@@ -59,6 +62,12 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Token(token::Verb),
     SignIn(sign_in::Args),
+    #[command(subcommand)]
+    Session(session::Verb),
+    #[command(subcommand)]
+    User(user::Verb),
+    #[command(subcommand)]
+    Access(access::Verb),
     Whoami(whoami::Args),
 }
 
@@ -90,6 +99,9 @@ impl Verb {
             Self::Explain(args) => explain::run(cx, &args),
             Self::Token(verb) => token::run(cx, verb).await,
             Self::SignIn(args) => sign_in::run(cx, args).await,
+            Self::Session(verb) => session::run(cx, verb).await,
+            Self::User(verb) => user::run(cx, verb).await,
+            Self::Access(verb) => access::run(cx, verb).await,
             Self::Whoami(args) => whoami::run(cx, args).await,
         }
     }

@@ -14,8 +14,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    link(cx, Body { user: args.user, invite: false }).await
+}
+
+/// Makes a link and prints it with the platform's URL.
+pub(crate) async fn link(cx: &Context, body: Body) -> Verdict {
     let client = cx.client()?;
-    let body = Body { user: args.user, ..Body::default() };
     let reply = client.call::<CreateSignInLink>(&Nothing {}, &Nothing {}, &body).await?;
     let path = reply.path.ok_or_else(|| {
         Failure::new(

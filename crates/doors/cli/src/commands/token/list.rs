@@ -10,16 +10,21 @@ use tow_api::access::token_list::{ListTokens, Query, TokenView};
 
 /// List your tokens and sessions, without their text
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Whose: serviceaccount:NAME of one your group answers for; for administrators somebody's, or all
+    #[arg(long = "for", value_name = "OWNER")]
+    owner: Option<String>,
+}
 
-pub(crate) async fn run(cx: &Context, _: Args) -> Verdict {
-    let reply = cx.client()?.call::<ListTokens>(&Nothing {}, &Query::default(), &Nothing {}).await?;
+pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let query = Query { purpose: None, owner: args.owner };
+    let reply = cx.client()?.call::<ListTokens>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.list(reply.items)
 }
 
 impl Listed for TokenView {
     const HEAD: &'static [&'static str] =
-        &["ID", "FORM", "OWNER", "ROLE", "CREATED (UTC)", "ENDS (UTC)", "NOTE"];
+        &["ID", "FORM", "OWNER", "ROLE", "CREATED (UTC)", "ENDS (UTC)", "USED (UTC)", "NOTE"];
     const EMPTY: &'static str = "no tokens";
 
     fn row(&self) -> Vec<Cell> {
@@ -30,6 +35,7 @@ impl Listed for TokenView {
             Cell::new(self.role.as_str()),
             Cell::new(time(self.created_at)),
             Cell::new(or_dash(self.expires_at.map(time))),
+            Cell::new(or_dash(self.used_at.map(time))),
             Cell::new(&self.note),
         ]
     }

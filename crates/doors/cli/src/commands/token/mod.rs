@@ -1,13 +1,13 @@
-//! `tow token`: API tokens of one's own.
+//! `tow token`: API tokens of one's own and of machines.
 
 mod create;
-mod delete;
+pub(crate) mod delete;
 mod list;
 
 use crate::context::Context;
 use crate::failure::Verdict;
 
-/// Create, list or delete your API tokens
+/// Create, list or delete API tokens
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     Create(create::Args),
