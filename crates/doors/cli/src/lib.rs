@@ -114,7 +114,7 @@ Daily
   config          set, unset, list values        releases     what was built, by number
   scale W=N       so many instances              deployments  what went where, and why
   restart  stop  start                           events [-f]  everything that happened
-  open            the service, in a browser
+  open            the service, in a browser      webhook      tell others of events
 Declared things
   apply -f FILE   create or change               validate     check files, offline
   get KIND        list or show; describe: all    schema KIND  what a kind may say

@@ -261,6 +261,7 @@ codes! {
     "cli/no-url" 0 NotFound "There is no URL to open"
     "cli/not-confirmed" 0 Invalid "The name was not confirmed"
     "cli/no-password" 0 "There is no password to set"
+    "cli/not-taken" 0 Failed "The receiver did not take the test"
     "cli/nothing-to-apply" 0 Invalid "There are no documents to apply"
     "cli/nothing-to-validate" 0 Invalid "There are no documents to check"
     "cli/reference" 0 Invalid "The references can't be written"

@@ -27,7 +27,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 }
 
 /// The name must be said twice.
-fn confirm(name: &str, said: Option<&str>) -> Verdict {
+pub(crate) fn confirm(name: &str, said: Option<&str>) -> Verdict {
     let said = match said {
         Some(said) => said.to_string(),
         None if can_ask() => inquire::Text::new(&format!("type {name} to delete it:"))

@@ -25,6 +25,7 @@ mod status;
 mod token;
 mod user;
 mod validate;
+mod webhook;
 mod whoami;
 
 use crate::context::Context;
@@ -61,6 +62,8 @@ pub(crate) enum Verb {
     Explain(explain::Args),
     #[command(subcommand)]
     Token(token::Verb),
+    #[command(subcommand)]
+    Webhook(webhook::Verb),
     SignIn(sign_in::Args),
     #[command(subcommand)]
     Session(session::Verb),
@@ -98,6 +101,7 @@ impl Verb {
             Self::Schema(args) => schema::run(cx, &args),
             Self::Explain(args) => explain::run(cx, &args),
             Self::Token(verb) => token::run(cx, verb).await,
+            Self::Webhook(verb) => webhook::run(cx, verb).await,
             Self::SignIn(args) => sign_in::run(cx, args).await,
             Self::Session(verb) => session::run(cx, verb).await,
             Self::User(verb) => user::run(cx, verb).await,
