@@ -12,7 +12,7 @@ mod watch;
 
 pub use http::Answer;
 pub use image::Image;
-pub use person::{Person, change};
+pub use person::{Person, TokenBody, change};
 pub use platform::TestPlatform;
 pub use watch::{Fault, Watch};
 

@@ -1,13 +1,14 @@
 //! People who use the platform, by the same handle as every door.
 
 use tow_api::Nothing;
+use tow_api::access::token_create::{self, Reply as TokenReply};
 use tow_api::object::apply::Document;
 use tow_api::operation::get::{GetOperation, OperationView};
 use tow_api::plan::create::{Body, ChangeRequest, CreatePlan, PlanView};
 use tow_api::plan::{apply::ApplyPlan, get};
 use tow_api::{Endpoint, source::upload};
 use tow_platform::{App, AppError, Call, Handle, OpCtx};
-use tow_record::{Actor, Role, Source};
+use tow_record::{Actor, Limits, Role, Source};
 
 /// Somebody with rights.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ pub fn change(component: &str, environment: &str, change: ChangeRequest) -> Body
 impl Person {
     pub(crate) fn new(app: &App, name: &str, role: Role, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|group| format!("group:default/{group}")).collect();
-        let actor = Actor { name: name.into(), role, groups };
+        let actor = Actor { name: name.into(), role, groups, limits: Limits::default() };
         let ctx = OpCtx { actor, request: "req-test".into() };
         Self { app: app.clone(), ctx, key: None }
     }
@@ -84,10 +85,7 @@ impl Person {
         source: &str,
     ) -> Result<PlanView, AppError> {
         let source = self.upload(source).await?;
-        let documents = documents
-            .iter()
-            .map(|(name, text)| Document::new(*name, *text))
-            .collect();
+        let documents = documents.iter().map(|(name, text)| Document::new(*name, *text)).collect();
         self.plan(Body {
             component: None,
             environment: Some(environment.into()),
@@ -141,11 +139,42 @@ impl Person {
         Ok(())
     }
 
-    /// A token of theirs.
+    /// A token of theirs. What this person is said to be holds only in the test; the platform believes groups and bindings,
+    /// so those are declared first.
     pub async fn token(&self) -> Result<String, AppError> {
-        use tow_api::access::token_create::{Body, CreateToken};
-        let body = Body { note: "a test's".into(), role: None, expires_in: None };
-        let reply = self.call::<CreateToken>(Nothing {}, Nothing {}, body).await?;
-        Ok(reply.token.expect("a fresh token is shown"))
+        self.bind().await?;
+        Ok(self.token_of(TokenBody::default()).await?.token.expect("a fresh token is shown"))
     }
+
+    /// A token as asked for.
+    pub async fn token_of(&self, body: TokenBody) -> Result<TokenReply, AppError> {
+        let TokenBody { owner, role, actions, only, expires_in } = body;
+        let body =
+            token_create::Body { note: "a test's".into(), owner, role, actions, only, expires_in };
+        self.call::<token_create::CreateToken>(Nothing {}, Nothing {}, body).await
+    }
+
+    /// Declares the binding that gives them their role, in the platform's own name.
+    pub async fn bind(&self) -> Result<(), AppError> {
+        let Actor { name, role, .. } = &self.ctx.actor;
+        let binding = name.replace([':', '/'], "-");
+        let text = format!(
+            "apiVersion: towpath.dev/v1\nkind: RoleBinding\nmetadata:\n  name: {binding}\nspec:\n  \
+             role: {}\n  subjects: [{name}]\n",
+            role.as_str()
+        );
+        let root = Self { app: self.app.clone(), ctx: OpCtx::system("test"), key: None };
+        root.declare(&text).await
+    }
+}
+
+/// What token a test asks for.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "as in the contract's body")]
+pub struct TokenBody {
+    pub owner: Option<String>,
+    pub role: Option<Role>,
+    pub actions: Option<Vec<tow_api::Action>>,
+    pub only: Option<Vec<String>>,
+    pub expires_in: Option<tow_names::Duration>,
 }

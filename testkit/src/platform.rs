@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tow_fake::{FakeClock, World};
 use tow_names::{Duration, Timestamp};
-use tow_platform::{App, ComposeError, Composed, Platform, ReconcileError, Ticked};
+use tow_platform::{App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked};
 use tow_ports::{Clock as _, Crossings};
 use tow_record::{Instance, Operation, Role, RouteSet, StepRow};
 use tow_store::{Find, Store};
@@ -91,7 +91,13 @@ impl TestPlatform {
         let crossings: Arc<dyn Crossings> = self.watch.clone();
         let adapters = tow_platform::fake(&self.world, self.clock.clone(), &crossings);
         let store = self.store_file().into();
-        let composed = Composed { store, crossings, force: true, holder: None, hosts: vec![] };
+        let composed = Composed {
+            store,
+            crossings,
+            force: true,
+            holder: None,
+            doors: ServerConfig::default(),
+        };
         tow_platform::compose(composed, adapters).await
     }
 

@@ -20,8 +20,8 @@ pub struct Composed {
     /// Under which name the control lease is held. One that stays over restarts takes its own lease back at once.
     /// Without: a fresh one.
     pub holder: Option<String>,
-    /// Host names that are ours beside the local ones.
-    pub hosts: Vec<String>,
+    /// As whom the doors answer, and how often.
+    pub doors: tow_server::ServerConfig,
 }
 
 /// Why nothing was composed.
@@ -102,10 +102,11 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
     if store.head().await? == 0 {
         seed(&app).await?;
     }
+    app.installation().await?;
     let router = tow_server::router(
         app.clone(),
         tow_portal::router(app.clone()),
-        tow_server::ServerConfig { hosts: config.hosts },
+        config.doors,
     );
     let reconciler = Arc::new(reconciler);
     Ok(Platform { app, reconciler, router, store, adapters, gateway })

@@ -2,9 +2,7 @@
 
 use crate::{App, AppError, Call, Handle as _, OpCtx};
 use tow_api::{Nothing, access::sign_in_link};
-
-/// Who the owner of this machine is to the platform.
-const OWNER: &str = "user:default/admin";
+use tow_policy::MACHINE_OWNER;
 
 /// What lets the owner in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +19,10 @@ impl App {
     pub async fn let_owner_in(&self, at_hand: &str) -> Result<OwnersDoor, AppError> {
         let token = match self.authenticate(at_hand).await {
             Ok(_) => None,
-            Err(_) => Some(self.issue_local_token(OWNER).await?),
+            Err(_) => Some(self.issue_local_token(MACHINE_OWNER).await?),
         };
         let mut ctx = OpCtx::system("host");
-        ctx.actor.name = OWNER.into();
+        ctx.actor.name = MACHINE_OWNER.into();
         let call = Call::<sign_in_link::CreateSignInLink> {
             path: Nothing {},
             query: Nothing {},

@@ -35,7 +35,7 @@ pub(super) async fn composed(
     let store = location(args.database.as_deref(), layout)?;
     // This directory is locked: a lease that its name still holds is nobody's any more.
     let holder = Some(data::identity(layout)?);
-    let config = Composed { store, crossings, force: true, holder, hosts: Vec::new() };
+    let config = Composed { store, crossings, force: true, holder, doors: args.doors.config() };
     tow_platform::compose(config, adapters).await.map_err(|error| match &error {
         ComposeError::Store(error) | ComposeError::Reconcile(ReconcileError::Store(error)) => {
             from_store(error)
@@ -51,7 +51,7 @@ pub(super) async fn composed(
 }
 
 /// Where the store is: the database that was named, else the file in the data directory.
-pub(super) fn location(database: Option<&str>, layout: &Layout) -> Result<Location, HostError> {
+pub(crate) fn location(database: Option<&str>, layout: &Layout) -> Result<Location, HostError> {
     match database.filter(|text| !text.is_empty()) {
         None => Ok(Location::File(layout.store())),
         Some(text) => Location::parse(text)
@@ -59,7 +59,8 @@ pub(super) fn location(database: Option<&str>, layout: &Layout) -> Result<Locati
     }
 }
 
-fn from_store(error: &StoreError) -> HostError {
+/// The store's error as one of ours.
+pub(crate) fn from_store(error: &StoreError) -> HostError {
     HostError::new(error.code(), error.to_string()).untouched(error.untouched()).hint(error.hint())
 }
 

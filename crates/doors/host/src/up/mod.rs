@@ -4,11 +4,15 @@
 
 mod address;
 mod compose;
+mod doors;
 mod log;
 mod serve;
 
 use crate::{Global, data, error::HostError, ready};
 use tow_platform::Layout;
+
+pub(crate) use address::{GATEWAY, LISTEN};
+pub(crate) use compose::{from_store, location};
 
 /// Start the platform on this machine, and stay with it
 #[derive(Debug, Clone, clap::Args)]
@@ -38,6 +42,8 @@ pub(crate) struct Up {
         value_delimiter = ','
     )]
     allow_address: Vec<String>,
+    #[command(flatten)]
+    doors: doors::Doors,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
