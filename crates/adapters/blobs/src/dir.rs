@@ -35,6 +35,33 @@ impl BlobDir {
         Ok(Self { root })
     }
 
+    /// All blobs with their sizes in bytes, in the order of their digests. What is being put meanwhile may be missing.
+    pub async fn all(&self) -> Result<Vec<(Digest, u64)>, PortError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let error = |error: std::io::Error| failed("the blobs can't be listed", &error);
+            let mut all = Vec::new();
+            for folder in std::fs::read_dir(&root).map_err(error)? {
+                let folder = folder.map_err(error)?;
+                if folder.file_name().len() != 2 {
+                    continue;
+                }
+                for blob in std::fs::read_dir(folder.path()).map_err(error)? {
+                    let blob = blob.map_err(error)?;
+                    let hex = blob.file_name().to_string_lossy().into_owned();
+                    // One that goes meanwhile is not there.
+                    if let (Ok(digest), Ok(meta)) = (format!("sha256:{hex}").parse(), blob.metadata())
+                    {
+                        all.push((digest, meta.len()));
+                    }
+                }
+            }
+            all.sort();
+            Ok(all)
+        })
+        .await
+    }
+
     fn place(&self, digest: &Digest) -> (PathBuf, String) {
         (self.root.join(&digest.hex()[..2]), digest.hex().to_string())
     }

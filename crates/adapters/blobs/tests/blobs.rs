@@ -143,6 +143,21 @@ fn a_full_disk_is_said_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn all_blobs_are_listed_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = BlobDir::open(dir.path()).unwrap();
+    assert_eq!(blobs.all().await.unwrap(), []);
+    let mut put = Vec::new();
+    for text in [&b"one"[..], b"three"] {
+        put.push(blobs.put(bytes(&[text]), 10).await.unwrap());
+    }
+    put.sort();
+    std::fs::create_dir_all(dir.path().join("ab")).unwrap();
+    std::fs::write(dir.path().join("ab/notes"), "of somebody").unwrap();
+    assert_eq!(blobs.all().await.unwrap(), put);
+}
+
+#[tokio::test]
 #[ignore = "run on a small disk by the test above"]
 async fn a_full_disk_inside() {
     let blobs = BlobDir::open("blobs").unwrap();

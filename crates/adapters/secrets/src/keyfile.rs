@@ -149,6 +149,24 @@ impl KeyFile {
         self.ring.signing.iter().find(|key| key.id() == id)
     }
 
+    /// The keys as text, for a backup that seals them. None: there are no keys.
+    pub fn export(dir: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        Ok(Locked::dir(dir)?.read()?.map(|ring| ring.to_text()))
+    }
+
+    /// Writes what [`Self::export`] gave into a folder that has no keys yet.
+    pub fn import(dir: &Path, text: &str) -> Result<(), KeyError> {
+        let locked = Locked::dir(dir)?;
+        if locked.path.exists() {
+            return Err(KeyError::File { path: locked.path, why: "it is there already".into() });
+        }
+        let damaged = |line| KeyError::Damaged { path: locked.path.clone(), line };
+        locked.write(&Keyring::parse(text).map_err(damaged)?)
+    }
+
     /// The ids of its keys, the oldest first; the last one seals.
     pub fn ids(&self) -> Vec<&str> {
         self.ring.keys.iter().map(|(id, _)| id.as_str()).collect()

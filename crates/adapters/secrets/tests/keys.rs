@@ -179,3 +179,18 @@ fn a_key_file_from_before_there_was_signing_gets_a_signing_key_once() {
     std::fs::write(&path, text).unwrap();
     assert!(matches!(KeyFile::open_or_create(dir.path()), Err(KeyError::Damaged { .. })));
 }
+
+#[test]
+fn keys_move_to_another_folder_as_text_and_never_over_others() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(KeyFile::export(&dir.path().join("gone")).unwrap().map(|_| ()), None);
+    let sealed = keys(dir.path()).seal(HERE, b"value").unwrap();
+    let text = KeyFile::export(dir.path()).unwrap().unwrap();
+    let there = elsewhere.path().join("keys");
+    KeyFile::import(&there, &text).unwrap();
+    assert_eq!(keys(&there).open(HERE, &sealed).unwrap(), b"value");
+    assert!(KeyFile::import(&there, &text).is_err(), "there are keys already");
+    let other = elsewhere.path().join("other");
+    assert!(matches!(KeyFile::import(&other, "nonsense"), Err(KeyError::Damaged { line: 1, .. })));
+    assert!(!other.join("keys").exists());
+}
