@@ -1,7 +1,8 @@
 //! The log as evidence. Rows are given as they are found, and nothing that is written in them is believed: not the
 //! digest beside a body, not that the body is readable.
 
-use crate::{Store, StoreError, db, read, sql};
+use crate::{Store, StoreError, commit, db, read, sql};
+use std::collections::BTreeSet;
 use tow_names::{Digest, Timestamp};
 use tow_record::{Event, Logged, Seal};
 
@@ -99,6 +100,18 @@ impl Store {
     pub async fn logged_first(&self, from: i64, to: i64) -> Result<Vec<Logged>, StoreError> {
         let args = [from.into(), to.into(), PIECE.into()];
         self.inner.db.fetch(sql::LOGGED, &args).await?.iter().map(logged).collect()
+    }
+
+    /// Those of these events that are there; one statement per hundred.
+    pub async fn events_at(&self, seqs: &[i64]) -> Result<Vec<Event>, StoreError> {
+        let seqs: BTreeSet<i64> = seqs.iter().copied().collect();
+        let seqs: Vec<i64> = seqs.into_iter().collect();
+        let mut session = self.inner.db.reader().await?;
+        let mut reader = session.read().await?;
+        let rows = commit::read_rows(&mut reader, &sql::EVENTS_AT, &seqs, |args, seq| {
+            args.push((*seq).into());
+        });
+        rows.await?.iter().map(read::event).collect()
     }
 
     /// Rows that no commit ever wrote: the log begins with 1.

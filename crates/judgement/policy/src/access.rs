@@ -55,7 +55,7 @@ pub const fn held(role: Role, action: Action) -> Held {
     match (role, action) {
         (R::Admin, _) | (_, A::Read) => Held::Everywhere,
         (_, A::OwnTokens) => Held::OnOnesOwn,
-        (_, A::ManageAccess) => Held::Nowhere,
+        (_, A::ManageAccess | A::Erase) => Held::Nowhere,
         (R::Platform, _) => Held::Everywhere,
         (R::Developer, A::ReadPrivate | A::Declare | A::Deploy) => Held::OnOnesOwn,
         (R::Developer | R::Viewer, _) => Held::Nowhere,
@@ -65,7 +65,7 @@ pub const fn held(role: Role, action: Action) -> Held {
 /// Who could, where the role is what is missing.
 const fn who_holds(action: Action) -> &'static str {
     match action {
-        Action::ManageAccess => ADMIN,
+        Action::ManageAccess | Action::Erase => ADMIN,
         _ => TEAM,
     }
 }

@@ -63,7 +63,7 @@ fn by_role(actor: &Actor, action: Action, kind: Kind) -> Scope {
     use Role as R;
     match (actor.role, action) {
         (R::Admin, _) | (_, A::Read) => Scope::All,
-        (R::Platform, A::ManageAccess | A::OwnTokens) => Scope::Nothing,
+        (R::Platform, A::ManageAccess | A::Erase | A::OwnTokens) => Scope::Nothing,
         (R::Platform, _) => Scope::All,
         (R::Developer, A::ReadPrivate | A::Declare | A::Deploy) => match kind.facts().ownership {
             Ownership::Owner | Ownership::Component => Scope::Owners(mine(actor)),

@@ -1,6 +1,7 @@
 //! The contract: one file an endpoint, shared by server, client and OpenAPI. Knows neither app nor HTTP server nor SQL.
 
 pub mod access;
+pub mod audit;
 pub mod config;
 pub mod deployment;
 mod endpoint;
@@ -42,6 +43,10 @@ macro_rules! endpoints {
                 $crate::access::token_list::ListTokens,
                 $crate::access::whoami::WhoAmI,
                 $crate::access::why::WhyAccess,
+                $crate::audit::erase::EraseEvents,
+                $crate::audit::head::GetAuditHead,
+                $crate::audit::list::ListAudit,
+                $crate::audit::verify::VerifyAudit,
                 $crate::config::get::GetConfig,
                 $crate::deployment::list::ListDeployments,
                 $crate::event::list::ListEvents,

@@ -12,6 +12,7 @@
 
 mod cloud_event;
 mod document;
+mod head;
 mod judge;
 mod query;
 mod scalar;
@@ -30,6 +31,7 @@ pub use cloud_event::{CLOUD_EVENT, cloud_event};
 pub use document::{
     Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes, read_with,
 };
+pub use head::{HeadError, head_text, read_head};
 pub use query::{LONGEST_QUERY, QueryError, parse_order, parse_query, query_text};
 pub use schema::schema;
 pub use substitution::{Files, Form, MAX_FILES, Wanted, references, resolve};

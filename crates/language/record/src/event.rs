@@ -15,6 +15,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("deployment.failed", "a gate was not passed; what served goes on serving"),
     ("deployment.live", "the rollout is complete: what it replaced is stopped"),
     ("deployment.stopped", "nothing of the component runs in the environment any more"),
+    ("event.erased", "bodies of events were taken out of the log for good; it names them, and why"),
     ("object.created", "a declared object is there"),
     ("object.deleted", "a declared object was taken away"),
     ("object.updated", "a declared object says something else now"),

@@ -1,13 +1,17 @@
 //! The platform itself: what answers here, is it ready, its own numbers.
 
-use crate::{App, AppError, Call, Handle, OpCtx};
+use crate::{App, AppError, Call, Handle, OpCtx, handle::internal};
 use std::fmt::Write as _;
 use tow_api::platform::get::{GetPlatform, PlatformView};
+use tow_names::Id;
+use tow_record::Installation;
+use tow_store::{Batch, CommitError};
 
 impl Handle<GetPlatform> for App {
     async fn handle(&self, _: &OpCtx, _: Call<GetPlatform>) -> Result<PlatformView, AppError> {
         Ok(PlatformView {
             version: env!("CARGO_PKG_VERSION").into(),
+            source: self.installation().await?.source(),
             boot: self.parts.boot.clone(),
             gateway: self.parts.gateway.get().cloned().unwrap_or_default(),
             started_at: self.started_at,
@@ -16,6 +20,26 @@ impl Handle<GetPlatform> for App {
 }
 
 impl App {
+    /// Which platform this is: said once, at the first question.
+    pub async fn installation(&self) -> Result<Installation, AppError> {
+        let one = Installation::ONE;
+        if let Some(row) = self.store().get::<Installation>(one).await? {
+            return Ok(row.value);
+        }
+        let made = Installation { id: Id::fresh("tow"), at: self.now() };
+        let mut batch = Batch::new();
+        batch.create(&made);
+        match self.store().commit(batch).await {
+            Ok(_) => Ok(made),
+            // Somebody else said it meanwhile.
+            Err(CommitError::Conflict { .. }) => {
+                let row = self.store().get::<Installation>(one).await?;
+                row.map(|row| row.value).ok_or_else(|| internal("no installation"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Store and gateway answer.
     pub async fn ready(&self) -> Result<(), AppError> {
         self.store().head().await?;

@@ -26,6 +26,11 @@ macro_rules! filtered {
 
 statements! {
     LOGGED = (select!("WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3"));
+    EVENTS_AT: rows = {
+        columns: 1,
+        head: (select!("WHERE seq IN (VALUES ")),
+        tail: ")",
+    };
     LOGGED_ODD = (select!("WHERE seq < 1 ORDER BY seq LIMIT $1"));
     SEARCH_NEWEST = (filtered!("seq >= $1 AND seq <= $2", "seq DESC LIMIT $8"));
     SEARCH_OLDEST = (filtered!("seq >= $1 AND seq <= $2", "seq LIMIT $8"));
@@ -41,7 +46,7 @@ statements! {
          WHERE kind = 'seal' AND subject = '' AND number > $1 ORDER BY number LIMIT $2";
     EVENT_ERASE: rows = {
         columns: 1,
-        head: "UPDATE event SET body = NULL WHERE seq IN (VALUES ",
-        tail: ")",
+        head: "UPDATE event SET body = NULL WHERE seq IN (SELECT CAST(column1 AS BIGINT) FROM (VALUES ",
+        tail: ") AS erased)",
     };
 }

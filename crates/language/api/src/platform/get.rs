@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct PlatformView {
     /// `tow`'s version.
     pub version: String,
+    /// Which platform this is; the source of its events in CloudEvents.
+    #[serde(default)]
+    pub source: String,
     /// Changes with each start.
     pub boot: String,
     /// The gateway's address, `127.0.0.1:7080`.
