@@ -336,6 +336,7 @@ impl Handle<Redeliver> for App {
             }
             let outbox = self.outbox(&webhook).await?.value;
             let event = self.store().events(Some(seq.max(1) - 1), 1, None).await?;
+            let event = self.visible(&webhook.created_by, event).await?;
             let event = event.into_iter().find(|event| event.seq == seq);
             let carried = |kind: &str| before.is_some() || wants(&webhook.events, kind);
             let meant = event

@@ -10,10 +10,11 @@ use crate::driver::{ReconcileError, Reconciler, Ticked};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tow_formats::{cloud_event, standard_webhook::WebhookSecret};
-use tow_names::Duration;
+use tow_names::{Duration, EntityRef};
 use tow_plan::deliver::{Deliver, anew, deliver, judge};
+use tow_policy::{Object, about, depends_on_object, may_see};
 use tow_ports::WebLimits;
 use tow_record::{AttemptOutcome, Delivery, Event, EventBody, NewEvent, Outbox, Paused, Webhook};
 use tow_store::{Find, Row};
@@ -104,7 +105,8 @@ impl Reconciler {
         let events = if behind { store.events(Some(after), PAGE, None).await? } else { Vec::new() };
         let waiting: Vec<Delivery> = round.waiting.iter().map(|row| row.value.clone()).collect();
         let webhook = &round.webhook.value;
-        let sees = |event: &Event| visible(webhook, event);
+        let seen = self.seen(webhook, &events).await?;
+        let sees = |event: &Event| seen.contains(&event.seq);
         match deliver(webhook, &round.outbox.value, &waiting, &events, sees, now) {
             Deliver::Rest => Ok(Turn::Over(self.idle())),
             Deliver::Wait { until } => {
@@ -127,6 +129,26 @@ impl Reconciler {
                 Ok(Turn::On)
             }
         }
+    }
+
+    /// Which of these events its maker may see, by the right they made it with: a webhook carries nothing else.
+    async fn seen(
+        &self,
+        webhook: &Webhook,
+        events: &[Event],
+    ) -> Result<BTreeSet<i64>, ReconcileError> {
+        let maker = &webhook.created_by;
+        let asked = events.iter().filter(|event| depends_on_object(maker, &event.kind));
+        let entities: BTreeSet<EntityRef> = asked.filter_map(|e| about(&e.subject)).collect();
+        let entities: Vec<EntityRef> = entities.into_iter().collect();
+        let rows = self.parts.store.objects_by(&entities).await?;
+        let objects: BTreeMap<EntityRef, Object> =
+            rows.iter().map(|row| (row.manifest.entity(), Object::of(&row.manifest))).collect();
+        let sees = |event: &&Event| {
+            let object = about(&event.subject).and_then(|entity| objects.get(&entity));
+            may_see(maker, event, object)
+        };
+        Ok(events.iter().filter(sees).map(|event| event.seq).collect())
     }
 
     async fn send(
@@ -286,9 +308,4 @@ fn put(batch: &mut tow_store::Batch, delivery: &Delivery, version: i64) {
     } else {
         batch.update(delivery, version);
     }
-}
-
-/// May its maker see this event? A webhook carries nothing else.
-fn visible(_webhook: &Webhook, _event: &Event) -> bool {
-    true
 }
