@@ -1,6 +1,7 @@
 //! A look at a store without using it: nothing is made, nothing is brought up to date, nothing is waited for.
 
 use crate::db::Db;
+use crate::query::Cache;
 use crate::wake::Wakes;
 use crate::{Location, Store, StoreError, migration, open, sql};
 use std::sync::{Arc, OnceLock};
@@ -31,6 +32,7 @@ impl Store {
             name: Id::fresh("look").to_string(),
             crossings: Arc::new(NoCrossings),
             wakes: Wakes::new(),
+            asked: Cache::default(),
             listening: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })

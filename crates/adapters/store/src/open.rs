@@ -1,6 +1,7 @@
 //! Opening and closing.
 
 use crate::db::Db;
+use crate::query::Cache;
 use crate::wake::{self, Wakes};
 use crate::{Location, StoreError, index, migration};
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,8 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) crossings: Arc<dyn Crossings>,
     pub(crate) wakes: Wakes,
+    /// Questions that were answered.
+    pub(crate) asked: Cache,
     pub(crate) listening: OnceLock<AbortHandle>,
 }
 
@@ -50,6 +53,7 @@ impl Store {
             name: Id::fresh("store").to_string(),
             crossings,
             wakes: Wakes::new(),
+            asked: Cache::default(),
             listening: OnceLock::new(),
         });
         if let Some(heard) = heard {

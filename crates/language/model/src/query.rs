@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 /// How many conditions a filter may have.
-pub const MOST_CONDITIONS: usize = 200;
+pub const MOST_CONDITIONS: usize = 400;
 /// How many values one condition may name.
 pub const MOST_VALUES: usize = 5_000;
 /// By how many keys a list may be ordered.
@@ -213,15 +213,22 @@ impl Filter {
         }
     }
 
-    /// How many conditions it has.
+    /// How many conditions it has: what it costs to ask.
     pub fn conditions(&self) -> usize {
         match self {
             Self::All(parts) | Self::Any(parts) => {
                 1 + parts.iter().map(Self::conditions).sum::<usize>()
             }
             Self::Not(inner) => 1 + inner.conditions(),
-            Self::In(_, values) => 1 + values.len() / 100,
-            _ => 1,
+            Self::In(key, values) => {
+                let listed =
+                    if values.iter().any(|v| v == "true") { key.listed().count() } else { 0 };
+                1 + values.len() / 100 + listed
+            }
+            Self::Exists(key) | Self::Prefix(key, _) | Self::Contains(key, _) => {
+                1 + key.listed().count()
+            }
+            Self::Text(_) => 1,
         }
     }
 
