@@ -10,5 +10,5 @@ mod standing;
 pub use access::{Decision, Held, decide, floor, held};
 pub use event::{Audience, about, audience, depends_on_object, may_see};
 pub use object::{Object, Owner, declares, gate};
-pub use scope::{Scope, scope};
+pub use scope::{Scope, scope, visible};
 pub use standing::{Bound, Directory, MACHINE_OWNER, Membership, Standing};

@@ -5,14 +5,16 @@ use tow_api::deployment::list::{DeploymentView, ListDeployments, Reply};
 use tow_record::Deployment;
 
 impl Handle<ListDeployments> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<ListDeployments>) -> Result<Reply, AppError> {
+    async fn handle(&self, ctx: &OpCtx, call: Call<ListDeployments>) -> Result<Reply, AppError> {
         let query = &call.query;
         let places = places_of(query.component.as_deref(), query.environment.as_deref())?;
         if let Some(component) = &places.component {
-            self.object_row(component).await?;
+            self.seen_row(ctx, component).await?;
         }
         let rows = self.store().latest::<Deployment>(&places, page(query.limit)).await?;
-        let mut items: Vec<DeploymentView> = rows.into_iter().map(|row| view(row.value)).collect();
+        let sight = self.seen(ctx, rows.iter().map(|row| &row.value.place.component)).await?;
+        let seen = rows.into_iter().filter(|row| sight.has(&row.value.place.component));
+        let mut items: Vec<DeploymentView> = seen.map(|row| view(row.value)).collect();
         items.sort_by_key(|d| std::cmp::Reverse(d.created_at));
         Ok(Reply { items })
     }

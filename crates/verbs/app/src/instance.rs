@@ -5,9 +5,10 @@ use tow_api::instance::list::{InstanceView, ListInstances, Reply};
 use tow_record::{Isolation, Phase};
 
 impl Handle<ListInstances> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<ListInstances>) -> Result<Reply, AppError> {
+    async fn handle(&self, ctx: &OpCtx, call: Call<ListInstances>) -> Result<Reply, AppError> {
         let query = &call.query;
-        let places = self.places(query.component.as_deref(), query.environment.as_deref()).await?;
+        let places =
+            self.places(ctx, query.component.as_deref(), query.environment.as_deref()).await?;
         let observed = self.observe().await?;
         let mut items = Vec::new();
         for facts in &places {

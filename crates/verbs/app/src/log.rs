@@ -42,7 +42,7 @@ impl App {
     /// Where nothing runs: the lines that were kept of the last rollout, if it failed. Its instances are gone.
     async fn last_words(&self, ctx: &OpCtx, query: &Query) -> Result<Vec<LogEvent>, AppError> {
         let (component, environment) = (query.component.as_deref(), query.environment.as_deref());
-        let places = self.places(component, environment).await?;
+        let places = self.places(ctx, component, environment).await?;
         let places: Vec<Place> = places.into_iter().map(|f| f.placement.value.place).collect();
         let which = places_of(component, environment)?;
         let mut last: BTreeMap<Place, Operation> = BTreeMap::new();
@@ -75,7 +75,7 @@ impl App {
             found.push(row.value);
         } else {
             let places =
-                self.places(query.component.as_deref(), query.environment.as_deref()).await?;
+                self.places(ctx, query.component.as_deref(), query.environment.as_deref()).await?;
             if let (true, Some(component)) = (places.is_empty(), &query.component) {
                 return Err(
                     AppError::not_found(format!("an instance of {component}")).next("tow status")

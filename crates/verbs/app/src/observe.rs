@@ -20,17 +20,23 @@ impl App {
     /// The places of a component, of an environment, of both, or all.
     pub(crate) async fn places(
         &self,
+        ctx: &OpCtx,
         component: Option<&str>,
         environment: Option<&str>,
     ) -> Result<Vec<PlaceFacts>, AppError> {
         let which = places_of(component, environment)?;
         if let Some(component) = &which.component {
-            self.object_row(component).await?;
+            self.seen_row(ctx, component).await?;
         }
         if let Some(name) = &which.environment {
             self.environment_row(name).await?;
         }
-        Ok(self.store().places(&which).await?)
+        let mut places = self.store().places(&which).await?;
+        let sight = self
+            .seen(ctx, places.iter().map(|facts| &facts.placement.value.place.component))
+            .await?;
+        places.retain(|facts| sight.has(&facts.placement.value.place.component));
+        Ok(places)
     }
 
     /// Refuses unless the actor may read what is private at each of these places.

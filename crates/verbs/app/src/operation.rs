@@ -23,6 +23,10 @@ impl Handle<GetOperation> for App {
         loop {
             commits.mark_unchanged();
             let mut view = self.operation_view(&call.path.operation).await?;
+            let component = component_ref(&view.component)?;
+            if !self.seen(ctx, [&component]).await?.has(&component) {
+                return Err(AppError::not_found(format!("operation {}", view.id)));
+            }
             self.hide_log(ctx, &mut view).await?;
             let news = call.query.after.is_none_or(|after| view.version > after);
             if news || view.finished || self.now() >= until {

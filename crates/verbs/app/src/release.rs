@@ -6,9 +6,9 @@ use tow_record::{Artifact, Release};
 use tow_store::Find;
 
 impl Handle<ListReleases> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<ListReleases>) -> Result<Reply, AppError> {
+    async fn handle(&self, ctx: &OpCtx, call: Call<ListReleases>) -> Result<Reply, AppError> {
         let component = component_ref(&call.path.component)?;
-        self.object_row(&component).await?;
+        self.seen_row(ctx, &component).await?;
         let subject = Some(component.to_string());
         let limit = Some(page(call.query.limit));
         let find = Find { subject, limit, newest_first: true, ..Find::default() };

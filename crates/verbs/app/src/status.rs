@@ -8,9 +8,10 @@ use tow_record::{Deployment, Instance, Observed, Outcome, State};
 use tow_store::PlaceFacts;
 
 impl Handle<GetStatus> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<GetStatus>) -> Result<Reply, AppError> {
+    async fn handle(&self, ctx: &OpCtx, call: Call<GetStatus>) -> Result<Reply, AppError> {
         let query = &call.query;
-        let places = self.places(query.component.as_deref(), query.environment.as_deref()).await?;
+        let places =
+            self.places(ctx, query.component.as_deref(), query.environment.as_deref()).await?;
         let observed = self.observe().await?;
         let mut items = Vec::new();
         // Where nothing ever went live, the last try tells why.

@@ -5,6 +5,7 @@ mod link;
 mod password;
 mod rights;
 mod session;
+mod sight;
 mod standing;
 mod token;
 mod tries;

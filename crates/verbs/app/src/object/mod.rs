@@ -9,6 +9,7 @@ pub(crate) use documents::{Source, read_all};
 use crate::{App, AppError, Call, Handle, OpCtx, handle::internal};
 use admit::Admission;
 use serde_json::{Value, json};
+use tow_api::Action;
 use tow_api::object::{
     delete::{self, DeleteObject},
     get::{GetObject, ObjectView, Path},
@@ -16,6 +17,7 @@ use tow_api::object::{
 };
 use tow_model::Kind;
 use tow_names::{EntityRef, Name, Namespace};
+use tow_policy::{Object, Scope, scope};
 use tow_record::{Declaration, Verdict};
 use tow_store::ObjectRow;
 
@@ -74,14 +76,17 @@ fn view(row: &ObjectRow) -> Result<ObjectView, AppError> {
 }
 
 impl Handle<GetObject> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<GetObject>) -> Result<ObjectView, AppError> {
-        view(&self.object_row(&entity_of(&call.path)?).await?)
+    async fn handle(&self, ctx: &OpCtx, call: Call<GetObject>) -> Result<ObjectView, AppError> {
+        view(&self.seen_row(ctx, &entity_of(&call.path)?).await?)
     }
 }
 
 impl Handle<ListObjects> for App {
-    async fn handle(&self, _: &OpCtx, call: Call<ListObjects>) -> Result<list::Reply, AppError> {
-        let rows = self.store().objects(Some(kind_of(&call.path.kind)?)).await?;
+    async fn handle(&self, ctx: &OpCtx, call: Call<ListObjects>) -> Result<list::Reply, AppError> {
+        let kind = kind_of(&call.path.kind)?;
+        let scope = scope(&ctx.actor, Action::Read, kind);
+        let mut rows = self.store().objects(Some(kind)).await?;
+        rows.retain(|row| scope == Scope::All || scope.covers(&Object::of(&row.manifest)));
         Ok(list::Reply { items: rows.iter().map(view).collect::<Result<_, _>>()? })
     }
 }
