@@ -10,7 +10,7 @@ use tow_api::audit::{
     list::{self, ListAudit, Order},
     verify::VerifyAudit,
 };
-use tow_names::{EntityRef, Namespace};
+use tow_names::{Duration, EntityRef, Namespace, Timestamp};
 use tow_plan::audit::{Signed, Verifier};
 use tow_policy::Object;
 use tow_ports::PortError;
@@ -35,8 +35,8 @@ impl Handle<ListAudit> for App {
             actor: query.actor.map(|text| reference(&text, "user")),
             kind: query.kind,
             subject: query.subject.map(|text| reference(&text, "component")),
-            since: query.since,
-            until: query.until,
+            since: query.since.map(|text| moment(&text, self.now())).transpose()?,
+            until: query.until.map(|text| moment(&text, self.now())).transpose()?,
             text: query.text,
         };
         let found = self.store().search(&search).await?;
@@ -203,6 +203,21 @@ impl App {
             }
         }
     }
+}
+
+/// A time, the beginning of a day, or so long ago.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, AppError> {
+    if let Ok(ago) = text.parse::<Duration>() {
+        return Ok(Timestamp(now.0.saturating_sub(ago.micros())));
+    }
+    let day = format!("{text}T00:00:00Z");
+    [text, &day].into_iter().find_map(|text| serde_json::from_value(text.into()).ok()).ok_or_else(
+        || {
+            AppError::new("input/invalid", format!("{text:?} is no time")).hint(
+                "a time, a day, or so long ago, as in 2026-11-22T08:00:00Z, 2026-11-22 or 24h",
+            )
+        },
+    )
 }
 
 /// A reference or place in full where it is one; anything else as it is.

@@ -48,7 +48,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     Ok(())
 }
 
-fn text(event: &Event) -> String {
+pub(crate) fn text(event: &Event) -> String {
     let summary = event.body.as_ref().map_or("(erased)", |body| body.summary.as_str());
     // Padded before it is coloured: colour has a width too, for those who count bytes.
     let kind = format!("{:<20}", event.kind);

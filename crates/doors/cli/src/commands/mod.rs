@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod audit;
 mod config;
 mod delete;
 mod deploy;
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
     Deployments(deployments::Args),
     Logs(logs::Args),
     Events(events::Args),
+    #[command(subcommand)]
+    Audit(audit::Verb),
     Open(open::Args),
     Apply(apply::Args),
     Get(get::Args),
@@ -92,6 +95,7 @@ impl Verb {
             Self::Deployments(args) => deployments::run(cx, args).await,
             Self::Logs(args) => logs::run(cx, args).await,
             Self::Events(args) => events::run(cx, args).await,
+            Self::Audit(verb) => audit::run(cx, verb).await,
             Self::Open(args) => open::run(cx, args).await,
             Self::Apply(args) => apply::run(cx, args).await,
             Self::Get(args) => get::run(cx, args).await,

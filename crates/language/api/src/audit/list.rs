@@ -3,7 +3,6 @@
 use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tow_names::Timestamp;
 
 /// In which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -37,12 +36,12 @@ pub struct Query {
     /// Only about this: a reference or a place; of a component its places too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Not before this.
+    /// Not before this: a time (`2026-11-22T08:00:00Z`), a day (`2026-11-22`, in UTC), or so long ago (`24h`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-    /// Before this.
+    pub since: Option<String>,
+    /// Before this, in the same words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    pub until: Option<String>,
     /// Only with this in actor, kind, subject or body, whatever the case of its letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
