@@ -3,6 +3,7 @@
 
 mod data;
 mod demo;
+mod doctor;
 mod down;
 mod error;
 mod executable;
@@ -46,7 +47,11 @@ pub struct Global {
 
 /// The verbs of this room, to be added to the command line's.
 pub fn commands() -> Vec<Command> {
-    vec![up::Up::augment_args(Command::new("up")), down::Down::augment_args(Command::new("down"))]
+    vec![
+        up::Up::augment_args(Command::new("up")),
+        down::Down::augment_args(Command::new("down")),
+        doctor::Doctor::augment_args(Command::new("doctor")),
+    ]
 }
 
 /// Does what was asked for; the exit status. `None`: the verb is not of this room.
@@ -54,6 +59,9 @@ pub fn run(verb: &str, matches: &ArgMatches, global: &Global) -> Option<i32> {
     let outcome = match verb {
         "up" => up::Up::from_arg_matches(matches).map(|args| up::up(&args, global)),
         "down" => down::Down::from_arg_matches(matches).map(|args| down::down(&args, global)),
+        "doctor" => {
+            doctor::Doctor::from_arg_matches(matches).map(|args| doctor::doctor(&args, global))
+        }
         _ => return None,
     };
     Some(match outcome {

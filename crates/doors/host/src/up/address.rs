@@ -6,9 +6,9 @@ use tokio::net::TcpListener;
 use tow_platform::Adapters;
 
 /// Where the API listens unless told otherwise.
-pub(super) const LISTEN: &str = "127.0.0.1:7070";
+pub(crate) const LISTEN: &str = "127.0.0.1:7070";
 /// Where the gateway listens unless told otherwise.
-pub(super) const GATEWAY: &str = "127.0.0.1:7080";
+pub(crate) const GATEWAY: &str = "127.0.0.1:7080";
 /// So many ports after the usual one are tried.
 const NEXT_PORTS: u16 = 20;
 

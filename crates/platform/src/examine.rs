@@ -1,0 +1,119 @@
+//! What the doctor wants to know of a store, in one look that changes nothing and does not wait for long. Judges nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tow_names::Timestamp;
+use tow_record::{Artifact, Event, Instance, Lease, Operation, Outbox, Seal, Source, Webhook};
+use tow_store::{Find, Location, Schema, Search, Store, StoreError};
+
+/// What a store holds, as far as it tells how the platform is.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// Where it is; shows no password.
+    pub at: String,
+    /// Its schema. Where it is another one than this binary's, nothing else was looked at.
+    pub schema: Schema,
+    /// What is wrong with its structure; none where looking would have taken too long.
+    pub damage: Option<Vec<String>>,
+    /// The last event's number.
+    pub head: i64,
+    /// When the last event was written.
+    pub last_event: Option<Timestamp>,
+    /// All leases.
+    pub leases: Vec<Lease>,
+    /// Events up to here are sealed.
+    pub sealed: i64,
+    /// When the first event that is not sealed was written.
+    pub unsealed_since: Option<Timestamp>,
+    /// How far each webhook has come.
+    pub outboxes: Vec<OutboxSeen>,
+    /// The instances that are to be there.
+    pub instances: BTreeSet<String>,
+    /// The builds that somebody knows.
+    pub builds: BTreeSet<String>,
+    /// The blobs that something refers to: hexadecimal digests.
+    pub blobs: BTreeSet<String>,
+    /// The last event about a backup.
+    pub last_backup: Option<Event>,
+}
+
+/// A webhook's way through the log.
+#[derive(Debug, Clone)]
+pub struct OutboxSeen {
+    /// Which.
+    pub webhook: String,
+    /// Where it leads, without what may be secret.
+    pub origin: String,
+    /// Why it carries nothing, where it does not.
+    pub paused: Option<String>,
+    /// Events up to here are dealt with.
+    pub seq: i64,
+    /// When the first event was written that is not dealt with.
+    pub waiting_since: Option<Timestamp>,
+}
+
+/// Looks. `patience`: how long checking the structure may take; all of it where nothing is said.
+pub async fn examine(at: &Location, patience: Option<Duration>) -> Result<Examined, StoreError> {
+    let store = Store::look(at).await?;
+    let examined = look(&store, patience).await;
+    store.close().await;
+    examined
+}
+
+async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, StoreError> {
+    let schema = store.schema().await?;
+    let mut seen = Examined {
+        at: store.location().to_string(),
+        schema,
+        damage: None,
+        head: 0,
+        last_event: None,
+        leases: Vec::new(),
+        sealed: 0,
+        unsealed_since: None,
+        outboxes: Vec::new(),
+        instances: BTreeSet::new(),
+        builds: BTreeSet::new(),
+        blobs: BTreeSet::new(),
+        last_backup: None,
+    };
+    seen.damage = match patience {
+        None => Some(store.damage().await?),
+        Some(patience) => tokio::time::timeout(patience, store.damage()).await.ok().transpose()?,
+    };
+    if schema.found != schema.known {
+        return Ok(seen);
+    }
+    seen.head = store.head().await?;
+    seen.last_event = store.event_time(seen.head).await?;
+    seen.leases = store.leases().await?;
+    seen.sealed = store.cursor(Seal::CONSUMER).await?;
+    seen.unsealed_since = store.event_time(seen.sealed + 1).await?;
+    let outboxes = store.list::<Outbox>(Find::default()).await?;
+    for row in store.list::<Webhook>(Find::default()).await? {
+        let webhook = row.value;
+        let outbox = outboxes.iter().find(|row| row.value.webhook == webhook.id);
+        let seq = outbox.map_or(webhook.since, |row| row.value.seq.max(webhook.since));
+        seen.outboxes.push(OutboxSeen {
+            origin: Webhook::origin(&webhook.url).to_string(),
+            paused: webhook.paused.map(|paused| paused.why),
+            seq,
+            waiting_since: store.event_time(seq + 1).await?,
+            webhook: webhook.id.to_string(),
+        });
+    }
+    let instances = store.list::<Instance>(Find::default()).await?;
+    seen.instances = instances.into_iter().map(|row| row.value.id.to_string()).collect();
+    let operations = store.list::<Operation>(Find::default()).await?;
+    seen.builds = operations.iter().map(|row| row.value.build_id().to_string()).collect();
+    for row in store.list::<Source>(Find::default()).await? {
+        seen.blobs.insert(row.value.digest.hex().to_string());
+    }
+    for row in store.list::<Artifact>(Find::default()).await? {
+        seen.blobs.insert(row.value.digest.hex().to_string());
+    }
+    let about =
+        Search { newest_first: true, limit: 1, kind: Some("backup.".into()), ..Search::default() };
+    seen.last_backup = store.search(&about).await?.events.into_iter().next();
+    Ok(seen)
+}
