@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Read};
 use std::path::{Component, Path, PathBuf};
-use tow_names::{Digest, Hasher};
+use tow_names::{Digest, Tally};
 
 /// Unpacks into `folder`, which is empty. Files get the present as their time: build tools compare times, and those
 /// of a reproducible archive are all the same.
@@ -125,7 +125,7 @@ pub(crate) fn items(folder: &Path, prefix: &str) -> Result<Items, String> {
 pub(crate) fn pack(items: &Items, out: &Path, limit: u64) -> Result<(Digest, u64), String> {
     let failed = |error: std::io::Error| format!("cannot write the artifact's archive: {error}");
     let file = BufWriter::with_capacity(1 << 18, File::create(out).map_err(failed)?);
-    let mut tar = tar::Builder::new(Tally { out: file, hasher: Hasher::default(), size: 0 });
+    let mut tar = tar::Builder::new(Tally::new(file));
     for (path, full) in items {
         let unreadable = |error: std::io::Error| format!("cannot read {path}: {error}");
         let about = std::fs::symlink_metadata(full).map_err(unreadable)?;
@@ -151,18 +151,19 @@ pub(crate) fn pack(items: &Items, out: &Path, limit: u64) -> Result<(Digest, u64
         } else {
             return Err(format!("the output holds {path}, which is neither a file nor a link"));
         }
-        if tar.get_ref().size > limit {
+        if tar.get_ref().size() > limit {
             return Err(format!(
                 "the output is larger than {limit} bytes; keep less of it with build.output in tow.yaml"
             ));
         }
     }
-    let Tally { mut out, hasher, size } = tar.into_inner().map_err(failed)?;
-    out.flush().map_err(failed)?;
+    let (out, digest, size) = tar.into_inner().and_then(Tally::finish).map_err(failed)?;
     out.get_ref().sync_all().map_err(failed)?;
-    Ok((hasher.finish(), size))
+    Ok((digest, size))
 }
 
+/// Nothing in it tells who packed, or when. The client's packer says the same of sources: neither room may lean on the
+/// other, and no room below both has archives.
 fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
@@ -172,25 +173,6 @@ fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
     header.set_gid(0);
     header.set_mtime(0);
     header
-}
-
-struct Tally<W> {
-    out: W,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<W: Write> Write for Tally<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let count = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
 }
 
 fn executable(about: &std::fs::Metadata) -> bool {

@@ -16,7 +16,7 @@ use pick::{Kind, Pick};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
-use tow_names::{Digest, Hasher};
+use tow_names::{Digest, Tally};
 
 /// How large a folder may be where nothing else is said: 512 MiB of file content.
 pub const SIZE_LIMIT: u64 = 512 * 1024 * 1024;
@@ -43,14 +43,12 @@ pub fn pack_within(folder: &Path, limit: u64, out: impl Write) -> Result<Packed,
     let picks = pick::pick(folder)?;
     pick::hold_to(&picks, limit)?;
     secret::refuse(&picks)?;
-    let mut tar = tar::Builder::new(Tally { out, hasher: Hasher::default(), size: 0 });
+    let mut tar = tar::Builder::new(Tally::new(out));
     for pick in &picks {
         append(&mut tar, pick)?;
     }
-    let tally = tar.into_inner().map_err(PackError::Write)?;
-    let Tally { mut out, hasher, size } = tally;
-    out.flush().map_err(PackError::Write)?;
-    Ok(Packed { digest: hasher.finish(), size, files: picks.len() })
+    let (_, digest, size) = tar.into_inner().and_then(Tally::finish).map_err(PackError::Write)?;
+    Ok(Packed { digest, size, files: picks.len() })
 }
 
 /// Packs into a temporary file without a name, rewound to its beginning: it is gone when it is closed, and no huge
@@ -129,26 +127,6 @@ impl Read for Exactly {
                 Err(copy)
             }
         }
-    }
-}
-
-/// Counts and digests what goes through.
-struct Tally<W> {
-    out: W,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<W: Write> Write for Tally<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let count = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
     }
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+use std::io::Write;
 
 /// The SHA-256 of some bytes, written `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(
@@ -93,5 +94,43 @@ impl From<Digest> for String {
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Writes on to `out`, and counts and digests what goes through.
+pub struct Tally<W> {
+    out: W,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<W: Write> Tally<W> {
+    /// Nothing written yet.
+    pub fn new(out: W) -> Self {
+        Self { out, hasher: Hasher::default(), size: 0 }
+    }
+
+    /// Bytes so far.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Flushed: where it went, its digest, and how many bytes it was.
+    pub fn finish(mut self) -> std::io::Result<(W, Digest, u64)> {
+        self.out.flush()?;
+        Ok((self.out, self.hasher.finish(), self.size))
+    }
+}
+
+impl<W: Write> Write for Tally<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 }

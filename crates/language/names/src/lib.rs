@@ -9,7 +9,7 @@ mod name;
 mod quantity;
 mod time;
 
-pub use digest::{Digest, DigestError, Hasher};
+pub use digest::{Digest, DigestError, Hasher, Tally};
 pub use entity::{EntityRef, LONGEST_REF, Place, canonical_ref};
 pub use id::Id;
 pub use name::{Name, NameError, Namespace, host_label, is_absolute_url, is_score_name};
