@@ -8,22 +8,15 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::HeaderMap;
 use std::convert::Infallible;
-use std::time::Duration;
 use tow_app::{App, OpCtx};
-
-/// Looked at again at least this often: readiness changes without an event.
-const AT_LEAST: Duration = Duration::from_secs(2);
-/// After an event, wait for those that come with it.
-const TOGETHER: Duration = Duration::from_millis(60);
 
 struct Watch {
     app: App,
     ctx: OpCtx,
     /// Asked about again each time: a withdrawn session sees no more.
     token: String,
-    events: BoxStream<'static, tow_record::Event>,
+    glances: BoxStream<'static, ()>,
     last: String,
-    first: bool,
 }
 
 /// `GET /live`: each message is the fragment of `/`.
@@ -33,22 +26,11 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Response {
     let token = session::token(&headers).unwrap_or_default().to_string();
-    let events = match app.stream_events(&ctx, tow_api::event::list::Query::default()).await {
-        Ok(events) => events,
-        Err(error) => {
-            return (http::StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response();
-        }
-    };
-    let watch = Watch { app, ctx, token, events, last: String::new(), first: true };
+    let glances = app.glances();
+    let watch = Watch { app, ctx, token, glances, last: String::new() };
     let messages = stream::unfold(watch, |mut watch| async move {
         loop {
-            if !std::mem::take(&mut watch.first) {
-                match tokio::time::timeout(AT_LEAST, watch.events.next()).await {
-                    Ok(None) => return None,
-                    Ok(Some(_)) => tokio::time::sleep(TOGETHER).await,
-                    Err(_) => {}
-                }
-            }
+            watch.glances.next().await?;
             if watch.app.authenticate(&watch.token).await.is_err() {
                 return None;
             }

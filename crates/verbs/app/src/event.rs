@@ -5,7 +5,7 @@ use crate::{App, AppError, Call, Handle, OpCtx};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use std::collections::BTreeMap;
 use tow_api::event::list::{ListEvents, Query, Reply};
-use tow_names::EntityRef;
+use tow_names::{Duration, EntityRef};
 use tow_policy::{Object, about, depends_on_object, may_see};
 use tow_record::{Actor, Event};
 use tow_store::Search;
@@ -111,5 +111,32 @@ impl App {
             },
         );
         Ok(pages.flat_map(stream::iter).boxed())
+    }
+}
+
+/// Looked again at least this often: readiness changes without a commit.
+const AT_LEAST: Duration = Duration::from_secs(2);
+/// After a commit, so long for those that come with it.
+const TOGETHER: Duration = Duration::from_millis(60);
+
+impl App {
+    /// For whoever shows how things are: worth a look now, and again after each burst of commits, which counts once, and
+    /// after a while without any. Ends with the platform.
+    pub fn glances(&self) -> BoxStream<'static, ()> {
+        let mut commits = self.store().commits();
+        commits.mark_unchanged();
+        let later = stream::unfold((self.clone(), commits), |(app, mut commits)| async move {
+            let clock = &app.parts.clock;
+            tokio::select! {
+                changed = commits.changed() => {
+                    changed.ok()?;
+                    clock.sleep_until(app.now().plus(TOGETHER)).await;
+                    commits.mark_unchanged();
+                }
+                () = clock.sleep_until(app.now().plus(AT_LEAST)) => {}
+            }
+            Some(((), (app, commits)))
+        });
+        stream::once(async {}).chain(later).boxed()
     }
 }
