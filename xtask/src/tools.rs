@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -59,11 +59,25 @@ const TOOLS: [Tool; 6] = [
         for_what: "samples and tests that build a Go program",
         needed: false,
     },
+    Tool {
+        program: "postgres",
+        ask: "--version",
+        packages: &["postgresql"],
+        for_what: "tests of the store on Postgres",
+        needed: false,
+    },
 ];
 
 impl Tool {
     fn is_there(&self) -> bool {
-        line(self.program, &[self.ask]).is_some()
+        line(self.program, &[self.ask]).is_some() || self.is_hidden()
+    }
+
+    /// Debian keeps the programs of a Postgres server off the PATH, in a folder a version.
+    fn is_hidden(&self) -> bool {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        self.program == "postgres"
+            && versions.into_iter().any(|folder| folder.path().join("bin/postgres").is_file())
     }
 
     /// `python3 (samples and tests …)`.

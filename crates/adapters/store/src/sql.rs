@@ -99,16 +99,18 @@ mod tests {
             let mut tx = session.write().await.unwrap();
             let (mut prepared, mut wrong) = (0, Vec::new());
             for (name, listed) in TABLES.iter().copied().flatten() {
-                let texts: Vec<Text> = match listed {
-                    Listed::One(text) => vec![(*text).into()],
-                    Listed::Both(both) => vec![(*both).into()],
+                let texts: Vec<(Text, usize)> = match listed {
+                    Listed::One(text) => vec![((*text).into(), 0)],
+                    Listed::Both(both) => vec![((*both).into(), 0)],
+                    // Keys that are one number each: Postgres takes what stands in VALUES for text unless it is told.
                     Listed::Rows(rows) => {
-                        SIZES.iter().map(|size| rows.text(*size).into()).collect()
+                        let numbers = |size: &usize| if rows.columns == 1 { *size } else { 0 };
+                        SIZES.iter().map(|size| (rows.text(*size).into(), numbers(size))).collect()
                     }
                 };
-                for text in texts {
+                for (text, numbers) in texts {
                     // A statement that fails ends a transaction of Postgres.
-                    if let Err(error) = tx.prepare(text).await {
+                    if let Err(error) = tx.prepare(text, numbers).await {
                         wrong.push(format!("{}: {name}: {error:?}", db.at));
                         drop(tx);
                         tx = session.write().await.unwrap();

@@ -207,7 +207,16 @@ impl Db {
                 sqlite::query(text.sqlite(), args).fetch_all(readers).await.map(sqlite::rows)
             }
             Pools::Postgres { readers, .. } => {
-                postgres::query(text.postgres(), args).fetch_all(readers).await.map(postgres::rows)
+                let text = text.postgres();
+                let first = postgres::query(text.clone(), args).fetch_all(readers).await;
+                // A server that was started anew has ended the connections that were kept: reading again is harmless.
+                let done = match first {
+                    Err(error) if postgres::is_lost(&error) => {
+                        postgres::query(text, args).fetch_all(readers).await
+                    }
+                    done => done,
+                };
+                done.map(postgres::rows)
             }
         }
         .map_err(|error| told(&self.at, &error))
@@ -248,6 +257,11 @@ impl Db {
             (Pools::Sqlite { .. }, _) | (_, Location::File(_)) => None,
             (_, Location::Postgres(url)) => Some(Heard::open(url, &self.at).await),
         }
+    }
+
+    /// Is it Postgres?
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres { .. })
     }
 
     /// Waits for what is under way and closes.
@@ -393,14 +407,22 @@ impl Connection<'_> {
         }
     }
 
-    /// Could a statement with this text be run?
+    /// Could a statement with this text be run? Postgres is told of what kind its `numbers` first parameters are.
     #[cfg(test)]
-    pub(crate) async fn prepare(&mut self, text: impl Into<Text>) -> Result<(), DbError> {
-        use sqlx::Executor as _;
+    pub(crate) async fn prepare(
+        &mut self,
+        text: impl Into<Text>,
+        numbers: usize,
+    ) -> Result<(), DbError> {
+        use sqlx::{Executor as _, TypeInfo as _};
         let text = text.into();
         match &mut self.transaction {
             Transaction::Sqlite(tx) => tx.prepare(text.sqlite()).await.map(|_| ()),
-            Transaction::Postgres(tx) => tx.prepare(text.postgres()).await.map(|_| ()),
+            Transaction::Postgres(tx) => {
+                let bigint = <i64 as sqlx::Type<Postgres>>::type_info();
+                assert_eq!(bigint.name(), "INT8");
+                tx.prepare_with(text.postgres(), &vec![bigint; numbers]).await.map(|_| ())
+            }
         }
         .map_err(|error| told(self.at, &error))
     }

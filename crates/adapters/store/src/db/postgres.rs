@@ -28,13 +28,19 @@ const ENCODING: &str = "SELECT current_setting('server_encoding')";
 pub(super) async fn open(url: &str, at: &Location) -> Result<(PgPool, PgPool), StoreError> {
     let failed = |error: sqlx::Error| StoreError::from(told(&error, at));
     let options = location::options(url)?.application_name("tow");
-    let writer = pool(1, WRITING).connect_with(options.clone()).await.map_err(failed)?;
+    // Without a pool, which would try again and again and then say only that it took too long.
+    let silent =
+        |_| StoreError::Unreachable { at: at.to_string(), why: "it does not answer".into() };
+    let first = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options));
+    let mut first = first.await.map_err(silent)?.map_err(failed)?;
     let (encoding,): (String,) =
-        sqlx::query_as(ENCODING).fetch_one(&writer).await.map_err(failed)?;
+        sqlx::query_as(ENCODING).fetch_one(&mut first).await.map_err(failed)?;
+    let _ = first.close().await;
     if encoding != "UTF8" {
         let why = format!("its encoding is {encoding}, not UTF8");
         return Err(StoreError::Unfit { at: at.to_string(), why });
     }
+    let writer = pool(1, WRITING).connect_lazy_with(options.clone());
     let readers = pool(READERS, READING).connect_lazy_with(options);
     Ok((writer, readers))
 }
@@ -91,7 +97,10 @@ pub(super) fn told(error: &sqlx::Error, location: &Location) -> DbError {
     let why = error.to_string();
     DbError::Store(match error {
         sqlx::Error::PoolClosed => StoreError::Closed,
-        sqlx::Error::PoolTimedOut => StoreError::Busy { at },
+        sqlx::Error::PoolTimedOut => {
+            let why = format!("no connection could be had within {} s", PATIENCE.as_secs());
+            StoreError::Unreachable { at, why }
+        }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
@@ -109,8 +118,11 @@ pub(super) fn told(error: &sqlx::Error, location: &Location) -> DbError {
                 "42501" => StoreError::Denied { at, why },
                 "55P03" | "40P01" | "40001" => StoreError::Busy { at },
                 "XX001" | "XX002" => StoreError::Damaged { at, why },
-                // 57P0x: the server goes down, crashed or is not up yet; 25P03: it gave us up. 08: the connection.
-                code if code.starts_with("57P") || code.starts_with("08") || code == "25P03" => {
+                // It goes down, crashed or is not up yet; the connection; it gave us up; it takes nobody now.
+                code if code.starts_with("57P")
+                    || code.starts_with("08")
+                    || matches!(code, "25P03" | "55000") =>
+                {
                     StoreError::Unreachable { at, why }
                 }
                 code => StoreError::Statement(format!("{code}: {why}")),
@@ -118,6 +130,17 @@ pub(super) fn told(error: &sqlx::Error, location: &Location) -> DbError {
         }
         _ => StoreError::Statement(why),
     })
+}
+
+/// The connection that was used is there no more.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(database) => {
+            database.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
+        _ => false,
+    }
 }
 
 /// A connection lost while it committed: nobody knows.

@@ -25,4 +25,6 @@ mod file;
 mod many;
 mod model;
 mod place;
+mod postgres;
+mod query;
 mod store;
