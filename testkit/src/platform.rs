@@ -8,8 +8,8 @@ use tow_fake::{FakeClock, World};
 use tow_names::{Duration, Timestamp};
 use tow_platform::{App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked};
 use tow_ports::{Clock as _, Crossings};
-use tow_record::{Instance, Operation, Role, RouteSet, StepRow};
-use tow_store::{Find, Store};
+use tow_record::{Delivery, Instance, Operation, Role, RouteSet, StepRow, Webhook};
+use tow_store::{Find, Location, Store};
 
 /// More looks than any test needs; a platform that does not come to rest is a failure.
 const LOOKS: usize = 5_000;
@@ -25,6 +25,8 @@ pub struct TestPlatform {
     watch: Arc<Watch>,
     platform: Option<Platform>,
     dir: Arc<tempfile::TempDir>,
+    /// Where the store is instead of in the directory.
+    database: Option<Arc<tow_postgres::Database>>,
 }
 
 impl std::fmt::Debug for TestPlatform {
@@ -50,7 +52,8 @@ impl TestPlatform {
     pub async fn start_watched(watch: Arc<Watch>) -> Self {
         let clock = FakeClock::new();
         let world = World::new(clock.clone()).expect("a temporary directory for a world");
-        let mut this = Self { world, clock, watch, platform: None, dir: directory() };
+        let mut this =
+            Self { world, clock, watch, platform: None, dir: directory(), database: None };
         this.compose().await.expect("an empty platform is composed");
         this
     }
@@ -59,14 +62,30 @@ impl TestPlatform {
     pub fn unborn(watch: Arc<Watch>) -> Self {
         let clock = FakeClock::new();
         let world = World::new(clock.clone()).expect("a temporary directory for a world");
-        Self { world, clock, watch, platform: None, dir: directory() }
+        Self { world, clock, watch, platform: None, dir: directory(), database: None }
+    }
+
+    /// An empty one that is not composed yet and keeps its store in a Postgres database of its own. `Err`: why there is
+    /// none on this machine, for `not run: WHY`.
+    pub fn on_postgres(watch: Arc<Watch>) -> Result<Self, String> {
+        let mut this = Self::unborn(watch);
+        this.database = Some(Arc::new(tow_postgres::database()?));
+        Ok(this)
+    }
+
+    /// What a death at this moment leaves: the same store and the same world, and nobody in charge.
+    #[must_use]
+    pub fn died(mut self, watch: Arc<Watch>) -> Self {
+        self.platform = None;
+        self.watch = watch;
+        self
     }
 
     /// What an image was of, not composed yet.
     pub fn dead(image: &Image, watch: Arc<Watch>) -> Self {
         let dir = directory();
         let (world, clock) = image.lay_out(dir.path());
-        Self { world, clock, watch, platform: None, dir }
+        Self { world, clock, watch, platform: None, dir, database: None }
     }
 
     /// A platform on what an image was of.
@@ -90,12 +109,12 @@ impl TestPlatform {
     pub async fn another(&self) -> Result<Platform, ComposeError> {
         let crossings: Arc<dyn Crossings> = self.watch.clone();
         let adapters = tow_platform::fake(&self.world, self.clock.clone(), &crossings);
-        let store = self.store_file().into();
         let composed = Composed {
-            store,
+            store: self.location(),
             crossings,
             force: true,
-            holder: None,
+            // Of a database nobody is proven dead: all of a test's platforms go by one name.
+            holder: Some("the test".into()),
             doors: ServerConfig::default(),
         };
         tow_platform::compose(composed, adapters).await
@@ -107,6 +126,14 @@ impl TestPlatform {
         self.platform = None;
         self.compose().await.expect("a platform is composed again");
         self
+    }
+
+    /// Where the store is.
+    pub fn location(&self) -> Location {
+        match &self.database {
+            None => Location::File(self.store_file()),
+            Some(database) => Location::parse(&database.url()).expect("a test's own URL"),
+        }
     }
 
     /// The store's file.
@@ -209,7 +236,7 @@ impl TestPlatform {
                 quiet = 0;
                 continue;
             }
-            if !failed && self.open_operations().await.is_empty() {
+            if !failed && self.open_operations().await.is_empty() && self.waiting().await == 0 {
                 quiet += 1;
                 if self.world.next_change().is_none() || quiet > QUIET {
                     return;
@@ -226,6 +253,20 @@ impl TestPlatform {
         let world = self.world.next_change().filter(|at| *at > now);
         let until = if until > now { until } else { now.plus(Duration::from_millis(10)) };
         world.map_or(until, |world| world.min(until))
+    }
+
+    /// How many deliveries are still to be tried, of webhooks that are carried to.
+    async fn waiting(&self) -> usize {
+        let open = || Find { open: Some(true), ..Find::default() };
+        let hooks = self.store().list::<Webhook>(open()).await.expect("the store is readable");
+        if hooks.is_empty() {
+            return 0;
+        }
+        let rows = self.store().list::<Delivery>(open()).await.expect("the store is readable");
+        let carried = |row: &&tow_store::Row<Delivery>| {
+            hooks.iter().any(|hook| hook.value.id == row.value.webhook)
+        };
+        rows.iter().filter(carried).count()
     }
 
     async fn open_operations(&self) -> Vec<Operation> {

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use tow_api::Nothing;
 use tow_api::object::{delete::DeleteObject, get};
 use tow_api::plan::create::ChangeRequest;
+use tow_api::webhook::create::CreateWebhook;
 use tow_names::Duration;
 use tow_ports::When;
 use tow_record::{Deployment, State};
@@ -30,6 +31,31 @@ const SECOND_DEATHS: usize = 8;
 const THREADS: usize = 2;
 /// How long nobody is in charge after a second death: within every deadline that a scenario has.
 const DEAD: Duration = Duration::from_secs(7);
+
+/// Where events are carried to.
+const HOOK: &str = "https://hook.example/towpath";
+/// Three events in one commit.
+const THREE_SYSTEMS: &str = "\
+apiVersion: backstage.io/v1alpha1
+kind: System
+metadata: {name: a}
+spec: {owner: quay}
+---
+apiVersion: backstage.io/v1alpha1
+kind: System
+metadata: {name: b}
+spec: {owner: quay}
+---
+apiVersion: backstage.io/v1alpha1
+kind: System
+metadata: {name: c}
+spec: {owner: quay}
+";
+
+fn subject_of(received: &tow_platform::fakes::Received) -> String {
+    let event: Value = serde_json::from_slice(&received.body).unwrap();
+    event["subject"].as_str().unwrap().to_string()
+}
 
 /// What somebody does, from which beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +73,10 @@ enum Act {
     Start,
     Delete,
     Reboot,
+    /// A webhook is made; only ever what was before.
+    Hook,
+    /// Events are carried to it.
+    Carry,
 }
 
 impl Act {
@@ -58,6 +88,8 @@ impl Act {
             Self::Rollback => &[Self::FirstStart, Self::Deploy, Self::SecondDeploy],
             Self::ScaleDown => &[Self::FirstStart, Self::Deploy, Self::ScaleUp],
             Self::Start | Self::Delete => &[Self::FirstStart, Self::Deploy, Self::Stop],
+            Self::Hook => &[Self::FirstStart],
+            Self::Carry => &[Self::FirstStart, Self::Hook],
             _ => &[Self::FirstStart, Self::Deploy],
         }
     }
@@ -91,6 +123,20 @@ impl Act {
             Self::Restart => change(ChangeRequest::Restart).await,
             Self::Stop => change(ChangeRequest::Stop).await,
             Self::Start => change(ChangeRequest::Start).await,
+            Self::Hook => {
+                let body = tow_api::webhook::create::Body {
+                    url: HOOK.into(),
+                    events: vec!["object.*".into()],
+                    note: String::new(),
+                };
+                let made = platform.platform_team().repeating("Hook");
+                let made = made.call::<CreateWebhook>(Nothing {}, Nothing {}, body).await;
+                made.expect("a good webhook is made");
+            }
+            Self::Carry => {
+                let said = platform.platform_team().repeating("Carry");
+                said.declare(THREE_SYSTEMS).await.expect("systems are declared");
+            }
             Self::Delete => {
                 let path = get::Path {
                     kind: "component".into(),
@@ -170,7 +216,7 @@ async fn clean(act: Act, image: Image) -> Clean {
 /// That the run in which nobody dies does what it is for.
 async fn proof(act: Act, platform: &TestPlatform) {
     let served = match act {
-        Act::FirstStart | Act::Stop | Act::Delete => vec![],
+        Act::FirstStart | Act::Stop | Act::Delete | Act::Hook | Act::Carry => vec![],
         Act::SecondDeploy => vec![2, 2],
         Act::ScaleUp => vec![1, 1, 1],
         Act::ScaleDown => vec![1],
@@ -180,7 +226,7 @@ async fn proof(act: Act, platform: &TestPlatform) {
     let deployments = platform.store().list::<Deployment>(Find::default()).await.unwrap();
     let states: Vec<State> = deployments.iter().map(|row| row.value.state).collect();
     let expected = match act {
-        Act::FirstStart => vec![],
+        Act::FirstStart | Act::Hook | Act::Carry => vec![],
         Act::Deploy | Act::Reboot => vec![State::Live],
         Act::FailingDeploy => vec![State::Live, State::Failed],
         Act::Stop | Act::Delete => vec![State::Stopped, State::Stopped],
@@ -194,6 +240,9 @@ async fn proof(act: Act, platform: &TestPlatform) {
         platform.world().spec(&seen.id).is_some_and(|spec| spec.env.contains_key("GREETING"))
     });
     assert_eq!(greeted && !served.is_empty(), act == Act::Config);
+    let carried: Vec<String> = platform.world().received().iter().map(subject_of).collect();
+    let expected = ["system:default/a", "system:default/b", "system:default/c"];
+    assert_eq!(carried, if act == Act::Carry { expected.to_vec() } else { vec![] });
 }
 
 /// What befalls a run.
@@ -341,6 +390,59 @@ fn dies_at_every_crossing(act: Act) {
     assert!(wrong.is_empty(), "{act:?}: {bad} faults ended differently:\n{}", wrong.join("\n\n"));
 }
 
+/// Of the crossings of a deploy on Postgres so many are died at, spread over all of them.
+const DEATHS_ON_POSTGRES: usize = 12;
+
+/// First start and deploy on a database of its own; dies at a crossing where it is told to, and goes on on what is left.
+async fn deploy_on_postgres(die: Option<usize>) -> Result<(Value, usize, Vec<String>), String> {
+    let mut platform = TestPlatform::on_postgres(Watch::new(Fault::None))?;
+    platform.compose().await.expect("an empty platform is composed");
+    Act::FirstStart.play(&platform).await;
+    let watch = Watch::new(die.map_or(Fault::None, Fault::DieAt));
+    platform = platform.died(watch.clone());
+    let alive = {
+        let life = async {
+            platform.compose().await.expect("it is composed on what is left");
+            Act::Deploy.play(&platform).await;
+        };
+        tokio::select! {
+            biased;
+            () = watch.died() => false,
+            () = life => true,
+        }
+    };
+    assert_eq!(alive, die.is_none(), "who is to die dies");
+    if !alive {
+        platform = platform.died(Watch::new(Fault::None));
+        platform.compose().await.expect("it is composed on what is left");
+        Act::Deploy.play(&platform).await;
+    }
+    let mut wrong = platform.leftovers().await;
+    wrong.extend(watch.broken());
+    proof(Act::Deploy, &platform).await;
+    let end = platform.canonical().await;
+    platform.kill();
+    Ok((end, watch.crossed(), wrong))
+}
+
+/// The same on the other database: what a death leaves there is what a server made of a connection that ended.
+#[test]
+fn deploy_on_postgres_dies_and_goes_on() {
+    let run = |die| runtime().block_on(deploy_on_postgres(die));
+    let (end, count, wrong) = match run(None) {
+        Ok(clean) => clean,
+        Err(why) => return println!("not run: {why}"),
+    };
+    assert!(wrong.is_empty(), "clean run:\n{}", wrong.join("\n"));
+    for n in 0..DEATHS_ON_POSTGRES {
+        let k = 1 + n * (count - 1) / (DEATHS_ON_POSTGRES - 1);
+        let (after, _, mut wrong) = run(Some(k)).unwrap();
+        differences("", &end, &after, &mut wrong);
+        assert!(wrong.is_empty(), "death at {k} of {count}:\n{}", wrong.join("\n"));
+    }
+    println!("measured: Deploy on Postgres: {count} crossings, {DEATHS_ON_POSTGRES} deaths");
+}
+
 macro_rules! tests {
     ($($name:ident: $act:ident),* $(,)?) => {
         $(#[test]
@@ -353,5 +455,5 @@ macro_rules! tests {
 tests! {
     first_start: FirstStart, deploy: Deploy, second_deploy: SecondDeploy, failing_deploy: FailingDeploy,
     rollback: Rollback, scale_up: ScaleUp, scale_down: ScaleDown, config: Config, restart: Restart, stop: Stop,
-    start: Start, delete: Delete, reboot: Reboot,
+    start: Start, delete: Delete, reboot: Reboot, carry: Carry,
 }

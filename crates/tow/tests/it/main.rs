@@ -1,12 +1,15 @@
 //! Everything that needs the whole platform or the real binary: one test binary, one file a subject.
 
 mod access;
+mod apply;
+mod audit;
 mod bad_input;
 mod build;
 mod cli_offline;
 mod crash;
 mod crossings;
 mod deploy;
+mod doctor;
 mod examples;
 mod ferry;
 mod fire;
@@ -15,3 +18,4 @@ mod given;
 mod lifecycle;
 mod rollout;
 mod runtime_process;
+mod webhook;
