@@ -53,6 +53,11 @@ impl AppError {
         Self::new("object/not-found", format!("{what} is not there"))
     }
 
+    /// Its stable code.
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
     /// Whether it has this code.
     pub fn is(&self, code: &str) -> bool {
         self.0.code == code
