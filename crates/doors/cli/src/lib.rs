@@ -122,6 +122,7 @@ Declared things
 Platform
   up  down        start, stop it on this machine whoami       who you are to it
   sign-in         a link for the browser         token        create, list, delete
+  doctor          what is wrong here, what to do backup       make, list, prune, drill; restore
 
 Options: -o json|yaml  -c COMPONENT  -e ENVIRONMENT  --url URL  --data DIR  -q";
 
