@@ -17,6 +17,8 @@ const VALUES: usize = 5_000;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Asked {
     Count(Filter),
+    /// Of those that pass, how many have nothing there to be ordered by.
+    Lacking(Filter, Key),
     Facet(Filter, Key),
 }
 

@@ -3,7 +3,7 @@
 use super::cache::{Answer, Asked};
 use super::compile::{Sql, conjuncts, gathers};
 use crate::{Store, StoreError, Topic};
-use tow_model::query::Filter;
+use tow_model::query::{Filter, Key};
 
 /// So many conditions are counted to find the one that fewest pass.
 const LOOKED_AT: usize = 6;
@@ -27,6 +27,29 @@ impl Store {
             Ok(Answer::Count(self.number(sql).await?))
         };
         match self.inner.asked.get(revision, Asked::Count(filter.clone()), make).await? {
+            Answer::Count(count) => Ok(count),
+            Answer::Facet(_) => Ok(0),
+        }
+    }
+
+    /// How many of those that pass have nothing at a path to be ordered by.
+    pub(super) async fn lacking(
+        &self,
+        revision: u64,
+        filter: &Filter,
+        path: &str,
+    ) -> Result<i64, StoreError> {
+        let make = async {
+            let fewest = self.fewest(revision, filter).await?;
+            let mut sql = Sql::new(self.inner.db.is_postgres());
+            sql.push("SELECT COUNT(*) FROM ");
+            sql.among_gathered(fewest.as_ref().map(|(part, _)| part), filter);
+            sql.push(" AND ");
+            sql.lacks(path);
+            Ok(Answer::Count(self.number(sql).await?))
+        };
+        let asked = Asked::Lacking(filter.clone(), Key::new(path));
+        match self.inner.asked.get(revision, asked, make).await? {
             Answer::Count(count) => Ok(count),
             Answer::Facet(_) => Ok(0),
         }
@@ -75,6 +98,13 @@ impl Store {
 }
 
 impl Sql {
+    /// The object `o` has nothing at the path to be ordered by.
+    pub(super) fn lacks(&mut self, path: &str) {
+        self.push("NOT EXISTS (SELECT 1 FROM search s WHERE s.object = o.id AND s.key = ");
+        self.key(path);
+        self.push(" AND s.form < 2)");
+    }
+
     /// `… WHERE …`: the objects `o` that pass the filter, gathered by one of its conditions.
     pub(super) fn among_gathered(&mut self, by: Option<&Filter>, filter: &Filter) {
         let Some(by) = by else {

@@ -6,7 +6,7 @@ use crate::db::Row;
 use crate::{Store, StoreError, Topic, sql};
 use std::collections::BTreeMap;
 use tow_model::Relation;
-use tow_model::query::{Cursor, Field, Filter, Key, MOST_ROWS, Order, Query, Sorted};
+use tow_model::query::{Cursor, Field, Filter, MOST_ROWS, Order, Query, Sorted};
 use tow_names::Timestamp;
 
 const COLUMNS: &str = "o.id, o.kind, o.ref, o.uid, o.generation, o.version, o.created_at, o.updated_at, \
@@ -201,10 +201,7 @@ impl Store {
     ) -> Result<Vec<Found>, StoreError> {
         let order = &plan.orders[0];
         let lacking = match order.key.field() {
-            Field::Path(_) => {
-                let without = Filter::All(vec![plan.asked.clone(), lacks(&order.key)]);
-                self.counted(revision, &without.simplified()).await?
-            }
+            Field::Path(path) => self.lacking(revision, plan.asked, path).await?,
             _ => 0,
         };
         let mut rows = Vec::new();
@@ -238,12 +235,6 @@ impl Store {
         let rows = self.inner.db.fetch(sql.text, &sql.args).await?;
         rows.iter().map(|row| read(row, plan.orders)).collect()
     }
-}
-
-/// Has no value there that could be put in order.
-fn lacks(key: &Key) -> Filter {
-    // Every value begins with nothing; what is there without a value does not begin at all.
-    Filter::Prefix(key.clone(), String::new()).negated()
 }
 
 fn read(row: &Row, orders: &[Order]) -> Result<Found, StoreError> {
@@ -323,7 +314,7 @@ impl Plan<'_> {
         match (stretch.group, order.key.field()) {
             (Group::Lacking, _) => {
                 sql.push(&format!("SELECT {COLUMNS} FROM object o WHERE "));
-                sql.condition(&lacks(&order.key));
+                sql.lacks(order.key.as_str());
                 if let Some(cursor) = stretch.from {
                     sql.push(&format!(" AND o.id {beyond} "));
                     sql.arg(cursor.id);
