@@ -61,15 +61,7 @@ pub(crate) fn yaml_files(dir: &Path) -> Verdict<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Told from the text alone, so that a file with broken YAML is still judged and not skipped.
-pub(crate) fn is_ours(text: &str) -> bool {
-    text.lines().any(|line| {
-        let line = line.trim_start_matches([' ', '{', '"', '\'', '\u{feff}']);
-        let Some(value) = line.strip_prefix("apiVersion") else { return false };
-        let value = value.trim_start_matches(['"', '\'', ' ', ':', '\t']);
-        OURS.iter().any(|ours| value.starts_with(ours))
-    })
-}
+pub(crate) use tow_formats::is_ours;
 
 /// Holds nothing but Score files: what is deployed, not applied.
 pub(crate) fn is_score(text: &str) -> bool {

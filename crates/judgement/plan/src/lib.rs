@@ -9,6 +9,7 @@ mod delivery;
 mod draft;
 mod gate;
 mod heal;
+pub mod location;
 mod pods;
 mod rollout;
 mod routes;

@@ -64,6 +64,15 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<Violation>> {
 /// # Errors
 /// Those of [`read`]; and a file that is asked for and not among `files`, or that can't be put in, at the placeholder.
 pub fn read_with(name: &str, text: &str, files: &Files) -> Result<Vec<Document>, Vec<Violation>> {
+    Ok(read_placed(name, text, files)?.into_iter().map(|(_, document)| document).collect())
+}
+
+/// [`read_with`], each document with the line that it begins in.
+pub(crate) fn read_placed(
+    name: &str,
+    text: &str,
+    files: &Files,
+) -> Result<Vec<(u32, Document)>, Vec<Violation>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > MAX_BYTES {
         let head: String = text.chars().take(1024).collect();
@@ -99,7 +108,9 @@ pub fn read_with(name: &str, text: &str, files: &Files) -> Result<Vec<Document>,
         if violations.len() > MAX_VIOLATIONS {
             break;
         }
-        documents.extend(one(&source, root, &mut files, &mut violations));
+        let line = source.position(root.span.start).0;
+        let document = one(&source, root, &mut files, &mut violations);
+        documents.extend(document.map(|document| (line, document)));
     }
     if violations.is_empty() {
         return Ok(documents);

@@ -23,6 +23,7 @@ mod substitution;
 pub mod standard_webhook;
 mod tree;
 mod violation;
+mod walk;
 mod words;
 mod write;
 mod yaml;
@@ -36,5 +37,6 @@ pub use query::{LONGEST_QUERY, QueryError, parse_order, parse_query, query_text}
 pub use schema::schema;
 pub use substitution::{Files, Form, MAX_FILES, Wanted, references, resolve};
 pub use violation::violation;
+pub use walk::{Ask, Found, MAX_OBJECTS, Reading, Under, Walk, is_ours};
 pub use write::{to_json, to_yaml};
 pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_KEY, MAX_VALUES};

@@ -92,6 +92,7 @@ macro_rules! codes {
 
 codes! {
     // Answers of the platform.
+    "access/admin-by-group" 0 "A group is to be administrator"
     "access/subject-kind" 0 "A subject can not have a role"
     "api/definition-missing" 0 "An API has no definition"
     "api/remotes-missing" 0 "A server's API has no remotes"

@@ -13,6 +13,7 @@ mod event;
 mod installation;
 mod instance;
 mod lease;
+mod location;
 mod observed;
 mod operation;
 mod placement;
@@ -40,6 +41,7 @@ pub use instance::{
 };
 pub use item::{CATALOG_PROCESSING, ItemError, Level, StatusItem};
 pub use lease::{Fence, Lease};
+pub use location::{LocationAsk, LocationHook, LocationState};
 pub use observed::{
     Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,
     ProbeReport, TargetCounters,

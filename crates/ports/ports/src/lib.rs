@@ -11,6 +11,7 @@ mod crossing;
 mod edge;
 mod keys;
 mod runtime;
+mod sources;
 mod web;
 
 pub use blobs::{Blobs, ByteStream};
@@ -20,6 +21,10 @@ pub use crossing::{Crossings, NoCrossings, When};
 pub use edge::Edge;
 pub use keys::Keys;
 pub use runtime::{LogQuery, Runtime};
+pub use sources::{
+    CatalogSource, CatalogTree, Listed, MAX_SOURCE_BYTES, MAX_SOURCE_FILES, Opened, Place,
+    SourceError, Sources,
+};
 pub use tow_record::Fence;
 pub use web::{Answer, Fetched, Web, WebError, WebLimits};
 

@@ -43,6 +43,8 @@ pub struct LocationSpec {
 
 /// The annotation that says which kinds may come from a location: names, separated by commas.
 pub const ALLOW: &str = "towpath.dev/allow";
+/// The annotation that says what becomes of objects that a location names no more: `delete` (the default) or `keep`.
+pub const ORPHANS: &str = "towpath.dev/orphans";
 /// The annotation that says how often a location is looked at, as in `5m`.
 pub const REFRESH: &str = "towpath.dev/refresh";
 
