@@ -16,7 +16,39 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// An answer whose body goes on, such as a stream of events.
+#[derive(Debug)]
+pub struct Open {
+    /// The status.
+    pub status: StatusCode,
+    body: http_body_util::combinators::UnsyncBoxBody<Bytes, String>,
+}
+
+impl Open {
+    /// The next piece of the body; none at its end.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        let frame = self.body.frame().await?.ok()?;
+        Some(frame.into_data().unwrap_or_default())
+    }
+}
+
 impl TestPlatform {
+    /// Opens a stream as the holder of a token.
+    pub async fn open(&self, token: &str, path: &str) -> Open {
+        let request = Request::builder()
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Full::new(Bytes::new()))
+            .expect("a request is well formed");
+        let router = self.platform().router.clone();
+        let answer = router.oneshot(request).await.expect("a router always answers");
+        Open {
+            status: answer.status(),
+            body: answer.into_body().map_err(|error| error.to_string()).boxed_unsync(),
+        }
+    }
+
     /// Sends a request with JSON or nothing in it; with a token, as its holder.
     pub async fn http(
         &self,

@@ -19,7 +19,7 @@ pub use examine::{Examined, OutboxSeen, examine};
 pub use executes::Executes;
 pub use layout::Layout;
 pub use roles::role;
-pub use tow_app::{App, AppError, Call, Handle, OpCtx};
+pub use tow_app::{App, AppError, Call, Handle, OpCtx, Session};
 pub use tow_fake::{self as fakes, World};
 pub use tow_ports::{Crossings, NoCrossings, When};
 pub use tow_reconcile::{ReconcileError, Reconciler, Ticked};

@@ -17,7 +17,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use std::path::PathBuf;
 
 /// Variables of the environment that this room reads, each with what it does, for the reference.
-pub const VARIABLES: [(&str, &str); 4] = [
+pub const VARIABLES: [(&str, &str); 6] = [
     (
         "TOW_LOG",
         "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
@@ -25,6 +25,14 @@ pub const VARIABLES: [(&str, &str); 4] = [
     (
         "TOW_ALLOW_ADDRESS",
         "What `tow up --allow-address` allows, several parted by commas: addresses, networks or hosts inside that webhooks and locations may lead to.",
+    ),
+    (
+        "TOW_HOSTS",
+        "What `tow up --host` says, several parted by commas: host names under which API and portal answer beside localhost.",
+    ),
+    (
+        "TOW_TRUST_PROXY",
+        "What `tow up --trust-proxy` says, several parted by commas: addresses or networks of proxies whose X-Forwarded-For is believed.",
     ),
     (
         "TOW_CRASH_AT",

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use tow_api::Endpoint;
 use tow_api::plan::create::ChangeRequest;
-use tow_testkit::{TestPlatform, change};
+use tow_api::{Action, Nothing};
+use tow_testkit::{TestPlatform, TokenBody, change};
 
 /// Id, method and path of every endpoint.
 fn endpoints() -> Vec<(&'static str, &'static str, &'static str)> {
@@ -24,7 +25,8 @@ fn endpoints() -> Vec<(&'static str, &'static str, &'static str)> {
     tow_api::endpoints!(list)
 }
 
-const PEOPLE: [&str; 6] = ["nobody", "viewer", "outsider", "owner", "platform", "admin"];
+/// `cut` is the owner by a token that is only for deploying the component `web`.
+const PEOPLE: [&str; 7] = ["nobody", "viewer", "outsider", "owner", "cut", "platform", "admin"];
 
 /// One request of a row, and what is in the path.
 struct Row {
@@ -41,6 +43,9 @@ struct Own {
     token: String,
     operation: String,
     instance: String,
+    webhook: String,
+    /// To be deleted.
+    other_webhook: String,
 }
 
 fn component(name: &str, owner: &str) -> String {
@@ -57,6 +62,24 @@ fn environment(name: &str) -> String {
     )
 }
 
+fn declared(kind: &str, name: &str, spec: &str) -> String {
+    let version = match kind {
+        "RoleBinding" | "ServiceAccount" => "towpath.dev/v1",
+        _ => "backstage.io/v1alpha1",
+    };
+    format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\nspec: {spec}\n")
+}
+
+/// What grants power, and a spec of each.
+const GATED: [(&str, &str); 6] = [
+    ("Group", "{ type: team, children: [] }"),
+    ("User", "{ memberOf: [quay] }"),
+    ("ServiceAccount", "{ owner: quay }"),
+    ("Location", "{ targets: [./catalog-info.yaml] }"),
+    ("RoleBinding", "{ role: platform, subjects: [group:quay] }"),
+    ("RoleBinding", "{ role: admin, subjects: [user:pat] }"),
+];
+
 fn rows(who: &str, own: &Own) -> Vec<Row> {
     let documents = |text: String| json!({ "documents": [{ "name": "x.yaml", "text": text }], "dry_run": false });
     let config = |of: &str| {
@@ -72,6 +95,11 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
             .replace("{plan}", &own.plan)
             .replace("{token}", &own.token)
             .replace("{operation}", &own.operation)
+            .replace(
+                "{webhook}",
+                if id == "webhook.delete" { &own.other_webhook } else { &own.webhook },
+            )
+            .replace("{seq}", "1")
             .replace("{namespace}", "default");
         let mut row = |what: &str, path: String, body: Option<Value>| {
             let what = if what.is_empty() { id.to_string() } else { format!("{id}, {what}") };
@@ -87,17 +115,82 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
                     Some(documents(component(&name, "quay"))),
                 );
                 row("an environment", path.clone(), Some(documents(environment(&name))));
+                row(
+                    "the owner's component, given away",
+                    path.clone(),
+                    Some(documents(component(&format!("spare-{who}"), "lock"))),
+                );
+                row(
+                    "another's component, taken",
+                    path.clone(),
+                    Some(documents(component(&format!("lock-{who}"), "quay"))),
+                );
+                for (at, (kind, spec)) in GATED.into_iter().enumerate() {
+                    let what = if spec.contains("admin") { " of an admin" } else { "" };
+                    let name = format!("new-{who}-{at}");
+                    let text = declared(kind, &name, spec);
+                    row(&format!("a {kind}{what}"), path.clone(), Some(documents(text)));
+                }
             }
             "object.delete" => {
                 row("a component", object("component", &format!("gone-{who}")), None);
                 row("an environment", object("environment", &format!("gone-{who}")), None);
+                row("an admin's binding", object("rolebinding", &format!("gone-{who}")), None);
             }
-            "object.get" => row("", object("component", "web"), None),
+            "object.get" => {
+                row("the owner's", object("component", "web"), None);
+                row("another's", object("component", &format!("lock-{who}")), None);
+            }
             "object.list" => row("", object("component", ""), None),
             "plan.create" => row("", path.clone(), Some(config(&format!("spare-{who}")))),
             "plan.apply" => row("the owner's", path.clone(), Some(json!({}))),
             "plan.get" => row("the owner's", path.clone(), None),
-            "token.create" => row("for oneself", path.clone(), Some(json!({ "note": "x" }))),
+            "token.create" => {
+                row("for oneself", path.clone(), Some(json!({ "note": "x" })));
+                row(
+                    "for the owner's machine",
+                    path.clone(),
+                    Some(json!({ "note": "x", "for": "serviceaccount:ci" })),
+                );
+                row("for another", path.clone(), Some(json!({ "note": "x", "for": "user:bob" })));
+            }
+            "token.list" => {
+                row("one's own", path.clone(), None);
+                row("another's", format!("{path}?owner=bob"), None);
+                row("everybody's", format!("{path}?owner=all"), None);
+            }
+            "password.set" => {
+                let word = "correct horse battery";
+                row("one's own", path.clone(), Some(json!({ "password": word })));
+                row("another's", path.clone(), Some(json!({ "password": word, "user": "bob" })));
+            }
+            "access.why" => {
+                let query = format!("{path}?action=deploy&object=web");
+                row("of oneself", query.clone(), None);
+                row("of another", format!("{query}&actor=bob"), None);
+                row(
+                    "of another's component",
+                    format!("{path}?action=read&object=lock-{who}"),
+                    None,
+                );
+            }
+            "access.list" => {
+                row("of oneself", path.clone(), None);
+                row("of another", format!("{path}?actor=bob"), None);
+            }
+            "audit.erase" => {
+                row("", path.clone(), Some(json!({ "events": [1], "reason": "a test" })))
+            }
+            "audit.verify" => row("", path.clone(), Some(json!({}))),
+            "webhook.create" => {
+                let body =
+                    json!({ "url": "https://hooks.example.com/x", "events": ["object.created"] });
+                row("", path.clone(), Some(body));
+            }
+            "webhook.pause" | "webhook.redeliver" | "webhook.resume" | "webhook.test" => {
+                row("", path.clone(), Some(json!({})));
+            }
+            "webhook.delete" => row("", path.clone(), None),
             "token.delete" => row("the owner's", path.clone(), None),
             "sign-in-link.create" => {
                 row("for oneself", path.clone(), Some(json!({})));
@@ -119,6 +212,18 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
     let group = "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata:\n  name: quay\nspec:\n  \
                  type: team\n  children: []\n  members: [ann]\n";
     admin.declare(group).await.unwrap();
+    admin.declare(&declared("Group", "lock", "{ type: team, children: [] }")).await.unwrap();
+    admin.declare(&declared("ServiceAccount", "ci", "{ owner: quay }")).await.unwrap();
+    let hook = async || {
+        let body = tow_api::webhook::create::Body {
+            url: "https://hooks.example.com/x".into(),
+            events: vec!["object.created".into()],
+            note: String::new(),
+        };
+        let made =
+            admin.call::<tow_api::webhook::create::CreateWebhook>(Nothing {}, Nothing {}, body);
+        made.await.unwrap().id
+    };
     let owner = ann(&platform);
     let operation = owner.deploy(DEVELOPMENT, &FOLDER_ONE, "source one").await.unwrap().unwrap();
     platform.settle().await;
@@ -129,6 +234,9 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
         for name in ["spare", "gone"] {
             admin.declare(&component(&format!("{name}-{who}"), "quay")).await.unwrap();
         }
+        admin.declare(&component(&format!("lock-{who}"), "lock")).await.unwrap();
+        let binding = "{ role: admin, subjects: [user:zoe] }";
+        admin.declare(&declared("RoleBinding", &format!("gone-{who}"), binding)).await.unwrap();
         admin.declare(&environment(&format!("gone-{who}"))).await.unwrap();
         let set = map(&[("A", "1".to_string())]);
         let config = ChangeRequest::Config { set, unset: vec![] };
@@ -137,17 +245,28 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
         let text = owner.token().await.unwrap();
         let tokens = platform.http(Some(&text), "GET", "/api/v1/tokens", None).await;
         let newest = tokens.body["items"][0]["id"].as_str().unwrap().to_string();
+        let (webhook, other_webhook) = (hook().await, hook().await);
         let own = Own {
             plan: plan.id,
             token: newest,
             operation: operation.clone(),
             instance: instance.clone(),
+            webhook,
+            other_webhook,
         };
         let token = match who {
             "nobody" => None,
             "viewer" => Some(platform.viewer().token().await.unwrap()),
             "outsider" => Some(platform.outsider().token().await.unwrap()),
             "owner" => Some(owner.token().await.unwrap()),
+            "cut" => {
+                let body = TokenBody {
+                    actions: Some(vec![Action::Deploy]),
+                    only: Some(vec!["web".into()]),
+                    ..TokenBody::default()
+                };
+                owner.token_of(body).await.unwrap().token
+            }
             "platform" => Some(platform.platform_team().token().await.unwrap()),
             _ => Some(admin.token().await.unwrap()),
         };
@@ -179,13 +298,13 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
     let all: BTreeSet<&str> = endpoints().iter().map(|(id, ..)| *id).collect();
     assert_eq!(covered, all, "every endpoint has its row");
 
-    let mut table = format!("{:<50}", "");
+    let mut table = format!("{:<55}", "");
     for who in PEOPLE {
         let _ = write!(table, "{who:>10}");
     }
     table.push('\n');
     for (what, statuses) in &cells {
-        let _ = write!(table, "{what:<50}");
+        let _ = write!(table, "{what:<55}");
         for status in statuses {
             let _ = write!(table, "{status:>10}");
         }

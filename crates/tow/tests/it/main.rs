@@ -18,4 +18,5 @@ mod given;
 mod lifecycle;
 mod rollout;
 mod runtime_process;
+mod ways_in;
 mod webhook;

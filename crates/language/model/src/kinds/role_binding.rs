@@ -64,6 +64,18 @@ impl Declared for RoleBindingSpec {
 /// The broken rules of a `RoleBinding`: a subject is somebody who can act, or a group of such.
 fn check(spec: &serde_json::Value, out: &mut Vec<crate::Invalid>) {
     for (index, subject) in spec["subjects"].as_array().into_iter().flatten().enumerate() {
+        let group = subject.as_str().is_some_and(|text| {
+            text.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("group:"))
+        });
+        // Whoever governs says who is in which group: through one they would make administrators.
+        if group && spec["role"] == "admin" {
+            out.push(crate::Invalid::new(
+                format!("/spec/subjects/{index}"),
+                "access/admin-by-group",
+                "a group can't be administrator: whoever says who is in it would be one",
+                "users and service accounts by name, as in user:default/ann",
+            ));
+        }
         let kind = subject.as_str().and_then(|text| text.split_once(':')).map(|(kind, _)| kind);
         let can_act = |kind: &str| {
             ["user", "group", "serviceaccount"].iter().any(|known| kind.eq_ignore_ascii_case(known))
