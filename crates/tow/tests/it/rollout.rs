@@ -259,6 +259,29 @@ async fn a_request_that_is_repeated_is_done_once() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_twice_at_once_gets_one_answer() {
+    use tow_api::access::token_create::{Body, CreateToken};
+    let platform = TestPlatform::start().await;
+    let ann = ann(&platform).repeating("twice");
+    let ask = || {
+        let body = Body {
+            note: "a twin's".into(),
+            owner: None,
+            role: None,
+            actions: None,
+            only: None,
+            expires_in: None,
+        };
+        ann.call::<CreateToken>(Nothing {}, Nothing {}, body)
+    };
+    let (one, other) = futures::join!(ask(), ask());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(one.id, other.id, "one was made");
+    assert!(one.token.is_some() != other.token.is_some(), "and shown once");
+    platform.finish().await;
+}
+
+#[tokio::test]
 async fn back_to_any_deployment_that_was_good() {
     let platform = deployed().await;
     let ann = ann(&platform);
@@ -427,5 +450,42 @@ async fn what_is_being_deployed_to_is_not_deleted() {
     platform.settle().await;
     let view = ann(&platform).operation(&operation.unwrap()).await.unwrap();
     assert_eq!(view.failure.expect("it says why").gate, "environment");
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_runs_that_the_catalog_does_not_have() {
+    let platform = TestPlatform::start().await;
+    let ann = ann(&platform);
+    let web = tow_names::EntityRef::parse("component:web", None, &Namespace::default()).unwrap();
+    let delete = async || {
+        let version = platform.store().object(&web).await.unwrap().unwrap().version;
+        let mut batch = tow_store::Batch::new();
+        batch.remove_object(&web, version);
+        platform.store().commit(batch).await.unwrap();
+    };
+    // Between plan and apply: the plan holds on to what it was made from.
+    let first = ann.deploy(DEVELOPMENT, &FOLDER_ONE, "source one").await.unwrap();
+    platform.settle().await;
+    let plan = ann.plan_deploy(DEVELOPMENT, &FOLDER_TWO, "source two").await.unwrap();
+    delete().await;
+    let stale = platform.admin().apply(&plan.id).await.unwrap_err();
+    assert_eq!(code(&stale), "plan/stale", "{stale}");
+    assert!(first.is_some());
+    // In the instant in which the plan is applied: nobody refuses it, and the rollout ends before it has a number.
+    let again = ann.deploy(DEVELOPMENT, &FOLDER_TWO, "source two").await.unwrap().unwrap();
+    delete().await;
+    platform.settle().await;
+    let view = ann.operation(&again).await.unwrap();
+    let failure = view.failure.expect("it says why");
+    assert_eq!(failure.gate, "declared");
+    assert_eq!(failure.message, "component:default/web was deleted");
+    assert_eq!(releases_served(&platform), [1, 1], "what ran runs");
+    // The next deploy puts it into the catalog again.
+    let then = ann.deploy(DEVELOPMENT, &FOLDER_TWO, "source two").await.unwrap().unwrap();
+    platform.settle().await;
+    assert!(ann.operation(&then).await.unwrap().failure.is_none());
+    assert!(platform.store().object(&web).await.unwrap().is_some());
+    assert_eq!(releases_served(&platform), [2, 2]);
     platform.finish().await;
 }

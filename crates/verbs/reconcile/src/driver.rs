@@ -165,11 +165,11 @@ impl Reconciler {
         let mut until = self.now().plus(IDLE);
         let mut progressed = false;
         // Observed first, read after: what runs has a row before it runs, so nothing of ours looks like an orphan.
-        let observed = self.observe().await?;
+        let mut observed = Arc::new(self.observe().await?);
         progressed |= self.gateway(&observed).await?;
         let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
         for operation in &snapshot.operations {
-            match self.drive(&operation.value.id).await {
+            match self.drive(&operation.value.id, &mut observed).await {
                 Ok(driven) => {
                     progressed |= driven.progressed;
                     until = until.min(driven.until);
@@ -182,7 +182,8 @@ impl Reconciler {
             }
         }
         let (observed, snapshot) = if progressed {
-            (self.observe().await?, Snapshot::read(&self.parts.store, &self.immutable).await?)
+            let observed = Arc::new(self.observe().await?);
+            (observed, Snapshot::read(&self.parts.store, &self.immutable).await?)
         } else {
             (observed, snapshot)
         };

@@ -8,13 +8,32 @@ use crate::{
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
 use tow_record::{Desired, Effect, Instance, Placement, Pod, RouteSet, Step, StepRow, StepState};
-use tow_store::{Batch, Find};
+use tow_store::{Batch, Find, environment_ref};
 
 impl Reconciler {
     pub(crate) fn batch(&self) -> Batch {
         let mut batch = Batch::new();
         batch.fence(self.fence());
         batch
+    }
+
+    /// Component and environment are still declared, and the batch holds only while they are as they are: nothing that
+    /// was deleted in the instant in which a plan was applied gets a number or a route. What is gone is said.
+    pub(crate) async fn still_declared(
+        &self,
+        driven: &Driven,
+        batch: &mut Batch,
+    ) -> Result<Option<String>, ReconcileError> {
+        let place = &driven.op.value.place;
+        let needed = [place.component.clone(), environment_ref(place)];
+        let found = self.parts.store.objects_by(&needed).await?;
+        for entity in needed {
+            match found.iter().find(|row| row.manifest.entity() == entity) {
+                Some(row) => batch.expect_object(&entity, row.version),
+                None => return Ok(Some(format!("{entity} was deleted"))),
+            }
+        }
+        Ok(None)
     }
 
     fn row(&self, driven: &Driven, effect: Effect, title: String) -> StepRow {
@@ -114,6 +133,11 @@ impl Reconciler {
         };
         let row = self.row(driven, Effect::Switch { pods }, title);
         let mut batch = self.batch();
+        if !op.stops
+            && let Some(gone) = self.still_declared(driven, &mut batch).await?
+        {
+            return self.fail(driven, failure("declared", gone)).await;
+        }
         batch.create(&row);
         put(&mut batch, &placement, driven.placement.version);
         put(&mut batch, &set, snapshot.routes.version);

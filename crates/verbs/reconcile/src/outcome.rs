@@ -2,7 +2,7 @@
 
 use crate::{
     driver::{ReconcileError, Reconciler},
-    journal::put,
+    journal::{failure, put},
     rollout::Driven,
 };
 use futures::StreamExt as _;
@@ -225,6 +225,11 @@ impl Reconciler {
         let store = &self.parts.store;
         let mut op = driven.op.value.clone();
         let mut batch = self.batch();
+        if !op.stops
+            && let Some(gone) = self.still_declared(driven, &mut batch).await?
+        {
+            return self.fail(driven, failure("declared", gone)).await;
+        }
         let release = match (&op.release, op.release_number) {
             (Some(release), _) => {
                 let last = store.last::<Release>(&op.place.component.to_string()).await?;

@@ -5,7 +5,7 @@ use crate::{
     journal::failure,
     snapshot::{Deployed, Snapshot},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tow_model::kinds::environment::{EnvironmentSpec, Tier};
 use tow_names::{Duration, Id};
 use tow_plan::{Next, Settled, View};
@@ -26,23 +26,36 @@ pub(crate) struct Driven {
     pub(crate) environment: EnvironmentSpec,
     /// The environment was deleted.
     pub(crate) gone: bool,
-    pub(crate) observed: Observed,
+    pub(crate) observed: Arc<Observed>,
 }
 
 enum Step {
+    /// Something was written down; the world is as it was seen.
     Progressed,
+    /// Something was done to the world, which was looked at again.
+    Acted(Arc<Observed>),
     Waiting(Option<tow_names::Timestamp>),
     Ended,
 }
 
 impl Reconciler {
-    pub(crate) async fn drive(&self, id: &Id) -> Result<Ticked, ReconcileError> {
+    /// `observed` is the world as the tick last saw it: it is looked at again only after something was done to it. What
+    /// is decided on a sight that is a moment old is at worst an effect asked for twice, and effects are idempotent.
+    pub(crate) async fn drive(
+        &self,
+        id: &Id,
+        observed: &mut Arc<Observed>,
+    ) -> Result<Ticked, ReconcileError> {
         let mut progressed = false;
         let idle = Duration::from_secs(5);
         for _ in 0..MOST_STEPS {
-            let Some(driven) = self.driven(id).await? else { break };
+            let Some(driven) = self.driven(id, observed.clone()).await? else { break };
             match self.step(driven).await? {
                 Step::Progressed => progressed = true,
+                Step::Acted(seen) => {
+                    progressed = true;
+                    *observed = seen;
+                }
                 Step::Ended => {
                     progressed = true;
                     break;
@@ -56,9 +69,12 @@ impl Reconciler {
         Ok(Ticked { progressed, until: self.now().plus(idle) })
     }
 
-    async fn driven(&self, id: &Id) -> Result<Option<Driven>, ReconcileError> {
+    async fn driven(
+        &self,
+        id: &Id,
+        mut observed: Arc<Observed>,
+    ) -> Result<Option<Driven>, ReconcileError> {
         let store = &self.parts.store;
-        let mut observed = self.observe().await?;
         let Some(op) = store.get::<Operation>(id.as_str()).await? else { return Ok(None) };
         if op.value.finished_at.is_some() {
             return Ok(None);
@@ -77,10 +93,7 @@ impl Reconciler {
         let subject = Some(id.to_string());
         let journal = store.list::<StepRow>(Find { subject, ..Find::default() }).await?;
         if journal.iter().any(|row| matches!(row.value.step.effect, Effect::Build { .. })) {
-            let build = op.value.build_id();
-            if let Ok(seen) = self.parts.builder.observe(&build).await {
-                observed.builds.insert(build, seen);
-            }
+            self.observe_build(&op.value, &mut observed).await;
         }
         let number = op.value.deployment.unwrap_or(0);
         let deployed = self.immutable.deployed(store, &op.value.place, number).await?;
@@ -100,6 +113,14 @@ impl Reconciler {
             gone,
             observed,
         }))
+    }
+
+    /// Adds how the operation's build is.
+    async fn observe_build(&self, op: &Operation, observed: &mut Arc<Observed>) {
+        let build = op.build_id();
+        if let Ok(seen) = self.parts.builder.observe(&build).await {
+            Arc::make_mut(observed).builds.insert(build, seen);
+        }
     }
 
     async fn step(&self, driven: Driven) -> Result<Step, ReconcileError> {
@@ -131,13 +152,14 @@ impl Reconciler {
                 Settled::NotDone => {
                     // Performed, it is seen as done or under way at the next look; if not, it is tried again later.
                     self.perform(&driven, row).await?;
-                    let again = self.driven(&op.value.id).await?;
-                    let same = again.as_ref().is_some_and(|again| {
-                        tow_plan::settled(&row.value.step, Some(&build), revision, &again.observed)
-                            == Settled::NotDone
-                    });
-                    if !same {
-                        return Ok(Step::Progressed);
+                    let mut again = Arc::new(self.observe().await?);
+                    if matches!(row.value.step.effect, Effect::Build { .. }) {
+                        self.observe_build(&op.value, &mut again).await;
+                    }
+                    let settled =
+                        tow_plan::settled(&row.value.step, Some(&build), revision, &again);
+                    if settled != Settled::NotDone {
+                        return Ok(Step::Acted(again));
                     }
                     pending = true;
                 }

@@ -4,10 +4,9 @@ use crate::{
     driver::{ReconcileError, Reconciler},
     snapshot::Snapshot,
 };
-use std::sync::PoisonError;
-use tow_names::Duration;
+use std::{collections::HashSet, sync::PoisonError};
+use tow_names::{Duration, Id};
 use tow_record::{Observed, Operation};
-use tow_store::Find;
 
 /// A build's log can be looked at for so long.
 const BUILDS_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -20,10 +19,10 @@ impl Reconciler {
         observed: &Observed,
     ) -> Result<bool, ReconcileError> {
         let mut swept = false;
+        let rows: HashSet<&Id> = snapshot.instances.values().flatten().map(|row| &row.id).collect();
         for seen in observed.instances.values() {
             let ours = seen.id.as_str().starts_with("i-");
-            let known = snapshot.instances.values().flatten().any(|row| row.id == seen.id);
-            if !ours || known {
+            if !ours || rows.contains(&seen.id) {
                 continue;
             }
             if seen.may_run() {
@@ -47,9 +46,12 @@ impl Reconciler {
             }
             *last = now;
         }
-        let operations = self.parts.store.list::<Operation>(Find::default()).await?;
-        for id in self.parts.builder.list().await? {
-            let owner = operations.iter().find(|row| row.value.build_id() == id);
+        let builds = self.parts.builder.list().await?;
+        let of = |build: &Id| Operation::of_build(build).map(|id| id.to_string());
+        let operations: Vec<String> = builds.iter().filter_map(of).collect();
+        let operations = self.parts.store.get_many::<Operation>(operations).await?;
+        for id in builds {
+            let owner = of(&id).and_then(|id| operations.get(&id));
             let over = owner.is_none_or(|row| {
                 row.value.finished_at.is_some_and(|at| at.plus(BUILDS_KEPT) < now)
             });

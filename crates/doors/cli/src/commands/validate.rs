@@ -16,8 +16,8 @@ use tow_record::Violation;
 /// Check files of any kind, without a platform
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Files, folders, or - for standard input
-    #[arg(required = true, value_name = "FILE|DIR|-")]
+    /// Files, folders, or - for standard input; this folder where nothing is said
+    #[arg(default_value = ".", hide_default_value = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
 }
 
