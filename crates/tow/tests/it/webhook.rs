@@ -23,6 +23,7 @@ use tow_formats::standard_webhook::WebhookSecret;
 use tow_names::Duration;
 use tow_platform::AppError;
 use tow_platform::fakes::{Received, WebScript};
+use tow_ports::Clock as _;
 use tow_record::{AttemptOutcome, DeliveryState, Event};
 use tow_testkit::binary::{Binary, until};
 use tow_testkit::{Person, TestPlatform};
@@ -212,10 +213,19 @@ async fn after_a_day_of_failing_it_is_paused() {
     let (id, _) = hook(&pat, &["object.*"]).await;
     platform.world().receiver(HOOK, vec![WebScript::Answers(500); 100]);
     declare(&pat, "one").await;
-    platform.pass(Duration::from_secs(23 * 3600)).await;
-    assert_eq!(shown(&pat, &id).await.paused, None);
-    platform.pass(Duration::from_secs(3 * 3600)).await;
-    let paused = shown(&pat, &id).await.paused.expect("it is paused");
+    platform.act().await;
+    let begun = platform.clock().now();
+    let paused = loop {
+        let before = platform.clock().now();
+        platform.clock().advance_to(deliveries(&pat, &id).await[0].next_at.unwrap());
+        platform.act().await;
+        if let Some(paused) = shown(&pat, &id).await.paused {
+            break paused;
+        }
+        assert!(before.since(begun) < Duration::from_secs(24 * 3600), "a day is over");
+    };
+    let after = platform.clock().now().since(begun);
+    assert!(after >= Duration::from_secs(24 * 3600) && after < Duration::from_secs(26 * 3600));
     assert!(paused.why.contains("a day"), "{paused:?}");
     let kept = &deliveries(&pat, &id).await[0];
     assert_eq!((kept.state, kept.attempts.len()), (DeliveryState::Failed, 10));
@@ -423,7 +433,7 @@ fn system(up: &Binary, name: &str) {
 
 fn made(up: &Binary, address: SocketAddr) -> (String, WebhookSecret) {
     let url = format!("http://{address}/hook");
-    let made = up.json(&["webhook", "create", "--url", &url, "--events", "object.*"]);
+    let made = up.json(&["webhook", "create", "--to", &url, "--events", "object.*"]);
     let secret = WebhookSecret::parse(made["secret"].as_str().unwrap()).unwrap();
     (made["id"].as_str().unwrap().to_string(), secret)
 }
@@ -488,12 +498,12 @@ fn the_real_binary_does_not_go_where_it_must_not() {
         "http://metadata.google.internal/".into(),
     ] {
         let refused =
-            up.tow(["webhook", "create", "--url", &url, "--events", "*", "-o", "json"]).exits(2);
+            up.tow(["webhook", "create", "--to", &url, "--events", "*", "-o", "json"]).exits(2);
         assert_eq!(refused.problem()["code"], "webhook/address", "{refused}");
     }
     // A name is looked up when it is asked, not when it is written down.
     let url = format!("http://localhost:{}/", address.port());
-    let named = up.json(&["webhook", "create", "--url", &url, "--events", "*"]);
+    let named = up.json(&["webhook", "create", "--to", &url, "--events", "*"]);
     let tried = up.tow(["webhook", "test", named["id"].as_str().unwrap()]).exits(1);
     assert!(tried.err.contains("this machine's own address"), "{tried}");
     assert!(got.lock().unwrap().is_empty(), "nobody was asked");

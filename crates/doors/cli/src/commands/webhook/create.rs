@@ -9,8 +9,8 @@ use tow_api::webhook::create::{Body, CreateWebhook};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where events are posted to
-    #[arg(long)]
-    url: String,
+    #[arg(long, value_name = "URL")]
+    to: String,
     /// Which events, as in 'deployment.*' or '*'; repeatable, or parted by commas
     #[arg(long, value_name = "KINDS", required = true, value_delimiter = ',')]
     events: Vec<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let body = Body { url: args.url, events: args.events, note: args.note };
+    let body = Body { url: args.to, events: args.events, note: args.note };
     let reply = cx.client()?.call::<CreateWebhook>(&Nothing {}, &Nothing {}, &body).await?;
     cx.printer.data(&reply, || match &reply.secret {
         Some(secret) => format!("{}\n{secret}", reply.id),
