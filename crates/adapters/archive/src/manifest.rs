@@ -2,7 +2,7 @@
 
 use crate::Cost;
 use serde::{Deserialize, Serialize};
-use tow_names::Timestamp;
+use tow_names::{Digest, Timestamp};
 
 /// The format's number. A file with a larger one is refused.
 pub const FORMAT: u32 = 1;
@@ -42,10 +42,12 @@ impl Manifest {
 pub struct TableSummary {
     /// Its name.
     pub table: String,
+    /// What the values of a row are, in this order.
+    pub columns: Vec<String>,
     /// How many rows.
     pub rows: u64,
-    /// Of all its rows' lines, one after the other: two stores with the same rows have the same.
-    pub sha256: String,
+    /// Over all its values, as the store counts them: two stores with the same rows have the same.
+    pub digest: Digest,
 }
 
 /// How much there was.

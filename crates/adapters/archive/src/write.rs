@@ -21,7 +21,6 @@ pub struct Writer {
     keys: Keys,
     contents: String,
     summary: Summary,
-    table: Option<(TableSummary, sha2::Sha256)>,
     parts: u32,
     size: u64,
     kept: bool,
@@ -66,7 +65,6 @@ impl Writer {
             keys,
             contents: String::new(),
             summary: Summary::default(),
-            table: None,
             parts: 0,
             size: 0,
             kept: false,
@@ -80,33 +78,13 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Rows of a table, each a line that ends with a line feed. All rows of a table are handed over before the next
-    /// table's; in pieces of a few megabytes.
+    /// Rows of a table, each a line that ends with a line feed; in pieces of a few megabytes.
     pub fn rows(&mut self, table: &str, lines: &[u8]) -> Result<(), ArchiveError> {
         if !crate::name::table_name(table) {
             return Err(self.refused(&format!("{table:?} is not the name of a table")));
         }
-        if self.table.as_ref().is_none_or(|(summary, _)| summary.table != table) {
-            self.end_table();
-            let summary = TableSummary { table: table.into(), rows: 0, sha256: String::new() };
-            self.table = Some((summary, sha2::Sha256::new()));
-        }
-        if let Some((summary, hasher)) = &mut self.table {
-            summary.rows += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-            hasher.update(lines);
-        }
-        if lines.is_empty() {
-            return Ok(());
-        }
         self.parts += 1;
         self.entry(&Name::Rows { table: table.into(), part: self.parts }, lines)
-    }
-
-    fn end_table(&mut self) {
-        if let Some((mut summary, hasher)) = self.table.take() {
-            summary.sha256 = hex(&hasher.finalize());
-            self.summary.tables.push(summary);
-        }
     }
 
     /// A blob of `size` bytes. Its bytes must have that digest.
@@ -142,8 +120,8 @@ impl Writer {
     }
 
     /// Seals it, makes it last and gives it its name. Its size in bytes and what is in it.
-    pub fn finish(mut self) -> Result<(u64, Summary), ArchiveError> {
-        self.end_table();
+    pub fn finish(mut self, tables: Vec<TableSummary>) -> Result<(u64, Summary), ArchiveError> {
+        self.summary.tables = tables;
         let text = serde_json::to_vec_pretty(&self.summary).map_err(|e| self.refused(&e))?;
         self.entry(&Name::Summary, &text)?;
         let contents = std::mem::take(&mut self.contents);
