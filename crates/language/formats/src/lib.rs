@@ -18,6 +18,7 @@ mod query;
 mod scalar;
 mod schema;
 mod score;
+mod served;
 mod source;
 mod substitution;
 pub mod standard_webhook;
@@ -35,6 +36,7 @@ pub use document::{
 pub use head::{HeadError, head_text, read_head};
 pub use query::{LONGEST_QUERY, QueryError, parse_order, parse_query, query_text};
 pub use schema::schema;
+pub use served::{Known, selected, served};
 pub use substitution::{Files, Form, MAX_FILES, Wanted, references, resolve};
 pub use violation::violation;
 pub use walk::{Ask, Found, MAX_OBJECTS, Reading, Under, Walk, is_ours};
