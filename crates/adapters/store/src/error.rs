@@ -26,6 +26,24 @@ pub enum StoreError {
         /// The highest number this binary knows.
         known: i64,
     },
+    /// Its schema was not brought up to date yet.
+    #[error("the schema of {at} is {found}, this binary knows {known}")]
+    Older {
+        /// The location.
+        at: String,
+        /// The schema's number there.
+        found: i64,
+        /// The highest number this binary knows.
+        known: i64,
+    },
+    /// What is to be imported into holds something already.
+    #[error("{at} is not empty")]
+    #[expect(missing_docs, reason = "where")]
+    NotEmpty { at: String },
+    /// What is to be imported is no whole export.
+    #[error("this is no whole export: {why}")]
+    #[expect(missing_docs, reason = "what was noticed")]
+    Broken { why: String },
     /// There is something, but it is not one of ours.
     #[error("{at} is not a store of Towpath: {why}")]
     #[expect(missing_docs, reason = "where, and what was found instead")]
@@ -111,6 +129,9 @@ impl StoreError {
             Self::Location { .. } => "store/location",
             Self::Network { .. } => "store/network-filesystem",
             Self::Newer { .. } => "store/newer-schema",
+            Self::Older { .. } => "store/older-schema",
+            Self::NotEmpty { .. } => "store/not-empty",
+            Self::Broken { .. } => "store/broken-export",
             Self::NotOurs { .. } => "store/not-a-store",
             Self::Unfit { .. } => "store/unfit-database",
             Self::Full { .. } => "store/disk-full",
@@ -150,6 +171,11 @@ impl StoreError {
             Self::Location { .. } => "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or a path",
             Self::Network { .. } => "put the data directory on a disk of this machine",
             Self::Newer { .. } => "use the newer binary, or restore a backup made by this one",
+            Self::Older { .. } => {
+                "start it once with this binary: that brings the schema up to date"
+            }
+            Self::NotEmpty { .. } => "name an empty database, or another file",
+            Self::Broken { .. } => "make the export again",
             Self::NotOurs { .. } => "name another place for the store, or move what is there away",
             Self::Unfit { .. } => {
                 "make another one: CREATE DATABASE tow ENCODING 'UTF8' TEMPLATE template0"

@@ -11,6 +11,7 @@ mod db;
 mod dump;
 mod error;
 mod examine;
+mod export;
 mod file;
 #[cfg(test)]
 mod given;
@@ -32,6 +33,7 @@ pub use canonical::canonical;
 pub use commit::Committed;
 pub use error::{CommitError, StoreError};
 pub use examine::Schema;
+pub use export::{Counted, EXPORTED_SCHEMA, Export, Import, Part, Summary, Value};
 #[cfg(target_os = "linux")]
 pub use file::network as network_filesystem;
 pub use location::Location;

@@ -33,8 +33,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The highest step this binary knows.
-pub(crate) fn known() -> i64 {
-    MIGRATIONS.last().map_or(0, |migration| migration.number)
+pub(crate) const fn known() -> i64 {
+    MIGRATIONS[MIGRATIONS.len() - 1].number
 }
 
 /// Brings the schema up to date. Changes nothing in a database that is not ours or that a newer binary wrote.
@@ -83,22 +83,32 @@ pub(crate) async fn found(tx: &mut Connection<'_>, at: &str) -> Result<i64, Stor
 }
 
 #[cfg(test)]
+/// Tables and columns in the same words on both; what full text stands on is each database's own.
+const COLUMNS: Both = Both {
+    sqlite: "SELECT m.name, c.name, CASE WHEN c.type IN ('BIGINT', 'INTEGER') THEN 'int' ELSE lower(c.type) END, \
+             CASE c.\"notnull\" WHEN 1 THEN 'NO' ELSE 'YES' END \
+             FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c \
+             WHERE m.type = 'table' AND m.name NOT LIKE 'words%' AND m.name NOT LIKE 'sqlite%'",
+    postgres: "SELECT table_name::text, column_name::text, \
+               CASE data_type WHEN 'bigint' THEN 'int' ELSE data_type END, is_nullable::text \
+               FROM information_schema.columns \
+               WHERE table_schema = current_schema() AND table_name <> 'words'",
+};
+
+/// A line a column, for tests.
+#[cfg(test)]
+pub(crate) async fn columns(db: &Db) -> std::collections::BTreeSet<String> {
+    let rows = db.fetch(COLUMNS, &[]).await.unwrap();
+    let text = |row: &crate::db::Row, at| row.text(at).unwrap();
+    rows.iter().map(|row| (0..4).map(|at| text(row, at) + " ").collect()).collect()
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::given;
     use std::collections::BTreeSet;
 
-    /// Tables and columns in the same words on both; what full text stands on is each database's own.
-    const COLUMNS: Both = Both {
-        sqlite: "SELECT m.name, c.name, CASE WHEN c.type IN ('BIGINT', 'INTEGER') THEN 'int' ELSE lower(c.type) END, \
-                 CASE c.\"notnull\" WHEN 1 THEN 'NO' ELSE 'YES' END \
-                 FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c \
-                 WHERE m.type = 'table' AND m.name NOT LIKE 'words%' AND m.name NOT LIKE 'sqlite%'",
-        postgres: "SELECT table_name::text, column_name::text, \
-                   CASE data_type WHEN 'bigint' THEN 'int' ELSE data_type END, is_nullable::text \
-                   FROM information_schema.columns \
-                   WHERE table_schema = current_schema() AND table_name <> 'words'",
-    };
     const INDEXES: Both = Both {
         sqlite: "SELECT coalesce(sql, name) FROM sqlite_master WHERE type = 'index'",
         postgres: "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()",
@@ -109,12 +119,6 @@ mod tests {
         let mut tx = session.write().await.unwrap();
         tx.run(text, &[]).await.unwrap();
         tx.commit().await.unwrap();
-    }
-
-    async fn columns(db: &Db) -> BTreeSet<String> {
-        let rows = db.fetch(COLUMNS, &[]).await.unwrap();
-        let text = |row: &crate::db::Row, at| row.text(at).unwrap();
-        rows.iter().map(|row| (0..4).map(|at| text(row, at) + " ").collect()).collect()
     }
 
     async fn indexes(db: &Db) -> BTreeSet<String> {

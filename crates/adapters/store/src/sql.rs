@@ -81,7 +81,7 @@ macro_rules! tables {
     };
 }
 
-tables!(audit, catalog, event, examine, idempotency, lease, migration, object, record);
+tables!(audit, catalog, event, examine, export, idempotency, lease, migration, object, record);
 
 #[cfg(test)]
 mod tests {

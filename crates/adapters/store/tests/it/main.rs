@@ -21,6 +21,7 @@ macro_rules! on_each {
     };
 }
 
+mod export;
 mod file;
 mod many;
 mod model;

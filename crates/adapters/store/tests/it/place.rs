@@ -32,6 +32,14 @@ impl Place {
         }
     }
 
+    /// Another one of the same kind.
+    pub(crate) fn another(&self) -> Self {
+        match self {
+            Self::File(_) => Self::file(),
+            Self::Postgres(_) => Self::postgres().unwrap(),
+        }
+    }
+
     pub(crate) fn at(&self) -> Location {
         match self {
             Self::File(dir) => Location::File(dir.path().join("tow.db")),

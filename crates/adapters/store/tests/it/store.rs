@@ -37,7 +37,7 @@ impl Record for Thing {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Op(String, String, bool);
+pub(crate) struct Op(pub(crate) String, pub(crate) String, pub(crate) bool);
 
 impl Record for Op {
     const KIND: &'static str = "operation";
