@@ -3,7 +3,7 @@
 
 use crate::answer::Refusal;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRequestParts, Path, Query, RawPathParams};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::BodyExt;
@@ -19,16 +19,16 @@ const PATIENCE: usize = 64 << 20;
 /// How much of a line an error shows.
 const SNIPPET: usize = 160;
 
-/// Path parameters; their values are text.
-pub(crate) async fn path<P: DeserializeOwned>(parts: &mut Parts) -> Result<P, Refusal> {
-    let mut fields = serde_json::Map::new();
-    if let Ok(params) = RawPathParams::from_request_parts(parts, &()).await {
-        for (name, value) in &params {
-            fields.insert(name.to_string(), Value::String(value.to_string()));
-        }
+/// Path parameters, each read as what the field is.
+pub(crate) async fn path<P: DeserializeOwned + Send>(parts: &mut Parts) -> Result<P, Refusal> {
+    let bad = |why: String| Refusal::new("request/path", format!("the path: {why}"));
+    let some = RawPathParams::from_request_parts(parts, &()).await;
+    if some.map_or(true, |params| params.iter().next().is_none()) {
+        let none = Value::Object(serde_json::Map::new());
+        return serde_json::from_value(none).map_err(|error| bad(error.to_string()));
     }
-    serde_json::from_value(Value::Object(fields))
-        .map_err(|error| Refusal::new("request/path", format!("the path: {error}")))
+    let read = Path::<P>::from_request_parts(parts, &()).await;
+    read.map(|Path(path)| path).map_err(|error| bad(error.body_text()))
 }
 
 /// Query parameters.

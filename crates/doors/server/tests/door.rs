@@ -7,6 +7,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -15,7 +16,7 @@ use tow_api::{Nothing, access, event, object, source};
 use tow_app::{App, Parts};
 use tow_client::{Client, ClientError};
 use tow_ports::NoCrossings;
-use tow_server::{ServerConfig, router, serve};
+use tow_server::{Limits, Rate, ServerConfig, router, serve};
 
 struct Door {
     address: String,
@@ -28,6 +29,10 @@ struct Door {
 
 impl Door {
     async fn open() -> Self {
+        Self::open_with(ServerConfig::default()).await
+    }
+
+    async fn open_with(config: ServerConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
         let at = tow_store::Location::File(data.path().join("tow.db"));
         let store = tow_store::Store::open(&at, Arc::new(NoCrossings)).await.unwrap();
@@ -48,7 +53,7 @@ impl Door {
         });
         let token = app.issue_local_token("user:default/admin").await.unwrap();
         let portal = tow_portal::router(app.clone());
-        let router = router(app, portal, ServerConfig::default());
+        let router = router(app, portal, config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -341,5 +346,178 @@ async fn a_browser_signs_in_by_a_link_that_only_the_button_uses_up() {
     let nowhere = door.raw("GET /nope", &[], "").await;
     assert_eq!(nowhere.status, 404);
     assert!(nowhere.body.contains("There is no such page"));
+    door.close().await;
+}
+
+/// Method and path of every route, with something in the place of parameters.
+fn routes() -> Vec<(String, String)> {
+    macro_rules! list {
+        (plain: [$($plain:ty),* $(,)?], special: [$($special:ty),* $(,)?]) => {
+            vec![
+                $((<$plain>::METHOD.as_str(), <$plain>::PATH),)*
+                $((<$special>::METHOD.as_str(), <$special>::PATH),)*
+            ]
+        };
+    }
+    use tow_api::Endpoint as _;
+    let contract = tow_api::endpoints!(list);
+    let fixed = [
+        ("GET", "/"),
+        ("GET", "/live"),
+        ("GET", "/sign-in"),
+        ("POST", "/sign-in"),
+        ("POST", "/sign-out"),
+        ("GET", "/assets/portal.css"),
+        ("GET", "/assets/live.js"),
+        ("GET", "/assets/mark.svg"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/api/v1/openapi.json"),
+        ("GET", "/nope"),
+        ("GET", "/api/nope"),
+        ("DELETE", "/api/v1/status"),
+        ("TRACE", "/"),
+    ];
+    let filled = |path: &str| {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    contract.into_iter().chain(fixed).map(|(m, path)| (m.to_string(), filled(path))).collect()
+}
+
+#[tokio::test]
+async fn every_answer_of_every_route_tells_browsers_to_be_careful() {
+    let door = Door::open().await;
+    let bearer = format!("Bearer {}", door.token);
+    let mut seen = 0;
+    for (method, path) in routes() {
+        // A stream never ends, so it is asked only where it is refused.
+        let streams = path.ends_with("/stream") || path == "/live";
+        let token = ("authorization", bearer.as_str());
+        let foreign = ("host", "evil.example");
+        let tries: &[&[(&str, &str)]] =
+            if streams { &[&[], &[foreign]] } else { &[&[], &[token], &[token, foreign]] };
+        for headers in tries {
+            let answer = door.raw(&format!("{method} {path}"), headers, "").await;
+            let at = format!("{method} {path} {headers:?}: {answer:?}");
+            assert!(answer.status < 500, "{at}");
+            let is = |name: &str, value: &str| {
+                assert_eq!(
+                    answer.headers.get(name).map(String::as_str),
+                    Some(value),
+                    "{name} {at}"
+                );
+            };
+            is("x-content-type-options", "nosniff");
+            is("x-frame-options", "DENY");
+            is("referrer-policy", "same-origin");
+            is("cross-origin-opener-policy", "same-origin");
+            is("cross-origin-resource-policy", "same-origin");
+            is("permissions-policy", "camera=(), geolocation=(), microphone=()");
+            let policy = &answer.headers["content-security-policy"];
+            assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{at}");
+            assert!(policy.contains("frame-ancestors 'none'"), "{at}");
+            assert!(answer.headers.contains_key("x-request-id"), "{at}");
+            assert!(!answer.headers.contains_key("access-control-allow-origin"), "{at}");
+            if headers.iter().any(|(name, _)| *name == "host") {
+                assert_eq!(answer.status, 421, "{at}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen} answers were looked at");
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_by_name_and_password_without_a_script() {
+    let door = Door::open().await;
+    let word = "correct horse battery";
+    let body = access::password_set::Body {
+        user: Some("ann".into()),
+        password: word.into(),
+        current: None,
+    };
+    let none = Nothing {};
+    door.client.call::<access::password_set::SetPassword>(&none, &none, &body).await.unwrap();
+
+    let page = door.raw("GET /sign-in", &[], "").await;
+    assert!(page.body.contains("type=\"password\"") && !page.body.contains("<script"), "{page:?}");
+    let origin = format!("http://{}", door.address);
+    let own = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin.as_str())];
+    let enter = async |user: &str, word: &str| {
+        let form = format!("user={user}&password={}", word.replace(' ', "+"));
+        door.raw("POST /sign-in", &own, &form).await
+    };
+    let wrong = enter("ann", "wrong").await;
+    assert_eq!(wrong.status, 403);
+    assert!(wrong.body.contains("role=\"alert\"") && wrong.body.contains("value=\"ann\""));
+    assert!(!wrong.body.contains("wrong\""), "a password never comes back: {wrong:?}");
+    let unknown = enter("zoe", "wrong").await;
+    assert_eq!(unknown.body.replace("zoe", "ann"), wrong.body, "nobody learns who there is");
+    let signed = enter("ann", word).await;
+    assert_eq!((signed.status, signed.headers["location"].as_str()), (303, "/"), "{signed:?}");
+    let cookie = signed.headers["set-cookie"].split(';').next().unwrap().to_string();
+    let who = door.raw("GET /api/v1/whoami", &[("cookie", &cookie)], "").await.json();
+    assert_eq!(who["name"], "user:default/ann");
+
+    for _ in 0..5 {
+        assert_eq!(enter("ann", "wrong").await.status, 403);
+    }
+    let waits = enter("ann", word).await;
+    assert_eq!(waits.status, 429, "{waits:?}");
+    assert!(waits.headers.contains_key("retry-after") && waits.body.contains("try again"));
+    // The session goes on, and leaving ends it on the platform.
+    let left = door.raw("POST /sign-out", &[("cookie", &cookie), own[1]], "").await;
+    assert_eq!(left.status, 303);
+    let gone = door.raw("GET /api/v1/whoami", &[("cookie", &cookie)], "").await;
+    gone.is_problem(401, "access/unauthenticated");
+    door.close().await;
+}
+
+#[tokio::test]
+async fn strangers_are_slowed_down_and_nobody_else() {
+    let few = Rate { burst: 3, every: Duration::from_secs(3600) };
+    let limits = Limits { strangers: few, ..Limits::default() };
+    let door = Door::open_with(ServerConfig { limits, ..ServerConfig::default() }).await;
+    for _ in 0..3 {
+        door.raw("GET /api/v1/status", &[], "").await.is_problem(401, "access/unauthenticated");
+    }
+    let refused = door.raw("GET /api/v1/status", &[], "").await;
+    let problem = refused.is_problem(429, "request/too-many");
+    assert_eq!(
+        Some(refused.headers["retry-after"].clone()),
+        problem["retry_after"].as_u64().map(|s| s.to_string())
+    );
+    let wrong = [("authorization", "Bearer tow_wrong")];
+    let refused = door.raw("GET /api/v1/status", &wrong, "").await;
+    refused.is_problem(429, "request/too-many");
+    let bearer = format!("Bearer {}", door.token);
+    for _ in 0..10 {
+        let answer = door.raw("GET /api/v1/status", &[("authorization", &bearer)], "").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(door.raw("GET /healthz", &[], "").await.status, 200);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn writing_is_limited_by_who_writes() {
+    let few = Rate { burst: 2, every: Duration::from_secs(3600) };
+    let limits = Limits { writes: few, ..Limits::default() };
+    let door = Door::open_with(ServerConfig { limits, ..ServerConfig::default() }).await;
+    let bearer = format!("Bearer {}", door.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let body = json!({"note": "x"}).to_string();
+    for _ in 0..2 {
+        assert_eq!(door.raw("POST /api/v1/tokens", &headers, &body).await.status, 201);
+    }
+    let refused = door.raw("POST /api/v1/tokens", &headers, &body).await;
+    refused.is_problem(429, "request/too-many");
+    assert_eq!(door.raw("GET /api/v1/tokens", &headers, "").await.status, 200, "reading goes on");
+    // A question in a body is no write.
+    let asked = door.raw("POST /api/v1/audit/verify", &headers, "{}").await;
+    assert_ne!(asked.status, 429, "{asked:?}");
     door.close().await;
 }
