@@ -21,6 +21,7 @@ macro_rules! on_each {
     };
 }
 
+mod audit;
 mod export;
 mod file;
 mod many;
@@ -29,3 +30,4 @@ mod place;
 mod postgres;
 mod query;
 mod store;
+mod tail;
