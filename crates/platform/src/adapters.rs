@@ -1,8 +1,11 @@
 //! The two sets of adapters: the real ones on a data directory, and the fakes in memory.
 
 use crate::{Layout, SystemClock, crossed::Crossed};
-use std::{path::PathBuf, sync::Arc};
-use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Keys, Runtime, Web};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Keys, Locations, Runtime, Sources, Web};
 use tow_record::InstanceSpec;
 
 /// Everything outside, behind its port.
@@ -16,6 +19,7 @@ pub struct Adapters {
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
+    pub locations: Arc<dyn Locations>,
     /// How the gateway is run, where it runs under the runtime.
     pub gateway: Option<InstanceSpec>,
 }
@@ -35,6 +39,10 @@ pub struct Real {
     pub build_env: std::collections::BTreeMap<String, String>,
     /// Addresses, networks and hosts inside that the platform may ask all the same.
     pub allow_addresses: Vec<String>,
+    /// Folders that locations of this machine lie in; anywhere where there are none.
+    pub location_roots: Vec<PathBuf>,
+    /// What git sees of the environment.
+    pub git_env: std::collections::BTreeMap<String, String>,
 }
 
 /// Processes of this machine, a gateway under the same runtime, builds as instances of it.
@@ -66,6 +74,9 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
     });
     let allow =
         tow_http::Allow::parse(&real.allow_addresses).map_err(|e| say("--allow-address", &e))?;
+    let web: Arc<dyn Web> = Arc::new(tow_http::HttpWeb::new(allow));
+    let locations =
+        locations(&web, &layout.cache(), layout.root(), &real.location_roots, &real.git_env);
     let edge: Arc<dyn Edge> = Arc::new(tow_gateway::EdgeClient::new(layout.gateway()));
     let gateway = tow_gateway::gateway_spec(&layout.gateway(), &real.tow, &real.listen);
     Ok(crossed(
@@ -76,7 +87,8 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
             blobs,
             keys: Arc::new(keys),
             clock,
-            web: Arc::new(tow_http::HttpWeb::new(allow)),
+            web,
+            locations,
             gateway: Some(gateway),
         },
         crossings,
@@ -90,6 +102,11 @@ pub fn fake(
     crossings: &Arc<dyn Crossings>,
 ) -> Adapters {
     let blobs: Arc<dyn Blobs> = Arc::new(world.blobs());
+    let web: Arc<dyn Web> = Arc::new(world.web());
+    // Locations are read for real: there is nothing to pretend about reading.
+    let cache = std::env::temp_dir().join(format!("tow-fake-{}", std::process::id()));
+    let path = ("PATH".to_string(), "/usr/local/bin:/usr/bin:/bin".to_string());
+    let git_env = std::collections::BTreeMap::from([path]);
     crossed(
         Adapters {
             runtime: Arc::new(world.runtime()),
@@ -98,11 +115,42 @@ pub fn fake(
             blobs,
             keys: Arc::new(tow_fake::FakeKeys::default()),
             clock,
-            web: Arc::new(world.web()),
+            locations: locations(&web, &cache, &cache, &[], &git_env),
+            web,
             gateway: None,
         },
         crossings,
     )
+}
+
+/// Locations of folders, URLs and git repositories. `data` is the platform's own and read by none of them.
+fn locations(
+    web: &Arc<dyn Web>,
+    cache: &Path,
+    data: &Path,
+    roots: &[PathBuf],
+    git_env: &std::collections::BTreeMap<String, String>,
+) -> Arc<dyn Locations> {
+    let git = tow_git::GitSource::new(
+        tow_git::Program::new(git_env.clone()),
+        cache.join("git"),
+        web.clone(),
+        roots,
+        data,
+        tow_git::Limits::default(),
+    );
+    Arc::new(tow_location::Reader::new(Sources {
+        file: Arc::new(tow_location::FileSource::new(roots, data)),
+        url: Arc::new(tow_location::WebSource::new(web.clone())),
+        git: Arc::new(git),
+    }))
+}
+
+/// What of the host's environment git may see.
+pub fn git_environment(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> std::collections::BTreeMap<String, String> {
+    tow_git::inherited(variables)
 }
 
 /// What of the host's environment builds may see.

@@ -77,6 +77,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         keys: adapters.keys.clone(),
         clock: adapters.clock.clone(),
         web: adapters.web.clone(),
+        locations: adapters.locations.clone(),
         gateway: adapters.gateway.clone(),
     };
     // A lock on a data directory proves nothing about machines that share a server.
@@ -96,6 +97,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         keys: adapters.keys.clone(),
         clock: adapters.clock.clone(),
         web: adapters.web.clone(),
+        locations: adapters.locations.clone(),
         boot,
         gateway: gateway.clone(),
     });

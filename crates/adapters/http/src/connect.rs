@@ -48,6 +48,30 @@ impl Guarded {
         let host = shown.trim_start_matches('[').trim_end_matches(']');
         let port =
             uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let mut last = None;
+        for address in self.addresses(host, port).await? {
+            let connect = |why: String| WebError::Connect { host: host.to_string(), why };
+            match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = Some(connect(plain(&error))),
+                Err(_) => last = Some(connect("no answer within five seconds".into())),
+            }
+        }
+        Err(last.unwrap_or_else(|| WebError::Dns {
+            host: host.to_string(),
+            why: "it has no address".into(),
+        }))
+    }
+
+    /// The addresses that a host stands for and that may be gone to; the refusal where there are none.
+    pub(crate) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, WebError> {
         let refused = |address: String, what: &str| WebError::Refused {
             host: host.to_string(),
             address,
@@ -62,22 +86,14 @@ impl Guarded {
             .map_err(|_| dns("no answer within five seconds".into()))?
             .map_err(|error| dns(plain(&error)))?;
         let mut last = dns("it has no address".into());
+        let mut admitted = Vec::new();
         for address in found.into_iter().take(ADDRESSES) {
-            if let Some(what) = self.allow.refuses(host, address.ip()) {
-                last = refused(address.ip().to_string(), what);
-                continue;
-            }
-            let connect = |why: String| WebError::Connect { host: host.to_string(), why };
-            match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => last = connect(plain(&error)),
-                Err(_) => last = connect("no answer within five seconds".into()),
+            match self.allow.refuses(host, address.ip()) {
+                Some(what) => last = refused(address.ip().to_string(), what),
+                None => admitted.push(address),
             }
         }
-        Err(last)
+        if admitted.is_empty() { Err(last) } else { Ok(admitted) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{Claim, LOCATION, declarations, removals};
 use std::collections::{BTreeMap, BTreeSet};
-use tow_model::kinds::location::{ALLOW, LocationSpec, ORPHANS, REFRESH};
+use tow_model::kinds::location::{ALLOW, ORPHANS, REFRESH};
 use tow_model::{Kind, Manifest};
 use tow_names::{Digest, Duration, EntityRef, Timestamp};
 use tow_record::{Declaration, Kept, Level, StatusItem, Verdict};
@@ -26,68 +26,6 @@ const ALLOWED: [Kind; 7] = [
 ];
 /// The annotation of what no source names any more.
 const ORPHAN: &str = "backstage.io/orphan";
-
-/// A kind of place that a location reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "their names say it")]
-pub enum SourceKind {
-    File,
-    Url,
-    Git,
-}
-
-impl SourceKind {
-    /// As written in `spec.type`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Url => "url",
-            Self::Git => "git",
-        }
-    }
-
-    /// Where nothing is said it is told by the target.
-    fn of(target: &str) -> Self {
-        let scheme = target.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        let path = target.split('#').next().unwrap_or(target);
-        match scheme.as_deref() {
-            Some("ssh" | "git+ssh" | "git") => Self::Git,
-            _ if path.ends_with(".git") && path.contains(':') => Self::Git,
-            Some("http" | "https") => Self::Url,
-            None if target.starts_with("git@") => Self::Git,
-            _ => Self::File,
-        }
-    }
-}
-
-/// What a location reads: the kind of place, and its targets.
-///
-/// # Errors
-/// Why it can't be told, in words.
-pub fn targets(spec: &LocationSpec) -> Result<(SourceKind, Vec<String>), String> {
-    let mut targets: Vec<String> = spec.target.iter().chain(&spec.targets).cloned().collect();
-    let Some(first) = targets.first() else {
-        return Err("it names no target".into());
-    };
-    let kind = match spec.kind.as_deref() {
-        None => SourceKind::of(first),
-        Some("file" | "directory") => SourceKind::File,
-        Some("url") => SourceKind::Url,
-        Some("git") => SourceKind::Git,
-        Some(other) => return Err(format!("its type {other:?} is none of file, url and git")),
-    };
-    if kind == SourceKind::Git {
-        let word = |field: &str| spec.more.get(field).and_then(|value| value.as_str());
-        if let (None, None) = (word("ref"), word("path")) {
-            return Ok((kind, targets));
-        }
-        let tail = format!("#{}:{}", word("ref").unwrap_or(""), word("path").unwrap_or(""));
-        for target in targets.iter_mut().filter(|target| !target.contains('#')) {
-            target.push_str(&tail);
-        }
-    }
-    Ok((kind, targets))
-}
 
 /// What a location's annotations say.
 #[derive(Debug, Clone, PartialEq)]
@@ -447,31 +385,6 @@ mod tests {
             decide("", "", vec![inner()], vec![kept(inner(), "")], true, &[]),
             ["location/claimed"]
         );
-    }
-
-    #[test]
-    fn targets_tell_what_they_are() {
-        let read = |spec: serde_json::Value| {
-            let spec: LocationSpec = serde_json::from_value(spec).unwrap();
-            targets(&spec).map(|(kind, targets)| format!("{} {}", kind.as_str(), targets.join(" ")))
-        };
-        for (target, kind) in [
-            ("./a.yaml", "file"),
-            ("/srv/catalog", "file"),
-            ("https://example.org/catalog-info.yaml", "url"),
-            ("https://example.org/shop.git", "git"),
-            ("https://example.org/shop.git#main:catalog", "git"),
-            ("git@example.org:shop/catalog.git", "git"),
-            ("ssh://git@example.org/shop", "git"),
-        ] {
-            let read = read(serde_json::json!({ "target": target }));
-            assert_eq!(read, Ok(format!("{kind} {target}")));
-        }
-        let git =
-            serde_json::json!({ "type": "git", "target": "file:///r", "ref": "v1", "path": "c" });
-        assert_eq!(read(git), Ok("git file:///r#v1:c".into()));
-        assert!(read(serde_json::json!({})).is_err());
-        assert!(read(serde_json::json!({ "type": "github", "target": "x" })).is_err());
     }
 
     #[test]

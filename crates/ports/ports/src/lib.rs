@@ -22,8 +22,8 @@ pub use edge::Edge;
 pub use keys::Keys;
 pub use runtime::{LogQuery, Runtime};
 pub use sources::{
-    CatalogSource, CatalogTree, Listed, MAX_SOURCE_BYTES, MAX_SOURCE_FILES, Opened, Place,
-    SourceError, Sources,
+    CatalogSource, CatalogTree, Listed, LocationFiles, LocationRead, Locations, MAX_SOURCE_BYTES,
+    MAX_SOURCE_FILES, Opened, Place, SourceError, Sources,
 };
 pub use tow_record::Fence;
 pub use web::{Answer, Fetched, Web, WebError, WebLimits};

@@ -3,6 +3,8 @@
 
 use async_trait::async_trait;
 use std::sync::Arc;
+use tow_model::Manifest;
+use tow_record::StatusItem;
 
 /// The kinds of places that files come from.
 #[derive(Clone)]
@@ -118,4 +120,41 @@ pub trait CatalogTree: Send + Sync {
     async fn list(&self, path: &str) -> Result<Listed, SourceError>;
     /// The texts of these files, in their order, or why one can't be read: not there, not UTF-8, a link, too large.
     async fn texts(&self, paths: &[String]) -> Result<Vec<Result<String, String>>, SourceError>;
+}
+
+/// What reading a location came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LocationRead {
+    /// Its source is at the revision that was known.
+    Unchanged,
+    /// Nothing could be read, and why.
+    Nothing(Vec<StatusItem>),
+    /// What was read.
+    Files(LocationFiles),
+}
+
+/// What a location's files say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocationFiles {
+    /// What they declare, each once, with the annotations of its place; and where, as `file:line`.
+    pub named: Vec<(Manifest, String)>,
+    /// What is wrong with them.
+    pub items: Vec<StatusItem>,
+    /// All was read: what is not among `named` is not declared.
+    pub complete: bool,
+    /// It goes beyond a limit: nothing of it is to be kept.
+    pub refused: bool,
+    /// How many files were read.
+    pub files: u64,
+    /// To be known the next time; empty where it can't be told whether something has changed.
+    pub revision: String,
+}
+
+/// Reads whole locations, of all kinds of sources.
+#[async_trait]
+pub trait Locations: Send + Sync {
+    /// Could it be read, as far as its text tells? Looks nothing up.
+    fn check(&self, location: &Manifest) -> Result<(), SourceError>;
+    /// Reads it. `known`: the revision of the last time.
+    async fn read(&self, location: &Manifest, known: Option<&str>) -> LocationRead;
 }

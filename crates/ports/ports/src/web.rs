@@ -142,6 +142,11 @@ impl WebError {
 pub trait Web: Send + Sync {
     /// Could this URL be asked, as far as its text tells? Looks no name up.
     fn check(&self, url: &str) -> Result<(), WebError>;
+    /// The addresses that a host stands for and that may be gone to: for what reaches them by itself, and is then held to
+    /// exactly these.
+    async fn resolve(&self, host: &str, _port: u16) -> Result<Vec<std::net::SocketAddr>, WebError> {
+        Err(WebError::Dns { host: host.into(), why: "no names are looked up here".into() })
+    }
     /// Fetches. `etag`: of the last time. At most five redirects are followed, never from https to http, each of them
     /// checked as the first address was.
     async fn get(

@@ -5,7 +5,7 @@ use crate::AppError;
 use std::{future::Future, sync::Arc};
 use tow_api::Endpoint;
 use tow_names::{Digest, EntityRef, Namespace, Timestamp};
-use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Runtime, Web};
+use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Locations, Runtime, Web};
 use tow_record::{Actor, EventBody, NewEvent};
 use tow_store::{Author, Batch, CommitError, Idempotent, Store};
 
@@ -21,6 +21,7 @@ pub struct Parts {
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
+    pub locations: Arc<dyn Locations>,
     /// Changes with each start.
     pub boot: String,
     /// The gateway's address, once bound.

@@ -5,7 +5,7 @@ use crate::snapshot::Snapshot;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
-use tow_ports::{Builder, Clock, Edge, Keys, PortError, Runtime, Web};
+use tow_ports::{Builder, Clock, Edge, Keys, Locations, PortError, Runtime, Web};
 use tow_record::{Fence, InstanceSpec, Lease, Observed, Record as _, Seal};
 use tow_store::{CommitError, Store, StoreError};
 
@@ -29,6 +29,7 @@ pub struct Parts {
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
+    pub locations: Arc<dyn Locations>,
     /// How the gateway is run, where it runs under the runtime.
     pub gateway: Option<InstanceSpec>,
 }
@@ -163,7 +164,7 @@ impl Reconciler {
     async fn rollouts(&self) -> Result<Ticked, ReconcileError> {
         self.keep_lease().await?;
         let mut until = self.now().plus(IDLE);
-        let mut progressed = false;
+        let (mut progressed, mut failed) = (false, false);
         // Observed first, read after: what runs has a row before it runs, so nothing of ours looks like an orphan.
         let mut observed = Arc::new(self.observe().await?);
         progressed |= self.gateway(&observed).await?;
@@ -178,10 +179,13 @@ impl Reconciler {
                 Err(error) => {
                     tracing::warn!(operation = %operation.value.id, %error, "a step is tried again");
                     until = until.min(self.now().plus(RETRY));
+                    failed = true;
                 }
             }
         }
-        let (observed, snapshot) = if progressed {
+        // A step that failed may have begun something, with its row: a sight with the one and without the other would
+        // show an orphan.
+        let (observed, snapshot) = if progressed || failed {
             let observed = Arc::new(self.observe().await?);
             (observed, Snapshot::read(&self.parts.store, &self.immutable).await?)
         } else {

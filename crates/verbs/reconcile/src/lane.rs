@@ -40,6 +40,11 @@ const CHORES: &[Chore] = &[
         wake: Wake::On(|wrote| wrote.events),
         look: |it| Box::pin(it.deliver()),
     },
+    Chore {
+        name: "location",
+        wake: Wake::On(|wrote| wrote.objects || wrote.record("location-ask")),
+        look: |it| Box::pin(it.locations()),
+    },
 ];
 
 impl Reconciler {

@@ -10,6 +10,7 @@ mod gateway;
 mod heal;
 mod journal;
 mod lane;
+mod location;
 mod outcome;
 mod perform;
 mod rollout;

@@ -27,6 +27,8 @@ pub(super) async fn composed(
         node: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         build_env: build_env(),
         allow_addresses: args.allow_address.clone(),
+        location_roots: args.location_root.clone(),
+        git_env: git_env(),
     };
     let adapters = executes
         .adapters(&machine, &crossings)
@@ -76,6 +78,14 @@ fn crossings() -> Arc<dyn Crossings> {
         Some(count) => Arc::new(count),
         None => Arc::new(NoCrossings),
     }
+}
+
+/// What git needs of the environment.
+fn git_env() -> BTreeMap<String, String> {
+    #[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
+    let named = std::env::vars_os();
+    let text = named.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    tow_platform::git_environment(text)
 }
 
 /// What builds need of the environment: where tools are, proxies, certificates, the SSH agent.

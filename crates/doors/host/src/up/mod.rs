@@ -6,6 +6,7 @@ mod address;
 mod compose;
 mod doors;
 mod log;
+mod schedule;
 mod serve;
 
 use crate::{Global, data, error::HostError, ready};
@@ -42,6 +43,15 @@ pub(crate) struct Up {
         value_delimiter = ','
     )]
     allow_address: Vec<String>,
+    /// A folder of this machine that locations may read from; repeatable. Without one, any that this user may read
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TOW_LOCATION_ROOT",
+        hide_env = true,
+        value_delimiter = ','
+    )]
+    location_root: Vec<std::path::PathBuf>,
     #[command(flatten)]
     doors: doors::Doors,
 }
