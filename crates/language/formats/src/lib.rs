@@ -11,6 +11,7 @@
 //! [`references`] says which, whoever can reads them, and [`read_with`] puts them in. Nothing is read here.
 
 mod cloud_event;
+mod cursor;
 mod document;
 mod head;
 mod judge;
@@ -30,6 +31,7 @@ mod write;
 mod yaml;
 
 pub use cloud_event::{CLOUD_EVENT, cloud_event};
+pub use cursor::{cursor_text, order_text, parse_cursor};
 pub use document::{
     Document, MAX_VIOLATIONS, Positions, ScoreFile, positions, read, read_bytes, read_with,
 };

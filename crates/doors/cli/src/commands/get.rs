@@ -1,28 +1,70 @@
-//! `tow get KIND [NAME]`.
+//! `tow get KIND [NAME]`, `tow get facets`.
 
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::list::Listed;
-use crate::render::or_dash;
+use crate::render::{or_dash, table};
 use comfy_table::Cell;
 use tow_api::Nothing;
+use tow_api::object::facets::{GetFacets, Query as FacetQuery};
 use tow_api::object::get::{GetObject, ObjectView, Path};
-use tow_api::object::list::{ListObjects, Path as ListPath};
+use tow_api::object::list::{FindObjects, Query};
 
-/// List the objects of a kind, or show one
+/// List what is declared, or show one object
+///
+/// KIND is a kind, several with commas between, or `all`. A query such as `-q 'type=service owner=quay tag:java'`
+/// chooses among them; `tow get facets type,owner -q 'kind=component'` counts the values of keys.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Component, System, Group, User, Environment, Runtime or Delivery; any case, singular or plural
+    /// Kinds, singular or plural; `all`; or `facets`
     kind: String,
-    /// NAME or NAMESPACE/NAME
+    /// NAME or NAMESPACE/NAME; of facets the keys
     name: Option<String>,
+    #[command(flatten)]
+    which: Which,
 }
 
+/// Which of many.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Which {
+    /// Only those that pass, as in `type=service -lifecycle=deprecated "front end"`
+    #[arg(short, long, value_name = "QUERY")]
+    query: Option<String>,
+    /// By these keys, `-` before one from Z to A, as in `type,-updated`
+    #[arg(long, value_name = "KEYS", allow_hyphen_values = true)]
+    order: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// All of them
+    #[arg(long)]
+    all: bool,
+}
+
+impl Which {
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+}
+
+/// How many objects are asked for at once.
+const AT_ONCE: u32 = 500;
+/// What is counted where nothing is said.
+const FACETS: &str = "kind,type,lifecycle,owner,tag";
+
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    if args.kind.eq_ignore_ascii_case("facets") {
+        return facets(cx, args.name, args.which.query).await;
+    }
     let Some(name) = args.name else {
-        let path = ListPath { kind: kind(&args.kind)? };
-        let reply = cx.client()?.call::<ListObjects>(&path, &Nothing {}, &Nothing {}).await?;
-        return cx.printer.list(reply.items);
+        let kinds = kinds(&args.kind)?;
+        let only = match kinds.as_slice() {
+            [] => None,
+            kinds => Some(format!("kind={}", kinds.join(","))),
+        };
+        let query = both(only, args.which.query.clone());
+        let (items, more) = found(cx, query, &args.which).await?;
+        return show(cx, items, more, kinds.len() != 1);
     };
     let object = one(cx, &args.kind, &name).await?;
     if cx.printer.is_text() {
@@ -31,12 +73,83 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     cx.printer.data(&object, String::new)
 }
 
+/// The kinds' own spelling; none for all kinds.
+fn kinds(text: &str) -> Verdict<Vec<String>> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Vec::new());
+    }
+    text.split(',').map(|kind| self::kind(kind.trim())).collect()
+}
+
+fn both(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.trim().is_empty() => Some(one),
+        (Some(one), Some(other)) => Some(format!("{one} ({other})")),
+        (one, other) => one.or(other),
+    }
+}
+
+/// What passes, over as many pages as it takes; and whether there is more.
+pub(crate) async fn found(
+    cx: &Context,
+    query: Option<String>,
+    which: &Which,
+) -> Verdict<(Vec<ObjectView>, bool)> {
+    let mut asked = Query { q: query, order: which.order.clone(), ..Query::default() };
+    let mut items: Vec<ObjectView> = Vec::new();
+    loop {
+        let left = which.limit.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
+        asked.limit = Some(if which.all { AT_ONCE } else { left.min(AT_ONCE) });
+        let reply = cx.client()?.call::<FindObjects>(&Nothing {}, &asked, &Nothing {}).await?;
+        items.extend(reply.items);
+        asked.from = reply.next;
+        let enough = !which.all && items.len() >= which.limit as usize;
+        if asked.from.is_none() || enough {
+            return Ok((items, asked.from.is_some()));
+        }
+    }
+}
+
+/// Prints them; with their kinds where they are of several.
+pub(crate) fn show(cx: &Context, items: Vec<ObjectView>, more: bool, kinds: bool) -> Verdict {
+    let count = items.len();
+    if kinds {
+        cx.printer.list(items.into_iter().map(OfSomeKind).collect())?;
+    } else {
+        cx.printer.list(items)?;
+    }
+    if more && cx.printer.is_text() {
+        cx.printer.hint(&format!("these are the first {count}; --limit N or --all shows more"));
+    }
+    Ok(())
+}
+
+async fn facets(cx: &Context, keys: Option<String>, query: Option<String>) -> Verdict {
+    let keys = keys.unwrap_or_else(|| FACETS.into());
+    let asked = FacetQuery { keys, q: query, limit: None };
+    let reply = cx.client()?.call::<GetFacets>(&Nothing {}, &asked, &Nothing {}).await?;
+    cx.printer.data(&reply.facets, || {
+        let rows = reply.facets.iter().flat_map(|facet| {
+            let row = |value: &tow_api::object::facets::Value| {
+                vec![
+                    Cell::new(&facet.key),
+                    Cell::new(value.count),
+                    Cell::new(if value.value.is_empty() { "\"\"" } else { &value.value }),
+                ]
+            };
+            facet.values.iter().map(row).collect::<Vec<_>>()
+        });
+        table(&["KEY", "COUNT", "VALUE"], rows.collect(), "there are none")
+    })
+}
+
 impl Listed for ObjectView {
     const HEAD: &'static [&'static str] = &["NAME", "TYPE", "OWNER", "ABOUT"];
     const EMPTY: &'static str = "there are none";
 
     fn row(&self) -> Vec<Cell> {
-        let word = |path: [&str; 2]| self.object.get(path[0])?.get(path[1])?.as_str();
+        let members = self.members();
+        let word = |path: [&str; 2]| members.get(path[0])?.get(path[1])?.as_str();
         let name = match (word(["metadata", "namespace"]), word(["metadata", "name"])) {
             (Some(namespace), Some(name)) if namespace != "default" => {
                 format!("{namespace}/{name}")
@@ -50,6 +163,24 @@ impl Listed for ObjectView {
             Cell::new(or_dash(word(["spec", "owner"]))),
             Cell::new(about.unwrap_or_default()),
         ]
+    }
+}
+
+/// Among others of other kinds.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+struct OfSomeKind(ObjectView);
+
+impl Listed for OfSomeKind {
+    const HEAD: &'static [&'static str] = &["KIND", "NAME", "TYPE", "OWNER", "ABOUT"];
+    const EMPTY: &'static str = ObjectView::EMPTY;
+
+    fn row(&self) -> Vec<Cell> {
+        let members = self.0.members();
+        let kind = members.get("kind").and_then(|kind| kind.as_str());
+        let mut row = vec![Cell::new(or_dash(kind))];
+        row.extend(self.0.row());
+        row
     }
 }
 

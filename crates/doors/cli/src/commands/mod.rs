@@ -20,6 +20,7 @@ mod releases;
 mod rollback;
 mod scale;
 mod schema;
+mod search;
 mod session;
 mod sign_in;
 mod status;
@@ -58,6 +59,7 @@ pub(crate) enum Verb {
     Open(open::Args),
     Apply(apply::Args),
     Get(get::Args),
+    Search(search::Args),
     Describe(describe::Args),
     Delete(delete::Args),
     Validate(validate::Args),
@@ -99,6 +101,7 @@ impl Verb {
             Self::Open(args) => open::run(cx, args).await,
             Self::Apply(args) => apply::run(cx, args).await,
             Self::Get(args) => get::run(cx, args).await,
+            Self::Search(args) => search::run(cx, args).await,
             Self::Describe(args) => describe::run(cx, args).await,
             Self::Delete(args) => delete::run(cx, args).await,
             Self::Validate(args) => validate::run(cx, args),

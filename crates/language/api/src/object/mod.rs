@@ -2,5 +2,6 @@
 
 pub mod apply;
 pub mod delete;
+pub mod facets;
 pub mod get;
 pub mod list;

@@ -3,21 +3,18 @@
 mod admit;
 mod apply;
 mod documents;
+pub(crate) mod find;
 
 pub(crate) use documents::{Source, read_all};
 
-use crate::{App, AppError, Call, Handle, OpCtx, handle::internal};
+use crate::{App, AppError, Call, Handle, OpCtx};
 use admit::Admission;
-use serde_json::{Value, json};
-use tow_api::Action;
 use tow_api::object::{
     delete::{self, DeleteObject},
-    get::{GetObject, ObjectView, Path},
-    list::{self, ListObjects},
+    get::Path,
 };
 use tow_model::Kind;
 use tow_names::{EntityRef, Name, Namespace};
-use tow_policy::{Object, Scope, scope};
 use tow_record::{Declaration, Verdict};
 use tow_store::ObjectRow;
 
@@ -57,38 +54,6 @@ fn kind_of(text: &str) -> Result<Kind, AppError> {
         let known: Vec<&str> = Kind::ALL.iter().map(|k| k.as_str()).collect();
         AppError::not_found(format!("kind {text}")).hint(format!("kinds: {}", known.join(", ")))
     })
-}
-
-fn view(row: &ObjectRow) -> Result<ObjectView, AppError> {
-    let mut value = serde_json::to_value(&row.manifest).map_err(internal)?;
-    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("uid".into(), json!(row.uid));
-        metadata.insert("generation".into(), json!(row.generation));
-    }
-    let Value::Object(mut object) = value else { return Err(internal("not an object")) };
-    object.insert(
-        "status".into(),
-        json!({
-            "createdAt": row.created_at, "updatedAt": row.updated_at, "createdBy": row.created_by,
-        }),
-    );
-    Ok(ObjectView { object })
-}
-
-impl Handle<GetObject> for App {
-    async fn handle(&self, ctx: &OpCtx, call: Call<GetObject>) -> Result<ObjectView, AppError> {
-        view(&self.seen_row(ctx, &entity_of(&call.path)?).await?)
-    }
-}
-
-impl Handle<ListObjects> for App {
-    async fn handle(&self, ctx: &OpCtx, call: Call<ListObjects>) -> Result<list::Reply, AppError> {
-        let kind = kind_of(&call.path.kind)?;
-        let scope = scope(&ctx.actor, Action::Read, kind);
-        let mut rows = self.store().objects(Some(kind)).await?;
-        rows.retain(|row| scope == Scope::All || scope.covers(&Object::of(&row.manifest)));
-        Ok(list::Reply { items: rows.iter().map(view).collect::<Result<_, _>>()? })
-    }
 }
 
 impl Handle<DeleteObject> for App {
