@@ -18,6 +18,19 @@ use tow_client::{Client, ClientError};
 use tow_ports::NoCrossings;
 use tow_server::{Limits, Rate, ServerConfig, router, serve};
 
+/// The doors read no location.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl tow_ports::Locations for Nowhere {
+    fn check(&self, _: &tow_model::Manifest) -> Result<(), tow_ports::SourceError> {
+        Ok(())
+    }
+    async fn read(&self, _: &tow_model::Manifest, _: Option<&str>) -> tow_ports::LocationRead {
+        tow_ports::LocationRead::Unchanged
+    }
+}
+
 struct Door {
     address: String,
     token: String,
@@ -48,6 +61,7 @@ impl Door {
             keys: Arc::new(tow_fake::FakeKeys::default()),
             clock,
             web: Arc::new(world.web()),
+            locations: Arc::new(Nowhere),
             boot: "boot-1".into(),
             gateway: Arc::new(OnceLock::new()),
         });
@@ -152,7 +166,7 @@ async fn the_client_speaks_the_contract() {
         name: "team".into(),
     };
     let got = client.call::<object::get::GetObject>(&path, &none, &none).await.unwrap();
-    assert_eq!(got.object["spec"]["type"], "team");
+    assert_eq!(got.members()["spec"]["type"], "team");
 
     // A slash in a name stays in its segment: it is refused as a name, not taken for a path.
     for (name, status) in [("nobody", 404), ("no/such", 422)] {
@@ -450,11 +464,11 @@ async fn a_browser_signs_in_by_name_and_password_without_a_script() {
         let form = format!("user={user}&password={}", word.replace(' ', "+"));
         door.raw("POST /sign-in", &own, &form).await
     };
-    let wrong = enter("ann", "wrong").await;
+    let wrong = enter("ann", "mistaken-word").await;
     assert_eq!(wrong.status, 403);
     assert!(wrong.body.contains("role=\"alert\"") && wrong.body.contains("value=\"ann\""));
-    assert!(!wrong.body.contains("wrong\""), "a password never comes back: {wrong:?}");
-    let unknown = enter("zoe", "wrong").await;
+    assert!(!wrong.body.contains("mistaken"), "a password never comes back: {wrong:?}");
+    let unknown = enter("zoe", "mistaken-word").await;
     assert_eq!(unknown.body.replace("zoe", "ann"), wrong.body, "nobody learns who there is");
     let signed = enter("ann", word).await;
     assert_eq!((signed.status, signed.headers["location"].as_str()), (303, "/"), "{signed:?}");
@@ -463,7 +477,7 @@ async fn a_browser_signs_in_by_name_and_password_without_a_script() {
     assert_eq!(who["name"], "user:default/ann");
 
     for _ in 0..5 {
-        assert_eq!(enter("ann", "wrong").await.status, 403);
+        assert_eq!(enter("ann", "mistaken-word").await.status, 403);
     }
     let waits = enter("ann", word).await;
     assert_eq!(waits.status, 429, "{waits:?}");
