@@ -2,6 +2,15 @@
 //!
 //! Writes are values: a [`Batch`] says what must hold and what becomes, and [`Store::commit`] does all of it or
 //! nothing. There is no transaction outside this room. It knows neither HTTP nor roles, and decides nothing.
+//!
+//! A store is a file (SQLite) or a Postgres database: a [`Location`]. Both hold the same and answer the same; what the two
+//! say differently is in `db`, and every test of what a store promises runs on both.
+//!
+//! * [`Store::wake`] and [`Store::commits`] tell of writes, here and by other servers on the same database;
+//!   [`Store::revision`] says whether what was made of the store is still good; [`Store::tail`] follows the log.
+//! * [`Store::export`] hands out everything as of one moment, part by part; [`Store::import`] takes it into an empty
+//!   store of either database, all or nothing, and makes anew what is made of other tables. [`Store::summary`] counts and
+//!   digests a store, and [`Summary::differences`] compares two. A backup and a copy are made of these.
 
 mod audit;
 mod batch;
@@ -25,6 +34,7 @@ mod place;
 mod query;
 mod read;
 mod sql;
+mod tail;
 mod wake;
 
 pub use audit::{Search, Searched};
@@ -43,4 +53,5 @@ pub use place::{PlaceFacts, environment_ref};
 pub use query::{Found, Page};
 pub use read::{Find, ObjectRow, Replay, Row};
 pub use tow_record::{Event, Fence, Lease, NewEvent, Record};
+pub use tail::Tail;
 pub use wake::{Topic, Wake, Wrote};

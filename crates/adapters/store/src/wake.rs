@@ -4,6 +4,7 @@
 
 use crate::db::Heard;
 use crate::open::Inner;
+use crate::tail::Tails;
 use crate::{Batch, Store};
 use std::collections::BTreeSet;
 use std::sync::Weak;
@@ -29,6 +30,8 @@ pub struct Wrote {
     pub events: bool,
     /// Records of these kinds; see [`Wrote::record`].
     pub kinds: BTreeSet<String>,
+    /// What was in the log was changed: the body of an event was taken away.
+    pub erased: bool,
     /// Nobody knows what: take it for everything.
     pub anything: bool,
 }
@@ -44,13 +47,21 @@ impl Wrote {
             access: record || object,
             events: !batch.events.is_empty(),
             kinds,
+            erased: !batch.erased.is_empty(),
             anything: false,
         }
     }
 
     /// Anything at all.
     pub(crate) fn anything() -> Self {
-        Self { objects: true, access: true, events: true, kinds: BTreeSet::new(), anything: true }
+        Self {
+            objects: true,
+            access: true,
+            events: true,
+            erased: true,
+            kinds: BTreeSet::new(),
+            anything: true,
+        }
     }
 
     /// Records of this kind were written, or may have been.
@@ -62,8 +73,9 @@ impl Wrote {
     pub(crate) fn encode(&self, from: &str) -> String {
         let kinds: Vec<&str> = self.kinds.iter().map(String::as_str).collect();
         let bit = |set: bool| if set { '1' } else { '0' };
-        let (objects, access, events) = (bit(self.objects), bit(self.access), bit(self.events));
-        format!("{from} {objects}{access}{events} {}", kinds.join(","))
+        let (objects, access) = (bit(self.objects), bit(self.access));
+        let (events, erased) = (bit(self.events), bit(self.erased));
+        format!("{from} {objects}{access}{events}{erased} {}", kinds.join(","))
     }
 
     /// What another server wrote; none where it was `own`. What can't be read may be anything.
@@ -73,7 +85,8 @@ impl Wrote {
         if from == Some(own) {
             return None;
         }
-        let (Some(&[objects, access, events]), Some(kinds)) = (bits.map(str::as_bytes), kinds)
+        let (Some(&[objects, access, events, erased]), Some(kinds)) =
+            (bits.map(str::as_bytes), kinds)
         else {
             return Some(Self::anything());
         };
@@ -81,6 +94,7 @@ impl Wrote {
             objects: objects == b'1',
             access: access == b'1',
             events: events == b'1',
+            erased: erased == b'1',
             kinds: kinds.split(',').filter(|kind| !kind.is_empty()).map(String::from).collect(),
             anything: false,
         })
@@ -103,6 +117,7 @@ pub(crate) struct Wakes {
     access: AtomicU64,
     /// Other servers' writes are not heard of now.
     deaf: AtomicBool,
+    pub(crate) tails: Tails,
 }
 
 impl Wakes {
@@ -113,6 +128,7 @@ impl Wakes {
             catalog: AtomicU64::new(1),
             access: AtomicU64::new(1),
             deaf: AtomicBool::new(false),
+            tails: Tails::default(),
         }
     }
 
@@ -122,6 +138,9 @@ impl Wakes {
         }
         if wrote.access {
             self.access.fetch_add(1, Ordering::SeqCst);
+        }
+        if wrote.erased {
+            self.tails.forget();
         }
         let _ = self.wrote.send(wrote);
         self.commits.send_modify(|count| *count += 1);

@@ -82,34 +82,24 @@ impl App {
             Some(after) => after,
             None => self.store().head().await?,
         };
-        let (app, actor) = (self.clone(), ctx.actor.clone());
-        let news = self.store().wake(|wrote| wrote.events);
-        let subject = query.subject;
-        let pages = stream::unfold(
-            (after, app, actor, news, subject),
-            |(mut after, app, actor, mut news, subject)| async move {
-                loop {
-                    news.mark_unchanged();
-                    let found = async {
-                        let page = app.store().events(Some(after), LIMIT, subject.as_deref());
-                        let page = page.await?;
-                        let last = page.last().map(|event| event.seq);
-                        Ok::<_, AppError>((last, app.visible(&actor, page).await?))
-                    };
-                    match found.await {
-                        Ok((Some(last), page)) if page.is_empty() => after = last,
-                        Ok((Some(last), page)) => {
-                            return Some((page, (last, app, actor, news, subject)));
-                        }
-                        Ok((None, _)) => news.changed().await,
-                        Err(error) => {
-                            tracing::error!(%error, "event stream");
-                            return None;
-                        }
+        let tail = self.store().tail(after, query.subject).await?;
+        let begun = (self.clone(), ctx.actor.clone(), tail);
+        let pages = stream::unfold(begun, |(app, actor, mut tail)| async move {
+            loop {
+                let found = async {
+                    let page = tail.next().await?;
+                    app.visible(&actor, page.iter().map(|event| (**event).clone()).collect()).await
+                };
+                match found.await {
+                    Ok(page) if page.is_empty() => {}
+                    Ok(page) => return Some((page, (app, actor, tail))),
+                    Err(error) => {
+                        tracing::error!(%error, "event stream");
+                        return None;
                     }
                 }
-            },
-        );
+            }
+        });
         Ok(pages.flat_map(stream::iter).boxed())
     }
 }
