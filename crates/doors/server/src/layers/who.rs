@@ -58,6 +58,11 @@ pub(crate) fn context(parts: &Parts) -> Result<OpCtx, Refusal> {
         .hint("send the header Authorization: Bearer TOKEN; `tow token create` makes one"))
 }
 
+/// The request's id, for what needs no token.
+pub(crate) fn request(parts: &Parts) -> String {
+    parts.extensions.get::<Caller>().map(|caller| caller.request.clone()).unwrap_or_default()
+}
+
 /// The stream, until its token is withdrawn or expires, or its holder's rights become others: then it ends, and whoever
 /// connects again is judged anew. A store that does not answer ends nothing.
 pub(crate) fn while_it_holds<S: Stream + Send + 'static>(
