@@ -90,9 +90,10 @@ impl Reconciler {
     }
 
     async fn deliver_to(&self, mut round: Round) -> Result<Ticked, ReconcileError> {
-        for _ in 0..BURST {
+        for done in 0..BURST {
             if let Turn::Over(ticked) = self.turn(&mut round).await? {
-                return Ok(ticked);
+                // What was done may have told something new to another one.
+                return Ok(Ticked { progressed: done > 0, ..ticked });
             }
         }
         Ok(Ticked { progressed: true, until: self.now() })
