@@ -11,9 +11,11 @@
 //! [`references`] says which, whoever can reads them, and [`read_with`] puts them in. Nothing is read here.
 
 mod cloud_event;
+pub mod backstage;
 mod cursor;
 mod document;
 mod head;
+pub mod hub_signature;
 mod judge;
 mod query;
 mod scalar;

@@ -52,10 +52,16 @@ impl std::error::Error for QueryError {}
 
 /// Reads a query.
 pub fn parse_query(text: &str) -> Result<Filter, QueryError> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
     if text.len() > LONGEST_QUERY {
+        let reader = Reader { text, at: 0, depth: 0 };
         return Err(reader.wrong(0, "the query is too long", "at most 16 KiB"));
     }
+    parse_long(text)
+}
+
+/// Reads what [`query_text`] wrote, however long it is.
+pub(crate) fn parse_long(text: &str) -> Result<Filter, QueryError> {
+    let mut reader = Reader { text, at: 0, depth: 0 };
     reader.space();
     if reader.rest().is_empty() {
         return Ok(Filter::everything());
@@ -100,6 +106,18 @@ pub fn parse_order(text: &str) -> Result<Vec<Order>, QueryError> {
         return Err(Reader { text, at: 0, depth: 0 }.wrong(0, "there are too many keys", most));
     }
     Ok(found)
+}
+
+/// Reads what [`crate::order_text`] wrote: whole paths, which may be anything but hold no comma.
+pub(crate) fn parse_paths(text: &str) -> Option<Vec<Order>> {
+    let each = text.split(',').map(|part| {
+        let (descending, name) = match part.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, part),
+        };
+        (!name.is_empty()).then(|| Order { key: Key::new(name), descending })
+    });
+    each.collect()
 }
 
 const SHORT: [(&str, &str); 13] = [

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what a test meets is its own")]
 
 mod catalog_rules;
+mod backstage;
 mod corpus;
 mod damaged;
 mod hostile;
