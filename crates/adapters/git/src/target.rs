@@ -64,7 +64,9 @@ impl Target {
             // host:path, as git itself and the forges write it.
             let (login, rest) = address
                 .split_once(':')
-                .filter(|(login, rest)| !login.contains('/') && !rest.is_empty())
+                .filter(|(login, rest)| {
+                    !login.contains('/') && login.contains('@') && !rest.is_empty()
+                })
                 .ok_or_else(|| refused("it is no URL and not of the form git@host:path"))?;
             let host = login.rsplit('@').next().unwrap_or(login);
             let user = login.strip_suffix(host).unwrap_or("");

@@ -68,7 +68,7 @@ pub(crate) async fn body<B: DeserializeOwned + Serialize>(
     read(&bytes)
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
+pub(crate) async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {

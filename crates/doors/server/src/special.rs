@@ -12,7 +12,8 @@ use futures::{Stream, StreamExt, stream};
 use http::{HeaderValue, header};
 use std::convert::Infallible;
 use std::time::Duration;
-use tow_api::Endpoint;
+use tow_api::location::push::{PushLocation, SIGNATURE};
+use tow_api::{Endpoint, Nothing};
 use tow_api::event::stream::StreamEvents;
 use tow_api::log::stream::StreamLogs;
 use tow_api::source::upload::UploadSource;
@@ -24,6 +25,7 @@ use tracing::Instrument;
 pub(crate) fn routes(router: Router<App>) -> Router<App> {
     router
         .route(UploadSource::PATH, routing::put(upload))
+        .route(PushLocation::PATH, routing::post(push))
         .route(StreamLogs::PATH, routing::get(logs))
         .route(StreamEvents::PATH, routing::get(events))
 }
@@ -56,6 +58,25 @@ async fn upload(State(app): State<App>, request: Request) -> Response {
     // As with every write: finished even if the answer can't be delivered.
     match tokio::spawn(work.in_current_span()).await {
         Ok(Ok(source)) => json(UploadSource::OK, &source),
+        Ok(Err(refusal)) => refusal.into_response(),
+        Err(_) => Refusal::broken().into_response(),
+    }
+}
+
+/// Needs no token: the signature is the right. The body is the forge's own and only its bytes count.
+async fn push(State(app): State<App>, request: Request) -> Response {
+    let work = async move {
+        let (mut parts, body) = request.into_parts();
+        let path = decode::path(&mut parts).await?;
+        let query = decode::query(&parts)?;
+        let bytes = decode::collect(body).await?;
+        let signature = parts.headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
+        let request = who::request(&parts);
+        let pushed = app.push_location(&request, &path, &query, &bytes, signature).await;
+        pushed.map_err(Refusal::from)
+    };
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(Ok(())) => json(PushLocation::OK, &Nothing {}),
         Ok(Err(refusal)) => refusal.into_response(),
         Err(_) => Refusal::broken().into_response(),
     }

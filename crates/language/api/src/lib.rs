@@ -7,6 +7,7 @@ pub mod deployment;
 mod endpoint;
 pub mod event;
 pub mod instance;
+pub mod location;
 pub mod log;
 mod metric;
 pub mod object;
@@ -51,6 +52,11 @@ macro_rules! endpoints {
                 $crate::deployment::list::ListDeployments,
                 $crate::event::list::ListEvents,
                 $crate::instance::list::ListInstances,
+                $crate::location::get::GetLocation,
+                $crate::location::list::ListLocations,
+                $crate::location::preview::PreviewLocation,
+                $crate::location::push_secret::CreatePushSecret,
+                $crate::location::refresh::RefreshLocation,
                 $crate::object::apply::Apply,
                 $crate::object::delete::DeleteObject,
                 $crate::object::facets::GetFacets,
@@ -76,6 +82,7 @@ macro_rules! endpoints {
             ],
             special: [
                 $crate::event::stream::StreamEvents,
+                $crate::location::push::PushLocation,
                 $crate::log::stream::StreamLogs,
                 $crate::source::upload::UploadSource,
             ]

@@ -120,6 +120,7 @@ codes! {
     "operation/under-way" 409 "Something is under way here"
     "source/too-large" 413 "The source is too large"
     "store/full" 507 "The disk is full"
+    "location/push" 403 "The push hook was not asked rightly"
     "webhook/address" 422 "A webhook can't lead there"
     "webhook/events" 422 "No such events"
     "webhook/not-carried" 404 "The webhook did not carry this event"

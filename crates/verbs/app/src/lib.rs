@@ -3,12 +3,14 @@
 
 mod access;
 mod audit;
+mod backup;
 mod config;
 mod deployment;
 mod error;
 mod event;
 mod handle;
 mod instance;
+mod location;
 mod log;
 mod object;
 mod observe;
@@ -22,6 +24,7 @@ mod status;
 mod webhook;
 
 pub use access::{Invitation, Session};
+pub use backup::BackupOutcome;
 pub use error::AppError;
 pub use handle::{App, Call, Caller, Handle, OpCtx, Parts};
 pub use owner::OwnersDoor;

@@ -167,7 +167,7 @@ async fn send(
 }
 
 /// What changed, line by line; what did not, as a number where there is much of it.
-fn text_of(reply: &tow_api::object::apply::Reply) -> String {
+pub(crate) fn text_of(reply: &tow_api::object::apply::Reply) -> String {
     const MANY: usize = 50;
     let mut out = String::new();
     let few = reply.objects.len() <= MANY;

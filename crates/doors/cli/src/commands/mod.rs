@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod get;
 mod lifecycle;
+mod location;
 mod logs;
 mod open;
 pub(crate) mod plan;
@@ -68,6 +69,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Token(token::Verb),
     #[command(subcommand)]
+    Location(location::Verb),
+    #[command(subcommand)]
     Webhook(webhook::Verb),
     SignIn(sign_in::Args),
     #[command(subcommand)]
@@ -108,6 +111,7 @@ impl Verb {
             Self::Schema(args) => schema::run(cx, &args),
             Self::Explain(args) => explain::run(cx, &args),
             Self::Token(verb) => token::run(cx, verb).await,
+            Self::Location(verb) => location::run(cx, verb).await,
             Self::Webhook(verb) => webhook::run(cx, verb).await,
             Self::SignIn(args) => sign_in::run(cx, args).await,
             Self::Session(verb) => session::run(cx, verb).await,
