@@ -18,6 +18,13 @@ pub struct Schema {
     pub known: i64,
 }
 
+impl Schema {
+    /// The number of the last step this binary knows.
+    pub fn newest() -> i64 {
+        migration::known()
+    }
+}
+
 impl Store {
     /// Opens a store that is there already, without bringing its schema up to date. For looking only.
     pub async fn look(at: &Location) -> Result<Self, StoreError> {

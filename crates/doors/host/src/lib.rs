@@ -1,6 +1,7 @@
 //! The machine's side of `tow`: up and down. Starts the platform on a data directory and ends it; holds no use-case.
 //! It is the one door that sees `platform`, because it is the one that opens the house.
 
+mod backup;
 mod data;
 mod demo;
 mod doctor;
@@ -9,15 +10,16 @@ mod error;
 mod executable;
 mod ready;
 mod stop;
+mod store;
 mod up;
 
 pub use tow_platform::role;
 
-use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _, Subcommand as _};
 use std::path::PathBuf;
 
 /// Variables of the environment that this room reads, each with what it does, for the reference.
-pub const VARIABLES: [(&str, &str); 6] = [
+pub const VARIABLES: [(&str, &str); 7] = [
     (
         "TOW_LOG",
         "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
@@ -33,6 +35,10 @@ pub const VARIABLES: [(&str, &str); 6] = [
     (
         "TOW_TRUST_PROXY",
         "What `tow up --trust-proxy` says, several parted by commas: addresses or networks of proxies whose X-Forwarded-For is believed.",
+    ),
+    (
+        "TOW_BACKUP_PASSPHRASE",
+        "The passphrase of `tow backup`, `tow backup drill` and `tow restore`, where no file with it is named.",
     ),
     (
         "TOW_CRASH_AT",
@@ -59,6 +65,11 @@ pub fn commands() -> Vec<Command> {
         up::Up::augment_args(Command::new("up")),
         down::Down::augment_args(Command::new("down")),
         doctor::Doctor::augment_args(Command::new("doctor")),
+        backup::Backup::augment_args(Command::new("backup")),
+        backup::Restore::augment_args(Command::new("restore")),
+        store::Verb::augment_subcommands(
+            Command::new("store").about("The store itself").subcommand_required(true),
+        ),
     ]
 }
 
@@ -67,6 +78,13 @@ pub fn run(verb: &str, matches: &ArgMatches, global: &Global) -> Option<i32> {
     let outcome = match verb {
         "up" => up::Up::from_arg_matches(matches).map(|args| up::up(&args, global)),
         "down" => down::Down::from_arg_matches(matches).map(|args| down::down(&args, global)),
+        "backup" => {
+            backup::Backup::from_arg_matches(matches).map(|args| backup::run(&args, global))
+        }
+        "store" => store::Verb::from_arg_matches(matches).map(|verb| store::run(&verb, global)),
+        "restore" => {
+            backup::Restore::from_arg_matches(matches).map(|args| backup::restore(&args, global))
+        }
         "doctor" => {
             doctor::Doctor::from_arg_matches(matches).map(|args| doctor::doctor(&args, global))
         }

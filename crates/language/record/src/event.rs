@@ -7,6 +7,8 @@ use tow_names::Timestamp;
 /// Every kind of event and when it is written; the reference is printed from it. Kinds are added, never renamed.
 pub const EVENTS: &[(&str, &str)] = &[
     ("artifact.built", "a build ended well, and its result is kept"),
+    ("backup.failed", "a scheduled backup was not made; it is tried again"),
+    ("backup.made", "a scheduled backup was made"),
     (
         "config.changed",
         "an applied plan brought other configuration; values appear as keyed digests",

@@ -3,6 +3,7 @@
 mod access;
 mod apply;
 mod audit;
+mod backup;
 mod bad_input;
 mod build;
 mod cli_offline;

@@ -18,6 +18,8 @@ use crate::{Global, error::HostError};
 use finding::{Finding, State};
 use scene::Scene;
 
+pub(crate) use scene::bytes;
+
 /// Look for what is wrong on this machine, and say what to do
 ///
 /// Exits 0 where everything is well or only warnings were found, 1 where something must be mended.

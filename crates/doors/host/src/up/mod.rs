@@ -54,6 +54,8 @@ pub(crate) struct Up {
     location_root: Vec<std::path::PathBuf>,
     #[command(flatten)]
     doors: doors::Doors,
+    #[command(flatten)]
+    backups: schedule::Backups,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -21,6 +21,7 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
         .first()
         .and_then(|l| l.local_addr().ok())
         .ok_or_else(|| HostError::new("host/listen", "nothing listens"))?;
+    let schedule = args.backups.schedule()?;
     let tow = executable::copy(layout)?;
     let platform = compose::composed(args, layout, &tow).await?;
     let (tell, told) = watch::channel(false);
@@ -46,6 +47,15 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
         let _ = tell.send(true);
         return Err(error);
     }
+    let backups = match schedule {
+        Some(schedule) => {
+            let store = compose::location(args.database.as_deref(), layout)?;
+            let (app, layout) = (platform.app.clone(), layout.clone());
+            let made = tow_platform::backup::keep_going(app, layout, store, schedule, told.clone());
+            Some(tokio::spawn(made))
+        }
+        None => None,
+    };
     let demo = args.demo.then(|| tokio::spawn(demo::run(layout.clone(), global.json)));
 
     let reason = tokio::select! {
@@ -61,8 +71,9 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
                 .untouched("workloads and gateway, which go on serving"));
         }
     };
-    if let Some(demo) = demo {
-        demo.abort();
+    for task in demo.into_iter().chain(backups) {
+        // Half a backup goes with whoever writes it.
+        task.abort();
     }
     let _ = tell.send(true);
     let _ = doors.await;

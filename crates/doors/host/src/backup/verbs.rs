@@ -1,0 +1,196 @@
+//! What the verbs of backup do and print.
+
+use super::{Backup, Restore, Verb};
+use crate::{Global, data, error::HostError, up};
+use std::path::{Path, PathBuf};
+use tow_platform::backup::{self, BackupError, Made, Shelf, Summary};
+use tow_platform::{Layout, Location, SystemClock};
+use tow_ports::Clock as _;
+
+/// `tow backup`, and what is below it.
+pub(crate) fn run(args: &Backup, global: &Global) -> Result<(), HostError> {
+    match &args.verb {
+        None => make(args, global),
+        Some(Verb::List { dir }) => list(dir, global),
+        Some(Verb::Prune { dir, keep }) => prune(dir, usize::from(*keep), global),
+        Some(Verb::Drill { file, room, secret, store }) => {
+            let layout = data::layout(global)?;
+            let live = up::location(store.database.as_deref(), &layout)?;
+            let live = match &live {
+                Location::File(path) if !path.exists() => None,
+                other => Some(other),
+            };
+            let passphrase = secret.get(false)?;
+            let room = room.clone().unwrap_or_else(std::env::temp_dir);
+            let drilled = block(backup::drill(file, &passphrase, &room, live))?;
+            say_drilled(&drilled, file, global)
+        }
+    }
+}
+
+/// Runs to its end on a runtime of its own.
+fn block<T>(
+    work: impl Future<Output = Result<T, BackupError>>,
+) -> Result<T, HostError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| HostError::new("host/runtime", e.to_string()))?;
+    runtime.block_on(work).map_err(|error| HostError::from(&error))
+}
+
+fn make(args: &Backup, global: &Global) -> Result<(), HostError> {
+    let layout = data::layout(global)?;
+    there(&layout)?;
+    let store = up::location(args.store.database.as_deref(), &layout)?;
+    let name = backup::file_name(SystemClock.now());
+    let file = match &args.file {
+        None => PathBuf::from(name),
+        Some(dir) if dir.is_dir() => dir.join(name),
+        Some(file) => file.clone(),
+    };
+    let file = std::path::absolute(&file).unwrap_or(file);
+    let passphrase = args.secret.get(true)?;
+    let made = block(backup::make(&layout, &store, &file, &passphrase))?;
+    if global.json {
+        print(&made);
+        return Ok(());
+    }
+    anstream::println!("{}", made.file.display());
+    say_made(&made);
+    Ok(())
+}
+
+fn say_made(made: &Made) {
+    let size = crate::doctor::bytes(made.size);
+    anstream::println!("  {size}, up to event {}: {}", made.head, amounts(&made.summary));
+    for digest in &made.damaged {
+        anstream::eprintln!(
+            "warning: the blob {digest} is damaged on the disk, and not in the backup"
+        );
+    }
+}
+
+fn amounts(summary: &Summary) -> String {
+    let rows = |table: &str| {
+        summary.tables.iter().find(|found| found.table == table).map_or(0, |found| found.rows)
+    };
+    format!(
+        "{} objects, {} records, {} events, {} blobs",
+        rows("object"),
+        rows("record"),
+        rows("event"),
+        summary.blobs
+    )
+}
+
+fn there(layout: &Layout) -> Result<(), HostError> {
+    if layout.root().is_dir() {
+        return Ok(());
+    }
+    Err(HostError::new("host/no-data", format!("{} is not there", layout.root().display()))
+        .hint("--data DIR says where the platform is"))
+}
+
+/// `tow restore`.
+pub(crate) fn restore(args: &Restore, global: &Global) -> Result<(), HostError> {
+    let layout = data::layout(global)?;
+    let database = match args.store.database.as_deref().filter(|text| !text.is_empty()) {
+        Some(text) => Some(up::location(Some(text), &layout)?),
+        None => None,
+    };
+    let passphrase = args.secret.get(false)?;
+    let done = block(backup::restore(&args.file, &passphrase, layout.root(), database.as_ref()))?;
+    if global.json {
+        print(&done);
+        return Ok(());
+    }
+    anstream::println!("restored: {}", done.data.display());
+    anstream::println!(
+        "  as of {}, up to event {}: {}",
+        done.manifest.made_at,
+        done.manifest.head,
+        amounts(&done.summary)
+    );
+    anstream::println!("\ntow up --data {} brings it up", done.data.display());
+    Ok(())
+}
+
+fn list(dir: &Path, global: &Global) -> Result<(), HostError> {
+    let (found, strange) = Shelf::new(dir).list().map_err(|e| HostError::from(&e.into()))?;
+    if global.json {
+        let items: Vec<_> = found
+            .iter()
+            .map(|one| {
+                serde_json::json!({
+                    "file": one.path, "size": one.size, "made_at": one.manifest.made_at,
+                    "head": one.manifest.head, "schema": one.manifest.schema,
+                    "made_by": one.manifest.made_by,
+                })
+            })
+            .collect();
+        print(&items);
+    } else {
+        for one in &found {
+            let size = crate::doctor::bytes(one.size);
+            anstream::println!(
+                "{}  {size:>10}  event {:<8} {}",
+                one.manifest.made_at,
+                one.manifest.head,
+                one.path.display()
+            );
+        }
+    }
+    for error in strange {
+        anstream::eprintln!("warning: {error} [{}]", error.code());
+    }
+    Ok(())
+}
+
+fn prune(dir: &Path, keep: usize, global: &Global) -> Result<(), HostError> {
+    let gone = Shelf::new(dir).prune(keep).map_err(|e| HostError::from(&e.into()))?;
+    if global.json {
+        print(&serde_json::json!({"removed": gone}));
+    } else if gone.is_empty() {
+        anstream::println!("nothing to take away");
+    } else {
+        for path in gone {
+            anstream::println!("taken away: {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn say_drilled(drilled: &backup::Drilled, file: &Path, global: &Global) -> Result<(), HostError> {
+    if global.json {
+        print(drilled);
+    } else {
+        for check in &drilled.checks {
+            let mark = if check.holds { "  ok " } else { "FAIL " };
+            anstream::println!("{mark} {:<10} {}", check.what, check.seen);
+        }
+    }
+    if !drilled.holds {
+        let failed: Vec<_> =
+            drilled.checks.iter().filter(|check| !check.holds).map(|check| check.what).collect();
+        return Err(HostError::new(
+            "backup/drill",
+            format!("{} does not hold: {}", file.display(), failed.join(", ")),
+        )
+        .hint("keep it for a look, make another one, and look at the disk it lies on"));
+    }
+    if !global.json {
+        anstream::println!(
+            "\nit holds: as of {}, event {}",
+            drilled.manifest.made_at,
+            drilled.manifest.head
+        );
+    }
+    Ok(())
+}
+
+fn print<T: serde::Serialize>(value: &T) {
+    // What these verbs answer is text, numbers and lists: there is nothing that could not be written.
+    anstream::println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+}
