@@ -113,16 +113,18 @@ Daily
   rollback [N]    an earlier deployment again    logs [-f]    what they write
   config          set, unset, list values        releases     what was built, by number
   scale W=N       so many instances              deployments  what went where, and why
-  restart  stop  start                           events [-f]  everything that happened
-  open            the service, in a browser      webhook      tell others of events
-Declared things
-  apply -f FILE   create or change               validate     check files, offline
-  get KIND        list or show; describe: all    schema KIND  what a kind may say
-  delete KIND     take away
+  restart  stop  start  open                     events [-f]  everything that happened
+Catalog
+  apply -f FILE   create or change               get KIND     list or show; describe: all
+  delete KIND     take away                      search TEXT  find by words
+  validate        check files, offline           location     where it is read from
+  explain  schema  what a kind may say
+Access and audit
+  user  token  session  sign-in  whoami          access       who may what, and why
+  audit           search, prove, export          webhook      tell others of events
 Platform
-  up  down        start, stop it on this machine whoami       who you are to it
-  sign-in         a link for the browser         token        create, list, delete
-  doctor          what is wrong here, what to do backup       make, list, prune, drill; restore
+  up  down        start, stop it here            doctor       what is wrong, what to do
+  backup  restore  the whole of it, one file     store        copy to another database
 
 Options: -o json|yaml  -c COMPONENT  -e ENVIRONMENT  --url URL  --data DIR  -q";
 

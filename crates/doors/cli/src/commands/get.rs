@@ -12,8 +12,8 @@ use tow_api::object::list::{FindObjects, Query};
 
 /// List what is declared, or show one object
 ///
-/// KIND is a kind, several with commas between, or `all`. A query such as `-q 'type=service owner=quay tag:java'`
-/// chooses among them; `tow get facets type,owner -q 'kind=component'` counts the values of keys.
+/// KIND is a kind, several with commas between, or `all`. A query such as `-w 'type=service owner=quay tag:java'`
+/// chooses among them; `tow get facets type,owner -w 'kind=component'` counts the values of keys.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Kinds, singular or plural; `all`; or `facets`
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Which {
     /// Only those that pass, as in `type=service -lifecycle=deprecated "front end"`
-    #[arg(short, long, value_name = "QUERY")]
+    #[arg(short = 'w', long = "where", value_name = "QUERY")]
     query: Option<String>,
     /// By these keys, `-` before one from Z to A, as in `type,-updated`
     #[arg(long, value_name = "KEYS", allow_hyphen_values = true)]
