@@ -152,7 +152,7 @@ fn under_writes_a_backup_is_of_one_moment_and_the_restored_platform_goes_on() {
     let desk = Desk::new();
     let (up, _ferry, url) = lived_in();
     let token =
-        up.json(&["token", "create", "--note", "kept"])["token"].as_str().unwrap().to_string();
+        up.json(&["token", "create", "kept"])["token"].as_str().unwrap().to_string();
     let stop = std::sync::atomic::AtomicBool::new(false);
     let (mut made, mut wrote) = (Vec::new(), 0);
     std::thread::scope(|scope| {

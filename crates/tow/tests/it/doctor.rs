@@ -174,7 +174,9 @@ fn faults_of_permissions_and_leftovers_are_named_and_mended_and_nothing_else_is_
     let again = ask(&up, &[]);
     assert_eq!(again.done.status, 0, "{}", again.done);
     assert!(again.well("data.permissions") && again.well("platform.file"), "{}", again.done);
-    std::fs::remove_file(data.join("run/i/i-link")).unwrap();
+    for path in ["run/i/i-link", "run/i/notes"] {
+        std::fs::remove_file(data.join(path)).unwrap();
+    }
     up.start();
 }
 
