@@ -104,7 +104,7 @@ pub fn fake(
     let blobs: Arc<dyn Blobs> = Arc::new(world.blobs());
     let web: Arc<dyn Web> = Arc::new(world.web());
     // Locations are read for real: there is nothing to pretend about reading.
-    let cache = std::env::temp_dir().join(format!("tow-fake-{}", std::process::id()));
+    let cache = world.folder().to_path_buf();
     let path = ("PATH".to_string(), "/usr/local/bin:/usr/bin:/bin".to_string());
     let git_env = std::collections::BTreeMap::from([path]);
     crossed(

@@ -66,6 +66,11 @@ impl World {
         Ok(Arc::new(Self { clock, state: Mutex::new(state), touched, files }))
     }
 
+    /// A folder of its own, for ports that keep files; gone with the world.
+    pub fn folder(&self) -> &std::path::Path {
+        self.files.path()
+    }
+
     /// A runtime of this world.
     pub fn runtime(self: &Arc<Self>) -> FakeRuntime {
         FakeRuntime::new(Arc::clone(self))

@@ -6,7 +6,7 @@ use crate::index::Derived;
 use serde::Serialize;
 use tow_model::Manifest;
 use tow_names::{EntityRef, Timestamp};
-use tow_record::{Declaration, EventBody, Fence, NewEvent, ReadMember, Record, Verdict};
+use tow_record::{Declaration, EventBody, Fence, NewEvent, ReadMember, Record, StatusItem, Verdict};
 
 /// A reply kept for a repeated request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,7 @@ pub struct Batch {
     pub(crate) idempotency: Option<Idempotent>,
     pub(crate) cursors: Vec<(String, i64)>,
     pub(crate) erased: Vec<i64>,
+    pub(crate) statuses: Vec<(EntityRef, Option<String>)>,
     /// A value that would not serialise; told by the commit.
     pub(crate) broken: Option<StoreError>,
 }
@@ -240,6 +241,13 @@ impl Batch {
         });
     }
 
+    /// What the platform has to say of an object that is there: the items of its status; none: nothing. Neither its version
+    /// nor its generation moves.
+    pub fn status(&mut self, entity: &EntityRef, items: &[StatusItem]) {
+        let said = || serde_json::json!({ "items": items }).to_string();
+        self.statuses.push((entity.clone(), (!items.is_empty()).then(said)));
+    }
+
     /// An event; events get their places in the log in the order in which they are added.
     pub fn event(&mut self, event: NewEvent) {
         match serde_json::to_string(&event.body) {
@@ -274,6 +282,7 @@ impl Batch {
             && self.idempotency.is_none()
             && self.cursors.is_empty()
             && self.erased.is_empty()
+            && self.statuses.is_empty()
             && self.broken.is_none()
     }
 

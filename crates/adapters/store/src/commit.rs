@@ -126,6 +126,13 @@ async fn write(tx: &mut Connection<'_>, batch: &Batch) -> Result<i64, Broken> {
     }
     write_records(tx, batch, head).await?;
     write_objects(tx, batch).await?;
+    // A batch is about one or two of them.
+    for (entity, status) in &batch.statuses {
+        let mut args = Vec::new();
+        entity_args(&mut args, entity);
+        args.push(status.as_ref().map_or(Arg::Null, Arg::from));
+        tx.run(sql::OBJECT_STATUS, &args).await?;
+    }
     for (consumer, seq) in &batch.cursors {
         tx.run(sql::CURSOR_PUT, &[consumer.into(), (*seq).into()]).await?;
     }

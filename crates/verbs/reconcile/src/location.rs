@@ -148,6 +148,9 @@ impl Reconciler {
         if let Some(event) = told(before.as_ref(), &after, now) {
             batch.event(event);
         }
+        if before.as_ref().map(|state| &state.items) != Some(&after.items) {
+            batch.status(&location, &after.items);
+        }
         match state {
             Some(row) => batch.update(&after, row.version),
             None => batch.create(&after),

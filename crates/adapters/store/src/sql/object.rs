@@ -12,6 +12,8 @@ macro_rules! select {
 
 statements! {
     OBJECT_GET = (select!("WHERE kind = $1 AND namespace = $2 AND name = $3"));
+    OBJECT_STATUS =
+        "UPDATE object SET status = $4 WHERE kind = $1 AND namespace = $2 AND name = $3";
     OBJECT_KIND = (select!("WHERE kind = $1 ORDER BY namespace, name"));
     OBJECT_ALL = (select!("ORDER BY namespace, name, kind"));
     OBJECT_OF = (select!("WHERE source = $1 ORDER BY kind, namespace, name"));
