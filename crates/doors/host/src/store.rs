@@ -36,13 +36,15 @@ pub(crate) fn run(verb: &Verb, global: &Global) -> Result<(), HostError> {
         Location::Postgres(_) => own,
     };
     let _held = hold(&layout)?;
+    let holder = data::identity(&layout)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| HostError::new("host/runtime", e.to_string()))?;
-    let copied =
-        runtime.block_on(backup::copy(&layout, &from, &to)).map_err(|e| HostError::from(&e))?;
+    let copied = runtime
+        .block_on(backup::copy(&layout, &holder, &from, &to))
+        .map_err(|e| HostError::from(&e))?;
     if global.json {
         anstream::println!("{}", serde_json::to_string_pretty(&copied).unwrap_or_default());
         return Ok(());

@@ -24,16 +24,22 @@ pub struct Copied {
 }
 
 /// Copies everything of `from` into `to`, which must be empty. Nobody may be at work on `from`: the caller holds the
-/// data directory `layout`, where its keys are.
-pub async fn copy(layout: &Layout, from: &Location, to: &Location) -> Result<Copied, BackupError> {
+/// data directory `layout`, where its keys are, so that a lease of `holder`, that directory's name, is nobody's.
+pub async fn copy(
+    layout: &Layout,
+    holder: &str,
+    from: &Location,
+    to: &Location,
+) -> Result<Copied, BackupError> {
     let source = Store::look(from).await?;
-    let copied = with(layout, &source, from, to).await;
+    let copied = with(layout, holder, &source, from, to).await;
     source.close().await;
     copied
 }
 
 async fn with(
     layout: &Layout,
+    holder: &str,
     source: &Store,
     from: &Location,
     to: &Location,
@@ -41,7 +47,11 @@ async fn with(
     let now = SystemClock.now();
     // On a server the lease alone says whether somebody is in charge; on a file whoever holds the directory knows.
     if matches!(from, Location::Postgres(_))
-        && let Some(lease) = source.leases().await?.into_iter().find(|lease| lease.expires > now)
+        && let Some(lease) = source
+            .leases()
+            .await?
+            .into_iter()
+            .find(|lease| lease.expires > now && lease.holder != holder)
     {
         return Err(BackupError::new(
             "copy/running",
