@@ -71,15 +71,25 @@ macro_rules! statements {
     (@list $name:ident) => { $crate::sql::Listed::One($name) };
 }
 
-/// The files of statements.
+/// The files of statements: seen by the rest of the room, and listed.
 macro_rules! tables {
     ($($table:ident),* $(,)?) => {
-        $(mod $table;)*
         $(pub(crate) use $table::*;)*
         #[cfg(test)]
         const TABLES: &[&[(&str, Listed)]] = &[$($table::LISTED),*];
     };
 }
+
+mod audit;
+mod catalog;
+mod event;
+mod examine;
+mod export;
+mod idempotency;
+mod lease;
+mod migration;
+mod object;
+mod record;
 
 tables!(audit, catalog, event, examine, export, idempotency, lease, migration, object, record);
 

@@ -391,7 +391,7 @@ fn dies_at_every_crossing(act: Act) {
 }
 
 /// Of the crossings of a deploy on Postgres so many are died at, spread over all of them.
-const DEATHS_ON_POSTGRES: usize = 12;
+const DEATHS_ON_POSTGRES: usize = 8;
 
 /// First start and deploy on a database of its own; dies at a crossing where it is told to, and goes on on what is left.
 async fn deploy_on_postgres(die: Option<usize>) -> Result<(Value, usize, Vec<String>), String> {
