@@ -86,7 +86,7 @@ fn taken(user: &str, password: &str) -> Result<(), AppError> {
     if plain.trim_matches(|c: char| !c.is_alphabetic()) == name || plain == user {
         return refuse("the password is the user's name".into());
     }
-    if plain.chars().all(|c| Some(c) == plain.chars().next()) {
+    if plain.chars().all(|c| plain.starts_with(c)) {
         return refuse("the password is one character again and again".into());
     }
     Ok(())
