@@ -35,7 +35,6 @@ macro_rules! kinds {
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(untagged)]
         #[expect(missing_docs, reason = "each variant is the kind of its name")]
-        #[expect(clippy::large_enum_variant, reason = "a spec is read, looked at and dropped, one at a time")]
         pub enum Spec {
             $($kind($spec),)+
         }
