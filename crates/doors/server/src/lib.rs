@@ -2,6 +2,7 @@
 //! endpoints and one sibling each for streams and uploads. Decides nothing and reads no store.
 
 mod answer;
+mod backstage;
 mod call;
 mod decode;
 mod health;
@@ -41,7 +42,7 @@ pub fn router(app: App, portal: Router, config: ServerConfig) -> Router {
         };
     }
     let api: Router<App> = tow_api::endpoints!(routes);
-    let all = special::routes(api)
+    let all = backstage::routes(special::routes(api))
         .route("/api/v1/openapi.json", routing::get(health::openapi))
         .route("/healthz", routing::get(health::alive))
         .route("/readyz", routing::get(health::ready))

@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod backup;
+mod catalog;
 mod config;
 mod deployment;
 mod error;
@@ -25,6 +26,10 @@ mod webhook;
 
 pub use access::{Invitation, Session};
 pub use backup::BackupOutcome;
+pub use catalog::{
+    Ancestor, EntitiesAsked, EntitiesFound, EntityError, LocationAsked, LocationSeen, LocationsFound,
+    Registered,
+};
 pub use error::AppError;
 pub use handle::{App, Call, Caller, Handle, OpCtx, Parts};
 pub use owner::OwnersDoor;

@@ -143,7 +143,10 @@ fn writes(request: &Request) -> bool {
         return false;
     }
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    !path.is_some_and(|path| only_reads(request.method(), path))
+    !path.is_some_and(|path| {
+        only_reads(request.method(), path)
+            || (request.method() == Method::POST && crate::backstage::only_reads(path))
+    })
 }
 
 fn only_reads(method: &Method, path: &str) -> bool {

@@ -12,6 +12,7 @@ use tow_api::object::{
 use tow_formats::{Known, QueryError};
 use tow_model::query::{Filter, Key, Order, Query};
 use tow_policy::visible;
+use tow_record::LocationState;
 use tow_store::Found;
 
 /// How many objects a page has where nothing is said, and how many at most.
@@ -56,11 +57,14 @@ pub(crate) fn fields(text: Option<&str>) -> Result<Vec<String>, AppError> {
 }
 
 /// As the API shows it: with uid, generation, relations, and when and by whom it was made.
-fn view(found: &Found) -> Result<ObjectView, AppError> {
+fn view(found: &Found, state: Option<&LocationState>) -> Result<ObjectView, AppError> {
     let mut status: Map<String, Value> = match &found.status {
         Some(text) => serde_json::from_str(text).map_err(internal)?,
         None => Map::new(),
     };
+    if let Some(state) = state.filter(|state| !state.items.is_empty()) {
+        status.insert("items".into(), json!(state.items));
+    }
     status.insert("createdAt".into(), json!(found.created_at));
     status.insert("updatedAt".into(), json!(found.updated_at));
     status.insert("createdBy".into(), json!(found.created_by));
@@ -111,7 +115,11 @@ impl App {
         let page = self.store().query(&query, relations).await?;
         let orders = query.orders();
         let text = |cursor: &tow_model::query::Cursor| tow_formats::cursor_text(cursor, &orders);
-        let items = page.rows.iter().map(|row| selected(view(row)?, &fields));
+        let states = self.states_of(&page.rows).await?;
+        let items = page
+            .rows
+            .iter()
+            .map(|row| selected(view(row, states.get(row.reference.as_str()))?, &fields));
         Ok(list::Reply {
             items: items.collect::<Result<_, _>>()?,
             total: page.total,
@@ -138,8 +146,9 @@ impl Handle<GetObject> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<GetObject>) -> Result<ObjectView, AppError> {
         let entity = super::entity_of(&call.path)?;
         let found = self.store().find(&[entity.to_string()], &visible(&ctx.actor), true).await?;
+        let states = self.states_of(&found).await?;
         match found.first() {
-            Some(found) => view(found),
+            Some(found) => view(found, states.get(found.reference.as_str())),
             None => Err(AppError::not_found(&entity).next(format!("tow get {}", entity.kind()))),
         }
     }
