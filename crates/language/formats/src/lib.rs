@@ -43,6 +43,6 @@ pub use schema::schema;
 pub use served::{Known, selected, served};
 pub use substitution::{Files, Form, MAX_FILES, Wanted, references, resolve};
 pub use violation::violation;
-pub use walk::{Ask, Found, MAX_OBJECTS, Reading, Under, Walk, is_ours};
+pub use walk::{Ask, Found, MAX_OBJECTS, PathOf, Reading, Under, Walk, is_ours};
 pub use write::{to_json, to_yaml};
 pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_KEY, MAX_VALUES};

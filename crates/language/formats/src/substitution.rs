@@ -185,12 +185,15 @@ fn collect<'a>(node: &'a Node, found: &mut impl FnMut(Form, &'a Node)) {
     }
 }
 
+/// What is in a file, or the code and the words why it can't be put in.
+type Parsed = Result<Rc<Node>, (&'static str, String)>;
+
 /// Puts files into the documents of one text.
 pub(crate) struct Substitution<'a, 't> {
     source: &'a Source<'t>,
     files: &'a Files,
     /// What was read of a file, by form and target.
-    read: BTreeMap<(Form, String), Result<Rc<Node>, (&'static str, String)>>,
+    read: BTreeMap<(Form, String), Parsed>,
     values: usize,
     bytes: usize,
     full: bool,
@@ -343,7 +346,7 @@ fn too_large(message: String) -> Refused {
     ("substitution/too-large", message, expected, None)
 }
 
-fn parsed(form: Form, name: &str, content: &str) -> Result<Rc<Node>, (&'static str, String)> {
+fn parsed(form: Form, name: &str, content: &str) -> Parsed {
     if content.len() > MAX_BYTES {
         let message =
             format!("{name} has {} bytes; the limit is {MAX_BYTES} (1 MiB)", content.len());

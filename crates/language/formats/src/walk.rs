@@ -83,13 +83,16 @@ enum Todo {
     Whole { path: String, text: String, targets: Vec<(String, String)>, files: Files },
 }
 
+/// The path of a URL that is part of a source.
+pub type PathOf = Box<dyn Fn(&str) -> Option<String> + Send>;
+
 /// The reading of one location.
 pub struct Walk {
     todo: VecDeque<Todo>,
     asked: Vec<Todo>,
     /// Files that are or were read, with the file that led to them and how many locations deep they are.
     seen: BTreeMap<String, (Option<String>, usize)>,
-    path_of: Box<dyn Fn(&str) -> Option<String> + Send>,
+    path_of: PathOf,
     name_of: Box<dyn Fn(&str) -> String + Send>,
     kind: String,
     root: EntityRef,
@@ -108,7 +111,7 @@ impl Walk {
         kind: &str,
         targets: Vec<String>,
         optional: bool,
-        path_of: Box<dyn Fn(&str) -> Option<String> + Send>,
+        path_of: PathOf,
         name_of: Box<dyn Fn(&str) -> String + Send>,
     ) -> Self {
         let target = |pattern| Todo::Target { pattern, by: None, optional };
