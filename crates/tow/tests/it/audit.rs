@@ -520,7 +520,11 @@ fn the_command_line_proves_and_finds() {
 fn who_follows_loses_nothing_over_a_restart_of_the_control_plane() {
     let mut up = Binary::up(TOW);
     let mut follow = up.command(["events", "-f", "--after", "0", "-o", "json"]);
-    let mut follower = follow.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut follower = follow
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::inherit())
+        .spawn()
+        .unwrap();
     let out = std::io::BufReader::new(follower.stdout.take().unwrap());
     let (tell, told) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -537,19 +541,24 @@ fn who_follows_loses_nothing_over_a_restart_of_the_control_plane() {
         std::fs::write(&file, group(name)).unwrap();
         up.tow(["apply", "-f", &file.display().to_string()]).exits(0);
     };
+    let mut catch_up = |up: &Binary| {
+        let last = up.json(&["audit", "list", "--limit", "1"])[0]["seq"].as_i64().unwrap();
+        while seen.last().is_none_or(|seq| *seq < last) {
+            let patience = std::time::Duration::from_secs(60);
+            seen.push(told.recv_timeout(patience).expect("the follower goes on"));
+        }
+    };
+    // The first may come with what was there before; the second is followed.
+    for name in ["first", "second"] {
+        declare(&up, name);
+        catch_up(&up);
+    }
     for round in 0..3 {
         declare(&up, &format!("before-{round}"));
         up.end(Signal::KILL);
         up.start();
         declare(&up, &format!("after-{round}"));
-        let last = up.json(&["audit", "list", "--limit", "1"])[0]["seq"].as_i64().unwrap();
-        while seen.last() != Some(&last) {
-            let patience = std::time::Duration::from_secs(60);
-            seen.push(told.recv_timeout(patience).expect("the follower goes on"));
-            if seen.last().is_some_and(|seq| *seq > last) {
-                break;
-            }
-        }
+        catch_up(&up);
     }
     follower.kill().unwrap();
     follower.wait().unwrap();
