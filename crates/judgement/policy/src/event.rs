@@ -22,6 +22,7 @@ pub enum Audience {
 /// Beginnings of kinds; the longest that fits counts. A kind that is not here is for auditors alone.
 const AUDIENCES: &[(&str, Audience)] = &[
     ("artifact.", Audience::Readers),
+    ("backup.", Audience::Auditors),
     ("config.", Audience::Owners),
     ("deployment.", Audience::Readers),
     ("event.", Audience::Auditors),
