@@ -3,6 +3,7 @@
 mod access;
 mod apply;
 mod audit;
+mod backstage_client;
 mod backup;
 mod bad_input;
 mod build;
