@@ -38,6 +38,11 @@ impl FakeClock {
         self.now.send_modify(|now| *now = (*now).max(to));
     }
 
+    /// Is set back, as by hand or by a machine that took the right time from the network.
+    pub fn turn_back(&self, by: Duration) {
+        self.now.send_modify(|now| *now = Timestamp(now.0 - by.micros()));
+    }
+
     /// The next time for which somebody sleeps, later than now; none where nobody does. A test that has seen everything
     /// come to rest goes on to it.
     pub fn next_wake(&self) -> Option<Timestamp> {

@@ -30,6 +30,8 @@ pub struct Wrote {
     pub events: bool,
     /// Records of these kinds; see [`Wrote::record`].
     pub kinds: BTreeSet<String>,
+    /// Declared objects of these kinds; see [`Wrote::object`].
+    pub declared: BTreeSet<String>,
     /// What was in the log was changed: the body of an event was taken away.
     pub erased: bool,
     /// Nobody knows what: take it for everything.
@@ -40,13 +42,15 @@ impl Wrote {
     pub(crate) fn by(batch: &Batch) -> Self {
         let kinds: BTreeSet<String> = batch.records.iter().map(|w| w.kind.clone()).collect();
         let record = ACCESS_RECORDS.iter().any(|kind| kinds.contains(*kind));
-        let object =
-            batch.objects.iter().any(|write| ACCESS_OBJECTS.contains(&write.entity.kind()));
+        let declared: BTreeSet<String> =
+            batch.objects.iter().map(|w| w.entity.kind().to_string()).collect();
+        let object = ACCESS_OBJECTS.iter().any(|kind| declared.contains(*kind));
         Self {
             objects: !batch.objects.is_empty(),
             access: record || object,
             events: !batch.events.is_empty(),
             kinds,
+            declared,
             erased: !batch.erased.is_empty(),
             anything: false,
         }
@@ -60,6 +64,7 @@ impl Wrote {
             events: true,
             erased: true,
             kinds: BTreeSet::new(),
+            declared: BTreeSet::new(),
             anything: true,
         }
     }
@@ -69,33 +74,46 @@ impl Wrote {
         self.anything || self.kinds.contains(kind)
     }
 
+    /// Objects of this kind, in lower case, were written, or may have been.
+    pub fn object(&self, kind: &str) -> bool {
+        self.anything || self.declared.contains(kind)
+    }
+
     /// For the other servers: who wrote, and what.
     pub(crate) fn encode(&self, from: &str) -> String {
-        let kinds: Vec<&str> = self.kinds.iter().map(String::as_str).collect();
+        let list = |names: &BTreeSet<String>| {
+            names.iter().map(String::as_str).collect::<Vec<&str>>().join(",")
+        };
         let bit = |set: bool| if set { '1' } else { '0' };
         let (objects, access) = (bit(self.objects), bit(self.access));
         let (events, erased) = (bit(self.events), bit(self.erased));
-        format!("{from} {objects}{access}{events}{erased} {}", kinds.join(","))
+        let (kinds, declared) = (list(&self.kinds), list(&self.declared));
+        format!("{from} {objects}{access}{events}{erased} {kinds} {declared}")
     }
 
     /// What another server wrote; none where it was `own`. What can't be read may be anything.
     fn decode(text: &str, own: &str) -> Option<Self> {
         let mut parts = text.split(' ');
-        let (from, bits, kinds) = (parts.next(), parts.next(), parts.next());
+        let (from, bits, kinds, declared) =
+            (parts.next(), parts.next(), parts.next(), parts.next());
         if from == Some(own) {
             return None;
         }
-        let (Some(&[objects, access, events, erased]), Some(kinds)) =
-            (bits.map(str::as_bytes), kinds)
+        let (Some(&[objects, access, events, erased]), Some(kinds), Some(declared)) =
+            (bits.map(str::as_bytes), kinds, declared)
         else {
             return Some(Self::anything());
+        };
+        let set = |names: &str| {
+            names.split(',').filter(|name| !name.is_empty()).map(String::from).collect()
         };
         Some(Self {
             objects: objects == b'1',
             access: access == b'1',
             events: events == b'1',
             erased: erased == b'1',
-            kinds: kinds.split(',').filter(|kind| !kind.is_empty()).map(String::from).collect(),
+            kinds: set(kinds),
+            declared: set(declared),
             anything: false,
         })
     }
@@ -254,6 +272,7 @@ mod tests {
             objects: true,
             events: true,
             kinds: ["plan".to_string(), "token".to_string()].into(),
+            declared: ["group".to_string()].into(),
             ..Wrote::default()
         };
         let text = wrote.encode("a");
@@ -262,7 +281,9 @@ mod tests {
         let nothing = Wrote::default();
         assert_eq!(Wrote::decode(&nothing.encode("a"), "b"), Some(nothing));
         // From a server of another version.
-        let odd = Wrote::decode("c 11", "b").unwrap();
-        assert!(odd.objects && odd.access && odd.record("plan"));
+        for odd in ["c 11", "c 1111 plan"] {
+            let odd = Wrote::decode(odd, "b").unwrap();
+            assert!(odd.objects && odd.access && odd.record("plan") && odd.object("group"));
+        }
     }
 }

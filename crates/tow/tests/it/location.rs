@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tow_api::Nothing;
 use tow_api::location::get::{GetLocation, Path as Named, Query};
-use tow_api::location::list::LocationView;
+use tow_api::location::list::{ListLocations, LocationView};
 use tow_api::location::preview::{Body as Preview, PreviewLocation};
 use tow_api::location::push_secret::CreatePushSecret;
 use tow_api::location::refresh::RefreshLocation;
@@ -187,7 +187,8 @@ async fn a_push_to_a_repository_is_seen_at_once() {
         let path = Named { name: name.into() };
         let app = platform.app().clone();
         async move {
-            let pushed = app.push_location("r", &path, &Query::default(), body, Some(&signature));
+            let query = Query::default();
+            let pushed = app.push_location("r", &path, &query, body, Some(&signature));
             pushed.await.map_err(|error| error.problem().code)
         }
     };
@@ -227,7 +228,7 @@ async fn what_cannot_be_read_changes_nothing_and_what_is_named_no_more_goes_by_r
     folder.remove("c.yaml");
     let view = refresh(&platform, "files").await;
     assert_eq!((view.state, codes(&view)), (State::Degraded, vec!["yaml/syntax".into()]));
-    assert!(view.items[0].message.contains("b.yaml:3:"), "{:?}", view.items);
+    assert!(view.items[0].message.contains("b.yaml:2:"), "{:?}", view.items);
     let a = object(&platform, "component", "a").await.unwrap();
     assert_eq!(a["spec"]["type"], "website");
     assert!(there(&platform, "b").await && there(&platform, "c").await);
@@ -286,7 +287,7 @@ async fn only_what_is_allowed_and_free_comes_in() {
     assert_eq!((view.objects, codes(&view)), (1, vec!["location/kind".into(); 2]));
     assert!(object(&platform, "user", "eve").await.is_none());
     let said: String = view.items.iter().map(|item| item.message.as_str()).collect();
-    assert!(said.contains("all.yaml:9: user:default/eve"), "the line is named: {said}");
+    assert!(said.contains("all.yaml:10: user:default/eve"), "the line is named: {said}");
     assert!(said.contains("towpath.dev/allow"), "so is the fix: {said}");
 
     let wide = json!({ "towpath.dev/allow": "Component,User,RoleBinding" });
@@ -320,7 +321,7 @@ async fn only_what_is_allowed_and_free_comes_in() {
         (reply.objects[0].verdict, reply.objects[0].at.as_str()),
         (Verdict::Created, "x.yaml:1")
     );
-    assert!(reply.items[0].message.contains("x.yaml:9"), "{:?}", reply.items);
+    assert!(reply.items[0].message.contains("x.yaml:10"), "{:?}", reply.items);
     assert!(!there(&platform, "x").await);
     let ann = platform.developer("ann", &["crew"]);
     let refused = ann.call::<PreviewLocation>(Nothing {}, Nothing {}, Preview { document }).await;
@@ -358,11 +359,8 @@ async fn locations_lead_on_within_their_own_source_and_no_further() {
     assert!(there(&platform, "a").await && there(&platform, "b").await);
     assert!(!there(&platform, "unnamed").await && !there(&platform, "secret").await);
     // The one that was read is part of the root and is not looked at by itself.
-    let list = platform.viewer().call::<tow_api::location::list::ListLocations>(
-        Nothing {},
-        Nothing {},
-        Nothing {},
-    );
+    let viewer = platform.viewer();
+    let list = viewer.call::<ListLocations>(Nothing {}, Nothing {}, Nothing {});
     assert_eq!(list.await.unwrap().items.len(), 1);
 
     // A loop, a chain that is too deep, and a file that is not there.
@@ -471,7 +469,7 @@ fn the_binary_reads_the_web_by_its_etags_and_nothing_inside() {
     let mut up = Binary::new(TOW);
     let web = Web::serve(&component("web"));
     // Without the operator's leave nothing inside is asked, however it is spelled.
-    up.try_start(&["--runtime", "fake"], &[]).unwrap();
+    up.try_start(&[], &[]).unwrap();
     for target in [
         web.url.as_str(),
         "http://169.254.169.254/latest/meta-data/a.yaml",
@@ -495,7 +493,7 @@ fn the_binary_reads_the_web_by_its_etags_and_nothing_inside() {
     let _ = up.end(Signal::TERM);
     assert_eq!(web.sent.load(Ordering::SeqCst), 0);
 
-    up.try_start(&["--runtime", "fake", "--allow-address", "127.0.0.1"], &[]).unwrap();
+    up.try_start(&["--allow-address", "127.0.0.1"], &[]).unwrap();
     up.tow(["location", "add", &web.url, "--name", "web"]).exits(0);
     until("the component is there", || kinds(&up, "components") == 1);
     until("it is kept", || view(&up, "web")["state"] == "live");

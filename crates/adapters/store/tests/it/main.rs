@@ -24,6 +24,7 @@ macro_rules! on_each {
 mod audit;
 mod export;
 mod file;
+mod hostile;
 mod many;
 mod model;
 mod place;

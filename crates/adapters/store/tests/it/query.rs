@@ -106,7 +106,7 @@ async fn faceted(store: &Store, filter: &Filter, key: &Key, facts: &[Facts]) {
     assert_eq!(lower, counts, "{filter:?} {key}");
 }
 
-async fn check(
+pub(crate) async fn check(
     place: Place,
     manifests: Vec<Manifest>,
     changed: Vec<Manifest>,

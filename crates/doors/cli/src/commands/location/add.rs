@@ -88,12 +88,18 @@ fn document(args: &Args, name: &str) -> Value {
 /// The last telling part of a target, as a name.
 fn name_of(target: &str) -> String {
     let path = target.split('#').next().unwrap_or(target).trim_end_matches('/');
+    // Of a URL the host counts without its port.
+    let (host, path) = match path.split_once("://").map(|(_, rest)| rest) {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", path),
+    };
     let told = |part: &&str| {
         !part.is_empty()
             && !part.contains('*')
             && !matches!(*part, "catalog-info.yaml" | "main" | "master" | "blob" | ".")
     };
-    let last = path.rsplit(['/', ':']).find(told).unwrap_or("location");
+    let last =
+        path.rsplit(['/', ':']).find(told).unwrap_or_else(|| host.split(':').next().unwrap_or(""));
     let stem = ["git", "yaml", "yml", "json"]
         .iter()
         .find_map(|end| last.strip_suffix(&format!(".{end}")))
@@ -141,6 +147,7 @@ mod tests {
             ("./all.yaml", "all"),
             ("/srv/shop/**/*.yaml", "shop"),
             ("https://github.com/o/shop/blob/main/catalog-info.yaml", "shop"),
+            ("http://127.0.0.1:8080/catalog-info.yaml", "127-0-0-1"),
             ("***", "location"),
         ] {
             assert_eq!(name_of(target), name, "{target}");
