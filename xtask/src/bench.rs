@@ -2,7 +2,9 @@
 //! build and date where a file is named. A figure that is over its limit is shown as such and is not an error: a
 //! busy machine is not a broken one.
 
+mod catalog;
 mod figure;
+mod load;
 mod memory;
 mod platform;
 mod rollout;
@@ -21,20 +23,23 @@ use std::time::Instant;
 pub(crate) struct Options {
     /// A third of the samples.
     pub(crate) short: bool,
+    /// Only the catalog's figures.
+    pub(crate) catalog: bool,
     /// Where to write the JSON.
     pub(crate) json: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads `[--short] [--json FILE]`.
+    /// Reads `[--short] [--catalog] [--json FILE]`.
     pub(crate) fn parse(args: &[&str]) -> Result<Self> {
-        let mut options = Self { short: false, json: None };
+        let mut options = Self { short: false, catalog: false, json: None };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
             match *arg {
                 "--short" => options.short = true,
+                "--catalog" => options.catalog = true,
                 "--json" => options.json = Some(rest.next().context("--json needs a file")?.into()),
-                other => bail!("bench knows --short and --json FILE, not {other}"),
+                other => bail!("bench knows --short, --catalog and --json FILE, not {other}"),
             }
         }
         Ok(options)
@@ -58,12 +63,16 @@ pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
     }
     std::fs::create_dir_all(&scratch)?;
 
-    let mut figures = vec![start(&tow, &scratch, options.samples(10))?];
-    let running = Running::start(&tow, &scratch.join("platform"))?;
-    // Whatever fails from here on, the platform is taken down again first.
-    let measured = on_platform(&running, root, &options, &mut figures);
-    running.down()?;
-    measured?;
+    let mut figures = Vec::new();
+    if !options.catalog {
+        figures.push(start(&tow, &scratch, options.samples(10))?);
+        let running = Running::start(&tow, &scratch.join("platform"))?;
+        // Whatever fails from here on, the platform is taken down again first.
+        let measured = on_platform(&running, root, &options, &mut figures);
+        running.down()?;
+        measured?;
+    }
+    catalog::measure(&tow, &scratch.join("catalog"), options.short, &mut figures)?;
 
     figure::print(&figures);
     if let Some(file) = &options.json {

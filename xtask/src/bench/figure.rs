@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 pub(super) struct Figure {
     name: String,
     unit: &'static str,
-    /// `median`, `p95` or `most`.
+    /// `median`, `p95`, `p99`, `most` or `least`.
     by: &'static str,
     value: f64,
-    /// At most.
+    /// At most; at least, where it is judged by `least`.
     limit: f64,
     samples: Vec<f64>,
     peer: Option<(String, f64)>,
@@ -28,6 +28,18 @@ impl Figure {
         Self { name: name.into(), unit, by: "p95", value, limit, samples, peer: None }
     }
 
+    /// Judged by what 99 of 100 samples do not exceed.
+    pub(super) fn p99(name: &str, unit: &'static str, limit: f64, samples: Vec<f64>) -> Self {
+        let value = quantile(&samples, 0.99);
+        Self { name: name.into(), unit, by: "p99", value, limit, samples, peer: None }
+    }
+
+    /// Is to be at least so much.
+    pub(super) fn least(name: &str, unit: &'static str, limit: f64, value: f64) -> Self {
+        let samples = vec![value];
+        Self { name: name.into(), unit, by: "least", value, limit, samples, peer: None }
+    }
+
     /// Judged by its largest sample.
     pub(super) fn most(name: &str, unit: &'static str, limit: f64, samples: Vec<f64>) -> Self {
         let value = quantile(&samples, 1.0);
@@ -41,7 +53,16 @@ impl Figure {
     }
 
     fn holds(&self) -> bool {
-        self.value <= self.limit
+        if self.by == "least" { self.value >= self.limit } else { self.value <= self.limit }
+    }
+
+    /// The samples; of very many only some quantiles.
+    fn told(&self) -> Value {
+        if self.samples.len() <= 1_000 {
+            return json!(self.samples);
+        }
+        let at = |q| quantile(&self.samples, q);
+        json!({ "count": self.samples.len(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "most": at(1.0) })
     }
 
     /// For programs.
@@ -56,7 +77,7 @@ impl Figure {
             "value": self.value,
             "limit": self.limit,
             "holds": self.holds(),
-            "samples": self.samples,
+            "samples": self.told(),
             "peer": peer,
         })
     }
@@ -79,7 +100,12 @@ pub(super) fn print(figures: &[Figure]) {
         [
             figure.name.clone(),
             format!("{:.1} {}", figure.value, figure.unit),
-            format!("≤ {} {}", figure.limit, figure.unit),
+            format!(
+                "{} {} {}",
+                if figure.by == "least" { "≥" } else { "≤" },
+                figure.limit,
+                figure.unit
+            ),
             if figure.holds() { "holds".into() } else { "OVER".into() },
             format!("{} of {}", figure.by, figure.samples.len()),
             peer,

@@ -65,6 +65,13 @@ pub(super) fn idle(running: &Running) -> Result<Figure> {
     Ok(Figure::most("idle PSS: control plane + gateway + its shim", "MB", 60.0, looks))
 }
 
+/// The control plane alone.
+pub(super) fn plane(running: &Running, name: &str, limit: f64) -> Result<Figure> {
+    let all = processes(&running.data)?;
+    let kb: f64 = all.iter().filter(|process| process.is("up")).map(|process| process.pss).sum();
+    Ok(Figure::most(name, "MB", limit, vec![kb / 1024.0]))
+}
+
 /// What one more shim costs: the sum over all shims after ten more were started, against before. A process's own set
 /// would say something else, because what many share counts the less for each the more there are.
 pub(super) fn further_shims(running: &Running, component: &str) -> Result<Figure> {

@@ -13,6 +13,8 @@ pub(super) struct Running {
     tow: PathBuf,
     /// Its data directory.
     pub(super) data: PathBuf,
+    /// `http://127.0.0.1:PORT`
+    pub(super) url: String,
     /// From exec to the ready line.
     pub(super) ready_after: Duration,
     /// The control plane.
@@ -39,10 +41,13 @@ impl Running {
         let mut ready = String::new();
         stdout.read_line(&mut ready)?;
         let ready_after = begun.elapsed();
-        let mut running =
-            Self { tow: tow.into(), data: data.into(), ready_after, pid: child.id(), child };
-        let Some(pid) = serde_json::from_str::<Value>(&ready).ok().and_then(|v| v["pid"].as_u64())
-        else {
+        let said: Value = serde_json::from_str(&ready).unwrap_or_default();
+        let url = said["url"].as_str().unwrap_or_default().to_string();
+        let (tow, data) = (tow.to_path_buf(), data.to_path_buf());
+        let pid = child.id();
+        let mut running = Self { tow, data, url, ready_after, pid, child };
+        let Some(pid) = said["pid"].as_u64() else {
+            let data = &running.data;
             let talk = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
             let _ = running.child.wait();
             bail!("`tow up` gave no ready line but {ready:?}\n{talk}");
@@ -68,6 +73,14 @@ impl Running {
             [Value::Array(items)] => items.clone(),
             _ => values,
         })
+    }
+
+    /// Stops everything it started and leaves its data.
+    pub(super) fn stop(mut self) -> Result<()> {
+        let data = self.data.display().to_string();
+        output(Command::new(&self.tow).args(["down", "--data", &data]))?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Stops everything it started and takes its data away.

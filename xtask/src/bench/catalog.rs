@@ -1,0 +1,252 @@
+//! The catalog with many entities: 50 groups, 100 systems, 850 APIs, the rest components, each with owner, system, an
+//! API, two dependencies, two tags and two annotations, in 20 files. Backstage was measured with the same.
+
+use super::figure::Figure;
+use super::load::{Asking, ask};
+use super::memory;
+use super::platform::Running;
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Who asks at the same time.
+const CLIENTS: usize = 10;
+const FILES: usize = 20;
+
+/// What the figures of so many entities are to be.
+struct Limits {
+    entities: usize,
+    apply: f64,
+    start: f64,
+    list_p99: f64,
+    memory: f64,
+}
+
+const TEN: Limits =
+    Limits { entities: 10_000, apply: 5.0, start: 1.0, list_p99: 20.0, memory: 120.0 };
+const HUNDRED: Limits =
+    Limits { entities: 100_000, apply: 60.0, start: 1.0, list_p99: 40.0, memory: 400.0 };
+
+/// Measures with 10,000 entities, and unless it shall be short with 100,000.
+pub(super) fn measure(
+    tow: &Path,
+    scratch: &Path,
+    short: bool,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
+    with(tow, &scratch.join("ten"), &TEN, short, figures)?;
+    if short { Ok(()) } else { with(tow, &scratch.join("hundred"), &HUNDRED, short, figures) }
+}
+
+fn with(
+    tow: &Path,
+    scratch: &Path,
+    limits: &Limits,
+    short: bool,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
+    let entities = scratch.join("entities");
+    write(&entities, limits.entities)?;
+    let mut running = Running::start(tow, &scratch.join("data"))?;
+    let measured = on(&mut running, &entities, limits, short, figures);
+    let data = running.data.clone();
+    let applied = match measured {
+        Ok(()) => running.stop(),
+        Err(error) => {
+            running.down()?;
+            return Err(error);
+        }
+    };
+    applied?;
+    let again = Running::start(tow, &data)?;
+    let count = limits.entities;
+    let name = format!("{count} entities: start → ready");
+    figures.push(Figure::most(&name, "s", limits.start, vec![again.ready_after.as_secs_f64()]));
+    again.down()
+}
+
+fn on(
+    running: &mut Running,
+    entities: &Path,
+    limits: &Limits,
+    short: bool,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
+    let count = limits.entities;
+    let name = |what: &str| format!("{count} entities: {what}");
+    let dir = entities.display().to_string();
+    let begun = Instant::now();
+    running.tow(&["apply", "-f", &dir, "-o", "json"])?;
+    let applied = begun.elapsed().as_secs_f64();
+    figures.push(Figure::most(&name("apply → all queryable"), "s", limits.apply, vec![applied]));
+
+    let account =
+        "apiVersion: towpath.dev/v1\nkind: ServiceAccount\nmetadata:\n  name: bench\nspec: {}\n";
+    let file = entities.with_file_name("account.yaml");
+    std::fs::write(&file, account)?;
+    running.tow(&["apply", "-f", &file.display().to_string()])?;
+    let made = [
+        "token",
+        "create",
+        "bench",
+        "--for",
+        "serviceaccount:bench",
+        "--role",
+        "viewer",
+        "-o",
+        "json",
+    ];
+    let token = running.json(&made)?;
+    let token = token.first().and_then(|t| t["token"].as_str()).context("no token")?.to_string();
+
+    let path = edit_path(count);
+    let mut edits = Vec::new();
+    for n in 0..if short { 3 } else { 10 } {
+        let title = format!("Edited {n}");
+        let file = entities.with_file_name("edit.yaml");
+        std::fs::write(&file, component(count - 1, count, &title))?;
+        let begun = Instant::now();
+        running.tow(&["apply", "--take", "-f", &file.display().to_string()])?;
+        let seen = ask(&Asking::one(&running.url, &token, &path))?;
+        anyhow::ensure!(seen.last.contains(&title), "the edit is not to be seen: {}", seen.last);
+        edits.push(begun.elapsed().as_secs_f64());
+    }
+    figures.push(Figure::most(&name("an edit visible"), "s", 1.0, edits));
+
+    let time = Duration::from_secs(if short { 3 } else { 10 });
+    let by_name = |n: usize| {
+        let name = component_name(n * 7919 % components(count), count);
+        format!("/api/v1/objects/component/default/{name}")
+    };
+    let ours = "/api/v1/objects/component?q=type%3Dservice&order=name&limit=20&total=true";
+    let theirs = "/api/catalog/entities/by-query?filter=kind%3Dcomponent%2Cspec.type%3Dservice\
+                  &orderField=metadata.name%2Casc&limit=20";
+    let facets = "/api/v1/facets?keys=kind,type,tag&q=kind%3Dcomponent";
+    let text = "/api/v1/objects?q=%22component%20number%2077%22&limit=20";
+    let several = |paths: Vec<String>| Asking {
+        url: running.url.clone(),
+        token: token.clone(),
+        paths,
+        clients: CLIENTS,
+        time,
+    };
+    let one = |path: &str| vec![path.to_string()];
+    let pages: Vec<String> = ["service", "website", "library", "worker"]
+        .iter()
+        .flat_map(|kind| {
+            (0..25).map(move |team| {
+                format!("/api/v1/objects/component?q=type%3D{kind}%20owner%3Dteam-{team:02}&order=-title&limit=20")
+            })
+        })
+        .collect();
+    for (what, paths, least, p99) in [
+        ("list of 20, kind and type, by name", one(ours), 1_500.0, limits.list_p99),
+        ("the same as Backstage's clients ask it", one(theirs), 1_500.0, limits.list_p99),
+        ("lists of 20, type and owner, by title", pages, 500.0, limits.list_p99),
+        ("by name", (0..500).map(by_name).collect(), 5_000.0, limits.list_p99),
+        ("facets of three keys", one(facets), 1_000.0, limits.list_p99),
+        ("full text, 20", one(text), 500.0, limits.list_p99),
+    ] {
+        let answered = ask(&several(paths))?;
+        figures.push(Figure::least(
+            &name(&format!("{what}, 10 clients")),
+            "/s",
+            least,
+            answered.rate,
+        ));
+        let quick = answered.millis;
+        figures.push(Figure::p99(&name(&format!("{what}, p99")), "ms", p99, quick.clone()));
+        if matches!(what, "facets of three keys" | "full text, 20") {
+            let limit = if what.starts_with("facets") { 10.0 } else { 15.0 };
+            figures.push(Figure::median(&name(&format!("{what}, p50")), "ms", limit, quick));
+        }
+    }
+    figures.push(memory::plane(
+        running,
+        &name("PSS of the control plane after all of it"),
+        limits.memory,
+    )?);
+    Ok(())
+}
+
+/// How many of them are components.
+fn components(entities: usize) -> usize {
+    entities - 1_000
+}
+
+fn component_name(n: usize, entities: usize) -> String {
+    let width = entities.to_string().len();
+    format!("component-{n:0width$}")
+}
+
+fn edit_path(entities: usize) -> String {
+    format!(
+        "/api/v1/objects/component/default/{}",
+        component_name(components(entities) - 1, entities)
+    )
+}
+
+/// The `n`th entity as YAML.
+fn component(n: usize, entities: usize, title: &str) -> String {
+    let own = n.saturating_sub(1_000);
+    let all = components(entities);
+    let name = |n: usize| component_name(n % all, entities);
+    let kind = ["service", "website", "library", "worker"][own % 4];
+    let lifecycle = ["production", "experimental", "deprecated"][own % 3];
+    format!(
+        "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: {}\n  title: {title}\n  \
+         description: The component number {own} of the bench\n  tags: [java, tag-{}]\n  annotations:\n    \
+         example.org/one: a{own}\n    example.org/two: b{}\nspec:\n  type: {kind}\n  lifecycle: {lifecycle}\n  \
+         owner: team-{:02}\n  system: system-{:03}\n  providesApis: [api-{:03}]\n  dependsOn:\n  \
+         - component:{}\n  - component:{}\n",
+        name(own),
+        own % 20,
+        own % 100,
+        own % 50,
+        own % 100,
+        own % 850,
+        name(own + 1),
+        name(own + 2),
+    )
+}
+
+fn entity(n: usize, entities: usize) -> String {
+    let head = |kind: &str, name: &str| {
+        format!(
+            "apiVersion: backstage.io/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n"
+        )
+    };
+    match n {
+        0..50 => head("Group", &format!("team-{n:02}")) + "  type: team\n  children: []\n",
+        50..150 => {
+            let own = n - 50;
+            head("System", &format!("system-{own:03}"))
+                + &format!("  owner: team-{:02}\n", own % 50)
+        }
+        150..1_000 => {
+            let own = n - 150;
+            head("API", &format!("api-{own:03}"))
+                + &format!(
+                    "  type: openapi\n  lifecycle: production\n  owner: team-{:02}\n  system: system-{:03}\n  \
+                     definition: 'openapi: 3.1.0'\n",
+                    own % 50,
+                    own % 100
+                )
+        }
+        _ => component(n, entities, &format!("Component {}", n - 1_000)),
+    }
+}
+
+fn write(dir: &Path, entities: usize) -> Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let each = entities.div_ceil(FILES);
+    for file in 0..FILES {
+        let mut text = String::new();
+        for n in file * each..((file + 1) * each).min(entities) {
+            write!(text, "---\n{}", entity(n, entities))?;
+        }
+        std::fs::write(dir.join(format!("entities-{file:02}.yaml")), text)?;
+    }
+    Ok(())
+}
