@@ -330,7 +330,7 @@ impl Plan<'_> {
                     " AND s.form < 2 AND o.id = s.object AND NOT EXISTS (SELECT 1 FROM search t \
                      WHERE t.object = s.object AND t.key = s.key AND t.value < s.value AND t.form < 2)",
                 );
-                self.from_here(&mut sql, stretch, "s.value", "s.object", beyond);
+                self.past_cursor(&mut sql, stretch, "s.value", "s.object", beyond);
             }
             (Group::Having, field) => {
                 let column = column(field).unwrap_or("o.ref");
@@ -359,7 +359,7 @@ impl Plan<'_> {
                     }
                     _ => {}
                 }
-                self.from_here(&mut sql, stretch, column, "o.id", beyond);
+                self.past_cursor(&mut sql, stretch, column, "o.id", beyond);
             }
         }
         sql.push(" AND ");
@@ -383,7 +383,7 @@ impl Plan<'_> {
         sql
     }
 
-    fn from_here(&self, sql: &mut Sql, stretch: Stretch<'_>, key: &str, id: &str, beyond: &str) {
+    fn past_cursor(&self, sql: &mut Sql, stretch: Stretch<'_>, key: &str, id: &str, beyond: &str) {
         let Some(cursor) = stretch.from else { return };
         sql.push(&format!(" AND ({key}, {id}) {beyond} ("));
         argument(sql, cursor.values.first().and_then(Option::as_ref));
