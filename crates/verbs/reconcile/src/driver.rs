@@ -6,8 +6,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
 use tow_ports::{Builder, Clock, Edge, Keys, Locations, PortError, Runtime, Web};
-use tow_record::{Fence, InstanceSpec, Lease, Observed, Record as _, Seal};
-use tow_store::{CommitError, Store, StoreError};
+use tow_record::{
+    Artifact, ConfigVersion, Deployment, Fence, Instance, InstanceSpec, Lease, Observed, Operation,
+    Placement, Record as _, Release, RouteSet, StepRow,
+};
+use tow_store::{CommitError, Store, StoreError, Wrote};
 
 /// How long the control lease holds unless renewed. A big apply holds the writer about a second, so not less than ten.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
@@ -17,6 +20,27 @@ pub(crate) const IDLE: Duration = Duration::from_secs(5);
 pub(crate) const RETRY: Duration = Duration::from_millis(500);
 /// After a tick that failed nothing is tried for so long.
 pub(crate) const BREATH: Duration = Duration::from_millis(100);
+
+/// What a rollout, healing, routing or sweeping reads. Seals, tokens, cursors, replies and the rest of the catalog are no
+/// news to them.
+const READ: [&str; 9] = [
+    Operation::KIND,
+    StepRow::KIND,
+    Placement::KIND,
+    Instance::KIND,
+    Deployment::KIND,
+    Release::KIND,
+    Artifact::KIND,
+    ConfigVersion::KIND,
+    RouteSet::KIND,
+];
+
+/// The first lane looks again after such a commit.
+fn concerns(wrote: &Wrote) -> bool {
+    wrote.object("environment")
+        || wrote.object("component")
+        || READ.iter().any(|kind| wrote.record(kind))
+}
 
 /// What the controllers stand on.
 #[derive(Clone)]
@@ -215,11 +239,7 @@ impl Reconciler {
     }
 
     async fn run_rollouts(&self, mut stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
-        // What the chores alone write is no news to a rollout.
-        let mut news = self
-            .parts
-            .store
-            .wake(|wrote| wrote.objects || wrote.kinds.iter().any(|k| k != Seal::KIND));
+        let mut news = self.parts.store.wake(concerns);
         while !*stop.borrow() {
             news.mark_unchanged();
             let changed = self.parts.runtime.changed();
@@ -251,5 +271,32 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_is_woken_by_what_it_reads_alone() {
+        let objects = |kinds: &[&str]| Wrote {
+            objects: true,
+            events: true,
+            declared: kinds.iter().map(ToString::to_string).collect(),
+            ..Wrote::default()
+        };
+        let records = |kinds: &[&str]| Wrote {
+            events: true,
+            kinds: kinds.iter().map(ToString::to_string).collect(),
+            ..Wrote::default()
+        };
+        assert!(concerns(&objects(&["environment"])) && concerns(&objects(&["component", "api"])));
+        assert!(!concerns(&objects(&["group", "user", "api", "location"])));
+        assert!(concerns(&records(&["operation"])) && concerns(&records(&["token", "instance"])));
+        let others = ["token", "token-use", "seal", "outbox", "delivery", "location-state"];
+        assert!(!concerns(&records(&others)));
+        assert!(!concerns(&Wrote::default()));
+        assert!(concerns(&Wrote { anything: true, ..Wrote::default() }), "nobody knows what");
     }
 }
