@@ -123,7 +123,7 @@ impl App {
                 self.parts.keys.open(&context, &row.value.secret).map_err(internal)?
             }
             // As much work as where there is one.
-            None => Id::secret().into_bytes().into(),
+            None => Id::secret().into_bytes(),
         };
         let fits = hub_signature::verify(&secret, body, signature.unwrap_or_default());
         if !fits || hook.is_none() {
