@@ -59,8 +59,8 @@ impl Reconciler {
         }
         // What is left belongs to locations that are there no more.
         for (location, state) in states {
-            self.gone(&location, &state).await?;
-            all.progressed = true;
+            // Where something of it still runs it is looked at again at the usual time.
+            all.progressed |= self.gone(&location, &state).await?;
         }
         for (_, ask) in asks {
             let mut batch = self.batch();
@@ -244,12 +244,12 @@ impl Reconciler {
         Ok(())
     }
 
-    /// A location that is there no more: what came from it goes by its rule, then what is known of it.
+    /// A location that is there no more: what came from it goes by its rule, then what is known of it. Is it all gone?
     async fn gone(
         &self,
         location: &EntityRef,
         state: &Row<LocationState>,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<bool, ReconcileError> {
         let rules = Rules {
             allow: BTreeSet::new(),
             every: tow_plan::location::EVERY,
@@ -265,7 +265,7 @@ impl Reconciler {
             batch.remove::<LocationHook>(id, None);
             self.parts.store.commit(batch).await?;
         }
-        Ok(())
+        Ok(decided.items.is_empty())
     }
 }
 
