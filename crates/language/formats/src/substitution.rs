@@ -354,11 +354,16 @@ fn parsed(form: Form, name: &str, content: &str) -> Parsed {
     }
     let wrong = |message: String| ("substitution/content", message);
     let plain = content.strip_prefix('\u{feff}').unwrap_or(content);
+    let nul = || wrong(format!("{name} holds a NUL character (U+0000), which can't be kept"));
     match form {
+        Form::Text if content.contains('\0') => Err(nul()),
         Form::Text => Ok(Rc::new(Node::new(Data::Text(content.to_string()), Span::default()))),
         Form::Json => {
             let value: Value = serde_json::from_str(plain)
                 .map_err(|error| wrong(format!("{name} is not JSON: {error}")))?;
+            if has_nul(&value) {
+                return Err(nul());
+            }
             Ok(Rc::new(of_value(value)))
         }
         Form::Yaml => {
@@ -376,6 +381,18 @@ fn parsed(form: Form, name: &str, content: &str) -> Parsed {
                 (_, more) => Err(wrong(format!("{name} holds {} documents", more + 1))),
             }
         }
+    }
+}
+
+/// As deep as the JSON parser goes, no deeper.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => {
+            members.iter().any(|(key, value)| key.contains('\0') || has_nul(value))
+        }
+        _ => false,
     }
 }
 

@@ -79,6 +79,11 @@ pub(crate) fn read(source: &Source<'_>) -> (Vec<Rc<Node>>, Vec<Violation>) {
         tag: None,
         violations: Vec::new(),
     };
+    if let Some(start) = source.text.find('\0') {
+        // The parser would take it for the end of the text, and the rest would be left out in silence.
+        reader.nul(Span { start, end: start + 1 });
+        return (reader.documents, reader.violations);
+    }
     let options = parser::options! { emit_comments: false, emit_unresolved_aliases: true };
     for event in parser::Parser::new_from_str_with_options(source.text, options) {
         let step = match event {
@@ -116,6 +121,16 @@ impl Reader<'_, '_> {
         let violation =
             self.source.violation(span, code, message, expected, hint.map(str::to_string));
         self.violations.push(violation);
+    }
+
+    fn nul(&mut self, span: Span) {
+        self.say(
+            span,
+            "yaml/nul",
+            "there is a NUL character (U+0000)",
+            "text without it",
+            Some("take it out: neither a database nor a program's environment can hold one"),
+        );
     }
 
     fn syntax(&mut self, error: &parser::ScanError) -> Result<(), Stop> {
@@ -166,6 +181,9 @@ impl Reader<'_, '_> {
                 if plain && text == "<<" && tag.is_none() && self.wants_key() {
                     self.key(Pending::Merge(span));
                     return Ok(());
+                }
+                if text.contains('\0') {
+                    self.nul(span);
                 }
                 let data = self.scalar(&text, plain, tag.as_deref(), span);
                 let node = Rc::new(Node::new(data, span));

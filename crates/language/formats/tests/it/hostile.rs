@@ -201,3 +201,31 @@ fn long_and_strange_texts_end() {
         assert_eq!(answer.is_ok(), unclosed, "{head}: {answer:?}");
     }
 }
+
+#[test]
+fn nul_is_refused_where_it_stands() {
+    let of = |description: &str| {
+        format!(
+            "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata:\n  name: crew\n  description: {description}\nspec: {{type: team, children: []}}\n"
+        )
+    };
+    let said = |text: &str| -> Vec<String> {
+        let violations = read("a.yaml", text).unwrap_err();
+        let place = |v: &tow_record::Violation| v.source.clone().map(|s| (s.line, s.col)).unwrap();
+        violations.iter().map(|v| format!("{} {:?}", v.code, place(v))).collect()
+    };
+    for written in ["\"a\\0b\"", "\"a\\u0000b\"", "\"\\x00\"", "\"\\U00000000\""] {
+        assert_eq!(said(&of(written)), ["yaml/nul (5, 16)"], "{written}");
+    }
+    // As a key, in an alias' anchor's value, and raw: there the parser would stop reading and say nothing of the rest.
+    assert_eq!(
+        said(&of("x\n  labels: {\"k\\0\": v}")),
+        ["yaml/nul (6, 12)", "catalog/label-key (6, 12)"]
+    );
+    assert_eq!(said(&of("a\0b")), ["yaml/nul (5, 17)"]);
+    assert_eq!(said(&format!("{}---\0", of("x"))), ["yaml/nul (7, 4)"]);
+    // As JSON, which is YAML.
+    let json = "{\"apiVersion\":\"backstage.io/v1alpha1\",\"kind\":\"System\",\"metadata\":{\"name\":\"x\",\"title\":\"\\u0000\"},\"spec\":{\"owner\":\"o\"}}";
+    assert_eq!(said(json).len(), 1);
+    assert!(read("a.yaml", &of("\"\\u0001\\u202e\"")).is_ok(), "all others are kept");
+}

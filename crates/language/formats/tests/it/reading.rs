@@ -180,7 +180,7 @@ fn yaml_reads_back_as_the_same_value() {
         "?",
         "|",
         ">",
-        "\u{0}",
+        "\u{1}",
         "\u{7f}",
         "a: |\n  x",
     ];

@@ -111,7 +111,12 @@ fn what_cannot_be_put_in_is_said_at_its_placeholder() {
         assert!(violations[0].message.contains(words), "{content}: {}", violations[0].message);
     }
     let json = api("  definition: x\n  meta: {$json: ./a.json}\n");
-    assert_eq!(refused(&json, &files(&[("./a.json", "{a: 1}")])), ["substitution/content 9:17"]);
+    for content in ["{a: 1}", r#"{"a": ["\u0000"]}"#, r#"{"\u0000": 1}"#] {
+        let found = refused(&json, &files(&[("./a.json", content)]));
+        assert_eq!(found, ["substitution/content 9:17"], "{content}");
+    }
+    let found = refused(&text("./a.txt"), &files(&[("./a.txt", "a\0b")]));
+    assert_eq!(found, ["substitution/content 8:23"], "what nothing can keep");
 }
 
 #[test]
