@@ -49,6 +49,9 @@ pub(crate) fn make(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
             Err(StoreError::Full { at: path.display().to_string() })
         }
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            Err(StoreError::ReadOnly { at: path.display().to_string() })
+        }
         Err(error) => {
             Err(StoreError::File { at: path.display().to_string(), why: error.to_string() })
         }

@@ -22,6 +22,13 @@ impl AppError {
         self
     }
 
+    /// Says what is as it was.
+    #[must_use]
+    pub fn untouched(mut self, what: impl Into<String>) -> Self {
+        self.0.untouched = what.into();
+        self
+    }
+
     /// Adds a command to go on with.
     #[must_use]
     pub fn next(mut self, command: impl Into<String>) -> Self {
@@ -69,11 +76,33 @@ impl AppError {
     }
 }
 
+/// What passes, or what somebody can mend, is said; where the store is and what its server says is for the log alone.
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "store");
-        Self::new("platform/internal", "the store did not answer; the log says more")
+        let said = match &error {
+            StoreError::Full { .. } => return full(),
+            StoreError::Busy { .. } => "another program keeps the database locked",
+            StoreError::ReadOnly { .. } => "the database can only be read now",
+            StoreError::Unreachable { .. } => "the database's server can't be reached",
+            StoreError::Crowded { .. } => "the database's server takes no more connections",
+            StoreError::Login { .. } => "the database's server refuses the login",
+            StoreError::NoDatabase { .. } => "the database is not there any more",
+            StoreError::Denied { .. } => "the database's user may not do what is needed",
+            StoreError::Uncertain { .. } => "the connection to the database broke during a write",
+            _ => {
+                let what = "the store did not answer; the log says more";
+                return Self::new("platform/internal", what);
+            }
+        };
+        Self::new(error.code(), said).untouched(error.untouched()).hint(error.hint())
     }
+}
+
+fn full() -> AppError {
+    AppError::new("store/full", "the data directory's disk is full")
+        .untouched("nothing was written; what runs goes on running")
+        .hint("free some space; nothing was lost")
 }
 
 impl From<CommitError> for AppError {
@@ -87,8 +116,8 @@ impl From<CommitError> for AppError {
                 Self::new("object/moved", format!("{kind} {id} was changed meanwhile"))
                     .hint("look at it again and repeat")
             }
-            CommitError::Full => Self::new("store/full", "the data directory's disk is full")
-                .hint("free some space; nothing was lost"),
+            CommitError::Full => full(),
+            CommitError::Store(error) => error.into(),
             other => {
                 tracing::error!(error = %other, "commit");
                 Self::new("platform/internal", "the store did not take it; the log says more")

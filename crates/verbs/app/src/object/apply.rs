@@ -121,9 +121,9 @@ impl App {
                         break;
                     }
                     Err(error) => {
-                        return Err(AppError::from(error).hint(
-                            "some of it is written, whole objects only; apply it again: it goes on where it stopped",
-                        ));
+                        return Err(AppError::from(error)
+                            .untouched("the piece of up to 500 objects it stopped at, and all after it")
+                            .hint("what comes before that is written, whole objects only; apply it again: it goes on where it stopped"));
                     }
                 }
             }
