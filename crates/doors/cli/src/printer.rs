@@ -6,6 +6,7 @@ use crate::render;
 use anstream::AutoStream;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -68,6 +69,7 @@ impl Printer {
             return Ok(());
         }
         let text = text.trim_end_matches('\n');
+        let text = &*if self.is_text() { inert(text) } else { text.into() };
         self.aside(|| {
             let mut out = anstream::stdout().lock();
             writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|_| Failure::Closed)
@@ -101,6 +103,7 @@ impl Printer {
 
     /// Text to standard error whatever was asked for.
     pub(crate) fn error_line(&self, text: &str) {
+        let text = if self.is_text() { inert(text) } else { text.into() };
         self.aside(|| {
             // Nobody can be told that talk could not be told.
             let _ = writeln!(anstream::stderr().lock(), "{text}");
@@ -141,6 +144,34 @@ impl Printer {
     }
 }
 
+/// For a person's terminal: what was declared or logged by somebody may colour a word, and nothing else. Characters that
+/// move the cursor, write elsewhere, turn the reading direction or hide what stands beside them are shown as one that
+/// says that something was there.
+fn inert(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(harmful) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let whole = if harmful(c) { colour(rest) } else { Some(c.len_utf8()) };
+        out.push_str(whole.map_or("\u{fffd}", |length| &rest[..length]));
+        rest = &rest[whole.unwrap_or(c.len_utf8())..];
+    }
+    out.into()
+}
+
+/// The length of the sequence that sets a colour, where the text begins with one.
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some(end + 3)
+}
+
 /// May a question be asked?
 pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -154,4 +185,29 @@ pub(crate) fn on_terminal() -> bool {
 
 pub(crate) fn yaml<T: Serialize>(value: &T) -> Verdict<String> {
     serde_saphyr::to_string(value).map_err(|e| Failure::new("cli/yaml", e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_moved_by_what_is_shown() {
+        for kept in
+            ["plain", "a\tb\nc", "\u{1b}[1;31mred\u{1b}[0m", "\u{5e9}\u{5dc}", "\u{1f6a2}", ""]
+        {
+            assert_eq!(inert(kept), kept);
+        }
+        for (text, shown) in [
+            ("\u{1b}[2Jgone", "\u{fffd}[2Jgone"),
+            ("\u{1b}]0;title\u{7}", "\u{fffd}]0;title\u{fffd}"),
+            ("a\rb\u{8}", "a\u{fffd}b\u{fffd}"),
+            ("\u{1b}", "\u{fffd}"),
+            ("\u{1b}[31", "\u{fffd}[31"),
+            ("\u{9b}31m", "\u{fffd}31m"),
+            ("x\u{202e}cod", "x\u{fffd}cod"),
+        ] {
+            assert_eq!(inert(text), shown, "{text:?}");
+        }
+    }
 }
