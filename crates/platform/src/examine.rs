@@ -1,8 +1,10 @@
 //! What the doctor wants to know of a store, in one look that changes nothing and does not wait for long. Judges nothing.
 
+use crate::SystemClock;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tow_names::Timestamp;
+use tow_ports::Clock as _;
 use tow_record::{Artifact, Event, Instance, Lease, Operation, Outbox, Seal, Source, Webhook};
 use tow_store::{Find, Location, Schema, Search, Store, StoreError};
 
@@ -17,6 +19,8 @@ pub struct Examined {
     pub damage: Option<Vec<String>>,
     /// The last event's number.
     pub head: i64,
+    /// By how many microseconds the clock of the database's server is ahead of this machine's; none of a file.
+    pub clock_ahead: Option<i64>,
     /// When the last event was written.
     pub last_event: Option<Timestamp>,
     /// All leases.
@@ -60,6 +64,16 @@ pub async fn examine(at: &Location, patience: Option<Duration>) -> Result<Examin
     examined
 }
 
+/// As if the server had looked halfway between question and answer.
+async fn clock_ahead(store: &Store) -> Result<Option<i64>, StoreError> {
+    // The first question may make a connection; the second takes only as long as the way there and back.
+    store.server_clock().await?;
+    let before = SystemClock.now();
+    let server = store.server_clock().await?;
+    let after = SystemClock.now();
+    Ok(server.map(|server| server.0 - before.0.midpoint(after.0)))
+}
+
 async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, StoreError> {
     let schema = store.schema().await?;
     let mut seen = Examined {
@@ -67,6 +81,7 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
         schema,
         damage: None,
         head: 0,
+        clock_ahead: clock_ahead(store).await?,
         last_event: None,
         leases: Vec::new(),
         sealed: 0,

@@ -75,6 +75,15 @@ impl Store {
         Ok(leases)
     }
 
+    /// What time the database's server has; none of a file, which has no clock of its own.
+    pub async fn server_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if matches!(self.inner.db.at, Location::File(_)) {
+            return Ok(None);
+        }
+        let row = self.inner.db.fetch_one(sql::SERVER_CLOCK, &[]).await?;
+        Ok(row.map(|row| row.int(0)).transpose()?.map(Timestamp))
+    }
+
     /// When an event was written.
     pub async fn event_time(&self, seq: i64) -> Result<Option<Timestamp>, StoreError> {
         let row = self.inner.db.fetch_one(sql::EVENT_TIME, &[seq.into()]).await?;

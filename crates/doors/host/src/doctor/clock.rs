@@ -15,6 +15,7 @@ const SLACK: Duration = Duration::from_secs(2);
 pub(super) fn look(scene: &Scene) -> Vec<Finding> {
     let last = scene.examined().and_then(|examined| examined.last_event);
     let mut found = vec![since(scene.now, last)];
+    found.extend(scene.examined().and_then(|seen| seen.clock_ahead).map(server));
     if scene.begun {
         found.extend(files(scene));
     }
@@ -38,6 +39,19 @@ fn since(now: Timestamp, last: Option<Timestamp>) -> Finding {
         Some(last) => Finding::ok("clock.now", format!("{now}; the last event is of {last}")),
         None => Finding::ok("clock.now", now.to_string()),
     }
+}
+
+/// A control plane compares leases by its own clock: on one database they have to agree.
+fn server(ahead: i64) -> Finding {
+    let check = "clock.database";
+    let apart = Duration::from_micros(ahead.abs());
+    if apart <= SLACK {
+        return Finding::ok(check, format!("the database's server agrees, to {apart}"));
+    }
+    let which = if ahead > 0 { "ahead of" } else { "behind" };
+    Finding::warn(check, format!("the database's server is {apart} {which} this machine"))
+        .cause("another control plane may stand by with the server's time: it would take the lease too early or too late")
+        .fix("let both machines take their time from the network (timedatectl set-ntp true)")
 }
 
 /// Writes a file for a moment and looks at what time the file system gave it.
@@ -91,6 +105,11 @@ mod tests {
         assert_eq!(since(Timestamp(0), None).state, State::Fail);
         assert_eq!(apart(now, later).state, State::Warn);
         assert_eq!(apart(now, now).state, State::Ok);
+        assert_eq!(server(1_500_000).state, State::Ok);
+        let behind = server(-60_000_000);
+        assert_eq!(behind.state, State::Warn);
+        assert!(behind.seen.contains("behind"), "{behind:?}");
+        assert!(server(60_000_000).seen.contains("ahead of"));
         assert_eq!(zones(&["/nowhere"]).state, State::Warn);
     }
 }

@@ -214,6 +214,7 @@ mod tests {
             schema: Schema { found: 2, known: 2 },
             damage: Some(Vec::new()),
             head: 10,
+            clock_ahead: None,
             last_event: Some(ago(1)),
             leases: Vec::new(),
             sealed: 10,
