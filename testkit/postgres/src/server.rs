@@ -6,8 +6,8 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The superuser of the test's own server, and the password of everybody on it.
 const USER: &str = "tow";
@@ -29,9 +29,10 @@ pub struct Server {
     bin: PathBuf,
     dir: PathBuf,
     port: u16,
+    user: Option<(Uid, Gid)>,
     databases: AtomicUsize,
-    /// Closed when this is dropped: the server ends.
-    keeper: Option<(Child, ChildStdin)>,
+    /// Closed when this is dropped: the server ends. One for each time it was started.
+    keepers: Mutex<Vec<(Child, ChildStdin)>>,
 }
 
 impl Server {
@@ -68,8 +69,8 @@ impl Server {
             match keep(&bin, dir.path(), port, user) {
                 Ok(keeper) => {
                     let databases = AtomicUsize::new(0);
-                    let (dir, keeper) = (dir.keep(), Some(keeper));
-                    return Ok(Self { bin, dir, port, databases, keeper });
+                    let (dir, keepers) = (dir.keep(), Mutex::new(vec![keeper]));
+                    return Ok(Self { bin, dir, port, user, databases, keepers });
                 }
                 Err(error) => why = error,
             }
@@ -95,6 +96,35 @@ impl Server {
         Ok(Database { server: self.clone(), name })
     }
 
+    /// Stops it as `systemctl stop` does: connections are cut, the data stays. Others of its databases go, too: only for
+    /// a server that one test started for itself.
+    ///
+    /// # Panics
+    /// Where it does not stop.
+    pub fn stop(&self) {
+        let mut stop = as_user(self.user, &self.bin.join("pg_ctl"));
+        stop.arg("-D").arg(self.dir.join("data")).args(["-m", "fast", "-w", "stop"]);
+        run(&mut stop).expect("a server can be stopped");
+    }
+
+    /// Starts it again after [`Server::stop`], on the same port.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn again(&self) {
+        let keeper = keep(&self.bin, &self.dir, self.port, self.user);
+        let keeper = keeper.expect("a server that was stopped can be started");
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
+    }
+
+    /// Tells it something that is not for one database.
+    ///
+    /// # Panics
+    /// Where it refuses: a mistake in the test.
+    pub fn tell(&self, text: &str) {
+        self.sql("postgres", text).expect("the test's own statement is a good one");
+    }
+
     pub(crate) fn sql(&self, database: &str, text: &str) -> Result<String, String> {
         let mut psql = Command::new(self.bin.join("psql"));
         psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database]);
@@ -105,7 +135,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some((mut keeper, pipe)) = self.keeper.take() {
+        let keepers = self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // The newest first: that is the one whose server runs.
+        while let Some((mut keeper, pipe)) = keepers.pop() {
             drop(pipe);
             let _ = keeper.wait();
         }
@@ -165,7 +197,7 @@ fn keep(
 /// The folder of the newest server's programs.
 fn binaries() -> Option<PathBuf> {
     let whole = |dir: &PathBuf| {
-        ["postgres", "initdb", "psql"].iter().all(|program| dir.join(program).is_file())
+        ["postgres", "initdb", "psql", "pg_ctl"].iter().all(|program| dir.join(program).is_file())
     };
     let mut debian: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -234,6 +266,11 @@ mod tests {
         let database = server.fresh(&[]).unwrap();
         assert_eq!(database.sql("SELECT 'a' || 1"), "a1");
         assert!(database.url().starts_with("postgres://tow:"));
+        database.sql("CREATE TABLE kept (n int)");
+        server.stop();
+        assert!(server.sql(database.name(), "SELECT 1").is_err(), "it was stopped");
+        server.again();
+        assert_eq!(database.sql("SELECT count(*) FROM kept"), "0");
         let name = database.name().to_string();
         drop(database);
         assert!(server.sql(&name, "SELECT 1").is_err(), "it was dropped");

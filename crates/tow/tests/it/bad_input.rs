@@ -78,10 +78,10 @@ fn a_data_directory_in_use_is_said() {
 }
 
 /// A mount namespace of its own with a small disk in it, for as long as it is kept.
-struct SmallDisk(std::process::Child);
+pub(crate) struct SmallDisk(std::process::Child);
 
 impl SmallDisk {
-    fn new(place: &std::path::Path, megabytes: u64) -> Option<Self> {
+    pub(crate) fn new(place: &std::path::Path, megabytes: u64) -> Option<Self> {
         std::fs::create_dir_all(place).unwrap();
         let mount = format!(
             "mount -t tmpfs -o size={megabytes}m,mode=0700 tmpfs {0} && echo mounted && exec sleep 1000",
@@ -104,7 +104,7 @@ impl SmallDisk {
     }
 
     /// What runs a command in there.
-    fn enter(&self) -> Vec<String> {
+    pub(crate) fn enter(&self) -> Vec<String> {
         let mut enter = vec!["nsenter".to_string(), format!("--target={}", self.0.id())];
         if !rustix::process::geteuid().is_root() {
             enter.extend(["--user".into(), "--preserve-credentials".into()]);
