@@ -48,6 +48,10 @@ pub(crate) fn page(status: StatusCode, page: Page<'_>) -> Response {
                         "Towpath"
                     }
                     @if let Some(actor) = page.actor {
+                        nav.ways aria-label="Pages" {
+                            a href="/" { "What runs" }
+                            a href="/catalog" { "Catalog" }
+                        }
                         span.who {
                             span.name { (short(&actor.name)) }
                             @if short(&actor.name) != actor.role.as_str() {

@@ -15,6 +15,7 @@ use tow_app::App;
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/", routing::get(pages::running::page))
+        .route("/catalog", routing::get(pages::catalog::page))
         .route("/live", routing::get(live::stream))
         .route("/sign-in", routing::get(pages::sign_in::page).post(pages::sign_in::redeem))
         .route("/sign-out", routing::post(pages::sign_in::leave))
