@@ -70,7 +70,8 @@ impl Ring {
 
     /// Those after this place, at most a page. `Err`: they are not here any more; the place of the first that is.
     fn after(&self, seq: i64) -> Result<Vec<Arc<Event>>, i64> {
-        let skip = usize::try_from(seq + 1 - self.first).map_err(|_| self.first)?;
+        let skip = usize::try_from(seq.saturating_add(1).saturating_sub(self.first))
+            .map_err(|_| self.first)?;
         Ok(self.events.iter().skip(skip).take(PAGE as usize).cloned().collect())
     }
 }

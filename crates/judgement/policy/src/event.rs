@@ -73,7 +73,11 @@ pub fn may_see(actor: &Actor, event: &Event, object: Option<&Object>) -> bool {
     match audience(&event.kind) {
         Audience::Readers => may(Right::Read),
         Audience::Owners => may(Right::ReadPrivate),
-        Audience::Person => event.subject == actor.name,
+        // A token that is not for one's ways in tells nothing of them either.
+        Audience::Person => {
+            let own = Object::personal("token", event.subject.clone());
+            event.subject == actor.name && decide(actor, Right::OwnTokens, &own).allow
+        }
         Audience::Auditors => false,
     }
 }

@@ -31,9 +31,6 @@ impl App {
             Err(PortError::Refused(why)) => return Err(AppError::new("source/too-large", why)),
             other => other?,
         };
-        if let Some(row) = self.store().get::<Source>(digest.as_str()).await? {
-            return Ok(row.value);
-        }
         let source = Source {
             digest,
             size,
@@ -41,6 +38,11 @@ impl App {
             created_at: self.now(),
             commit: query.commit,
         };
+        if let Some(row) = self.store().get::<Source>(source.digest.as_str()).await? {
+            // Who else has the same bytes, and at which commit, is theirs to know.
+            let own = row.value.created_by == source.created_by;
+            return Ok(if own { row.value } else { source });
+        }
         let mut batch = Batch::new();
         batch.create(&source);
         let what = body(

@@ -23,7 +23,7 @@ use tow_model::Kind;
 use tow_model::query::{Filter, Key, MOST_ROWS, Order, Query};
 use tow_names::{Digest, EntityRef};
 use tow_policy::visible;
-use tow_record::LocationState;
+use tow_record::{LocationState, Right};
 use tow_store::Found;
 
 /// How many entities a page has where nothing is said.
@@ -245,6 +245,7 @@ impl App {
 
     /// Deletes an entity by its uid; nothing happens where there is none.
     pub async fn delete_entity(&self, ctx: &OpCtx, uid: &str) -> Result<(), AppError> {
+        self.admit(ctx, Right::Declare)?;
         match self.found_by_uid(ctx, uid).await? {
             Some(found) => self.delete_found(ctx, &found).await,
             None => Ok(()),
