@@ -25,21 +25,26 @@ pub(crate) struct Options {
     pub(crate) short: bool,
     /// Only the catalog's figures.
     pub(crate) catalog: bool,
+    /// This program, and not a release build made now.
+    pub(crate) tow: Option<PathBuf>,
     /// Where to write the JSON.
     pub(crate) json: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads `[--short] [--catalog] [--json FILE]`.
+    /// Reads `[--short] [--catalog] [--tow FILE] [--json FILE]`.
     pub(crate) fn parse(args: &[&str]) -> Result<Self> {
-        let mut options = Self { short: false, catalog: false, json: None };
+        let mut options = Self { short: false, catalog: false, tow: None, json: None };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
             match *arg {
                 "--short" => options.short = true,
                 "--catalog" => options.catalog = true,
+                "--tow" => options.tow = Some(rest.next().context("--tow needs a file")?.into()),
                 "--json" => options.json = Some(rest.next().context("--json needs a file")?.into()),
-                other => bail!("bench knows --short, --catalog and --json FILE, not {other}"),
+                other => {
+                    bail!("bench knows --short, --catalog, --tow FILE and --json FILE, not {other}")
+                }
             }
         }
         Ok(options)
@@ -52,11 +57,10 @@ impl Options {
 
 /// Measures everything.
 pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
-    let mut build = Command::new("cargo");
-    if !succeeds(build.args(["build", "--release"]).current_dir(root))? {
-        bail!("the release build failed");
-    }
-    let tow = workspace::target(root)?.join("release").join("tow");
+    let tow = match &options.tow {
+        Some(tow) => tow.clone(),
+        None => built(root)?,
+    };
     let scratch = workspace::target(root)?.join("xtask").join("bench");
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch)?;
@@ -89,6 +93,14 @@ pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
         println!("written to {}", file.display());
     }
     Ok(())
+}
+
+fn built(root: &Path) -> Result<PathBuf> {
+    let mut build = Command::new("cargo");
+    if !succeeds(build.args(["build", "--release"]).current_dir(root))? {
+        bail!("the release build failed");
+    }
+    Ok(workspace::target(root)?.join("release").join("tow"))
 }
 
 fn on_platform(

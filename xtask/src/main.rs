@@ -29,7 +29,7 @@ cargo xtask CHORE
   arrows [--bless]   which crate leans on which, held to the rules and to xtask/arrows.txt
   tidy               what every file must keep to; exceptions in xtask/exceptions.txt
   generate [--check] the references under docs/reference/ and openapi/, from the binary itself
-  bench [--short] [--catalog] [--json FILE]
+  bench [--short] [--catalog] [--tow FILE] [--json FILE]
                      the figures in one table";
 
 fn main() -> ExitCode {
