@@ -6,8 +6,8 @@ use crate::failure::Verdict;
 
 /// Search everything that is declared for words
 ///
-/// Every word begins a word of what is found: of its name, its metadata or its spec. `-q` narrows it, as in
-/// `-q kind=api`.
+/// Every word begins a word of what is found: of its name, its metadata or its spec. `-w` narrows it, as in
+/// `-w kind=api`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Words, or beginnings of words
