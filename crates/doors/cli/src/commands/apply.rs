@@ -86,7 +86,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     };
     let client = cx.client()?;
     if args.prune && !args.dry_run && !args.yes {
-        let shown = send(&client, &parts, args.prune, &|d, p, a| body(d, p, a, true)).await?;
+        let shown = send(client, &parts, args.prune, &|d, p, a| body(d, p, a, true)).await?;
         let gone: Vec<&str> = shown
             .objects
             .iter()
@@ -100,7 +100,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
             confirm(gone.len())?;
         }
     }
-    let reply = send(&client, &parts, args.prune, &|d, p, a| body(d, p, a, args.dry_run)).await?;
+    let reply = send(client, &parts, args.prune, &|d, p, a| body(d, p, a, args.dry_run)).await?;
     cx.printer.data(&reply, || text_of(&reply))
 }
 

@@ -153,7 +153,7 @@ impl<'a> Admission<'a> {
                 || (manifest.kind == Kind::Environment && place.environment == *entity.name())
         };
         // A first deployment has no placement before it is numbered: what is under way counts by itself.
-        for row in in_use.operations.iter().filter(|row| concerned(&row.value.place)) {
+        if let Some(row) = in_use.operations.iter().find(|row| concerned(&row.value.place)) {
             let why = format!("{} is being changed", row.value.place);
             return Err(refuse(why).next("tow status"));
         }

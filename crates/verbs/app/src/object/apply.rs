@@ -142,7 +142,7 @@ impl App {
     async fn judged(&self, ctx: &OpCtx, asked: &Asked<'_>) -> Result<Judged, AppError> {
         let mut wanted: BTreeSet<EntityRef> = asked.read.keys().cloned().collect();
         for item in asked.read.values() {
-            wanted.extend(super::admit::needs(&item.manifest));
+            wanted.extend(super::admit::needs(item.manifest));
         }
         let wanted: Vec<EntityRef> = wanted.into_iter().collect();
         let rows = self.store().objects_by(&wanted).await?;
