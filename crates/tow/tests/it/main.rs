@@ -21,6 +21,7 @@ mod given;
 mod lifecycle;
 mod location;
 mod postgres;
+mod random;
 mod query;
 mod rollout;
 mod runtime_process;
