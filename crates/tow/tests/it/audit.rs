@@ -153,7 +153,9 @@ async fn each_tampering_is_found_and_named() {
     );
     let one = |what| vec![(what, seq, seq)];
     let whole = |what, seal: &Seal| vec![(what, seal.from, seal.to)];
-    let cases: Vec<(&str, String, Vec<(T, i64, i64)>)> = vec![
+    /// What is done, how, and what is found: what, from, to.
+    type Case = (&'static str, String, Vec<(T, i64, i64)>);
+    let cases: Vec<Case> = vec![
         ("at", event("at = at + 1", seq), one(T::EventChanged)),
         ("actor", event("actor = 'user:default/eve'", seq), one(T::EventChanged)),
         ("request", event("request = 'r'", seq), one(T::EventChanged)),

@@ -229,7 +229,7 @@ fn under_writes_a_backup_is_of_one_moment_and_the_restored_platform_goes_on() {
     let mut asked = to.command(["whoami", "-o", "json"]);
     let asked = asked.env("TOW_TOKEN", &token).env("TOW_URL", url).output().unwrap();
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
-    assert!(served(&status(&up, "ferry")["port_url"].as_str().unwrap()).contains("release 2"));
+    assert!(served(status(&up, "ferry")["port_url"].as_str().unwrap()).contains("release 2"));
 }
 
 #[test]
