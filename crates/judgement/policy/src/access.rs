@@ -11,7 +11,7 @@ use tow_record::{Actor, Role};
 pub struct Decision {
     /// Yes or no.
     pub allow: bool,
-    /// By which rule: a stable id, as in `owner/member`.
+    /// By which rule: a stable id, as in `owner.member`.
     pub rule: &'static str,
     /// The trail to the answer, in order, for people.
     pub reasons: Vec<String>,
@@ -75,11 +75,11 @@ pub fn floor(actor: &Actor, action: Action) -> Decision {
     let role = actor.role.as_str();
     if held(actor.role, action) == Held::Nowhere {
         let why = format!("role {role} may not {}", action.as_str());
-        return Decision::no("role/too-little", why, who_holds(action));
+        return Decision::no("role.too-little", why, who_holds(action));
     }
     if may_action(&actor.limits, action) {
         let why = format!("role {role} may {} somewhere", action.as_str());
-        return Decision::yes("role/holds", why);
+        return Decision::yes("role.holds", why);
     }
     cut_action(action)
 }
@@ -102,15 +102,15 @@ fn by_right(actor: &Actor, action: Action, object: &Object) -> Decision {
         // What is one person's alone is nobody else's by being in charge, administrators aside.
         let holds = held(actor.role, action) != Held::Nowhere;
         return match actor.role {
-            _ if *person == actor.name && holds => Decision::yes("own/personal", "it is one's own"),
-            Role::Admin => Decision::yes("role/admin", "administrators may"),
+            _ if *person == actor.name && holds => Decision::yes("own.personal", "it is one's own"),
+            Role::Admin => Decision::yes("role.admin", "administrators may"),
             _ if *person == actor.name => Decision::no(
-                "role/too-little",
+                "role.too-little",
                 format!("role {role} may not {verb}"),
                 who_holds(action),
             ),
             _ => Decision::no(
-                "personal/of-another",
+                "personal.of-another",
                 format!("it belongs to {person}"),
                 format!("{person} or {ADMIN}"),
             ),
@@ -118,29 +118,29 @@ fn by_right(actor: &Actor, action: Action, object: &Object) -> Decision {
     }
     match (held(actor.role, action), &object.owner) {
         (Held::Everywhere, _) if action == Action::Read => {
-            Decision::yes("role/reads", "everybody who is signed in may read the catalog")
+            Decision::yes("role.reads", "everybody who is signed in may read the catalog")
         }
         (Held::Everywhere, _) => {
-            Decision::yes("role/everywhere", format!("role {role} may {verb} everything"))
+            Decision::yes("role.everywhere", format!("role {role} may {verb} everything"))
         }
         (Held::OnOnesOwn, Owner::Platform) if action == Action::OwnTokens => {
-            Decision::yes("own/personal", "everybody has their own")
+            Decision::yes("own.personal", "everybody has their own")
         }
         (Held::OnOnesOwn, Owner::Of(owner)) if action != Action::OwnTokens => match owner {
             Some(owner) if mine(actor).contains(owner) => {
                 let how = if *owner == actor.name { "is it" } else { "is in it" };
                 let why = format!("{owner} owns {}, and {} {how}", object.name(), actor.name);
-                Decision::yes("owner/member", why)
+                Decision::yes("owner.member", why)
             }
             Some(owner) => Decision::no(
-                "owner/not-a-member",
+                "owner.not-a-member",
                 format!("{} is not in {owner}, which owns it", actor.name),
                 format!("a member of {owner}, or {TEAM}"),
             ),
-            None => Decision::no("owner/nobody", "nobody owns it", TEAM),
+            None => Decision::no("owner.nobody", "nobody owns it", TEAM),
         },
         (_, _) => Decision::no(
-            "role/too-little",
+            "role.too-little",
             format!("role {role} may not {verb} this"),
             who_holds(action),
         ),
@@ -149,7 +149,7 @@ fn by_right(actor: &Actor, action: Action, object: &Object) -> Decision {
 
 fn cut_action(action: Action) -> Decision {
     let why = format!("the token is not for {}", action.as_str());
-    Decision::no("token/action", why, "the same person with another token")
+    Decision::no("token.action", why, "the same person with another token")
 }
 
 fn by_token(actor: &Actor, action: Action, object: &Object) -> Decision {
@@ -157,7 +157,7 @@ fn by_token(actor: &Actor, action: Action, object: &Object) -> Decision {
         return cut_action(action);
     }
     let Some(only) = &actor.limits.only else {
-        return Decision::yes("token/holds", "the token is for it");
+        return Decision::yes("token.holds", "the token is for it");
     };
     let inside = match &object.owner {
         Owner::Person(_) => true,
@@ -168,11 +168,11 @@ fn by_token(actor: &Actor, action: Action, object: &Object) -> Decision {
         }
     };
     if inside {
-        return Decision::yes("token/holds", "the token is for it");
+        return Decision::yes("token.holds", "the token is for it");
     }
     let only: Vec<&str> = only.iter().map(String::as_str).collect();
     Decision::no(
-        "token/object",
+        "token.object",
         format!("the token is only for {}", only.join(", ")),
         "the same person with another token",
     )

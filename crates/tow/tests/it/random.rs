@@ -3,6 +3,10 @@
 //! `TOW_RANDOM_SECONDS` say which and for how long.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how long and with which seed is said by whoever runs it"
+)]
 #![allow(clippy::print_stdout, reason = "the seed and what is measured are results")]
 
 mod ask;

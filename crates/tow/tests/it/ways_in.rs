@@ -365,7 +365,7 @@ async fn why_tells_the_whole_way() {
     let pat = platform.platform_team();
     let yes = ask(&pat, Some("ann"), Action::Govern, "platform").await.unwrap();
     assert!(yes.allowed);
-    assert_eq!(yes.rule, "role/everywhere");
+    assert_eq!(yes.rule, "role.everywhere");
     assert!(
         yes.reasons[0].contains("rolebinding:default/harbourers")
             && yes.reasons[0]
@@ -374,7 +374,7 @@ async fn why_tells_the_whole_way() {
     );
     let no = ask(&pat, Some("olga"), Action::Deploy, "gate").await.unwrap();
     assert!(!no.allowed);
-    assert_eq!(no.rule, "owner/not-a-member");
+    assert_eq!(no.rule, "owner.not-a-member");
     assert_eq!(no.ask.as_deref(), Some("tow describe group lock"));
     assert!(no.who.unwrap().contains("group:default/lock"));
     let gate = ask(&pat, Some("olga"), Action::Declare, "group:quay").await.unwrap();

@@ -266,7 +266,6 @@ fn likely(name: &str, nice: bool, dice: &mut Dice) -> String {
         "entityRefs" => {
             &["component:default/vault-dock", "component:default/web-dock", "group:default/keep"]
         }
-        "type" => &["url", "file"],
         "commit" => &["0123456789abcdef0123456789abcdef01234567", "abc+changes"],
         _ => return if nice || dice.chance(50) { dice.word() } else { dice.text() },
     };

@@ -64,7 +64,7 @@ impl App {
 
 fn refusal(action: Right, object: Option<&str>, decision: &Decision) -> AppError {
     let code = match decision.rule {
-        "token/action" | "token/object" => "access/cut-token",
+        "token.action" | "token.object" => "access/cut-token",
         _ => "access/forbidden",
     };
     let error = AppError::new(code, format!("{}: {}", action.as_str(), decision.reason()))

@@ -111,11 +111,11 @@ fn trail(about: &About, object: &Object, decision: &Decision) -> Vec<String> {
 /// The command that shows whom to ask.
 fn ask(object: &Object, decision: &Decision) -> Option<String> {
     Some(match (decision.rule, &object.owner) {
-        ("owner/not-a-member", Owner::Of(Some(owner))) => {
+        ("owner.not-a-member", Owner::Of(Some(owner))) => {
             let (kind, name) = owner.split_once(':')?;
             format!("tow describe {kind} {}", name.strip_prefix("default/").unwrap_or(name))
         }
-        ("token/action" | "token/object", _) => "tow token list".into(),
+        ("token.action" | "token.object", _) => "tow token list".into(),
         _ => "tow get rolebindings".into(),
     })
 }
