@@ -78,8 +78,8 @@ pub(super) struct World {
     /// Ids that the run stands on.
     footing: BTreeSet<String>,
     pub(super) admin: Badge,
-    /// Plan that nobody applies, of the team that takes no part.
-    plan: String,
+    /// Plans that nobody applies; the last is of the team that takes no part.
+    plans: Vec<String>,
 }
 
 impl World {
@@ -99,7 +99,7 @@ impl World {
         std::fs::write(yard.join("catalog-info.yaml"), "").unwrap();
         let apply = json!({ "documents": [{ "name": "world.yaml", "text": documents(yard) }] });
         maker.ask(&admin, "POST", "/api/v1/apply", apply);
-        let mut plan = String::new();
+        let mut plans = Vec::new();
         for (component, team, _) in TEAMS {
             let (place, object) = (folder(up, component, team), of(component, team));
             let private = || vec![(Right::ReadPrivate, object.clone())];
@@ -118,9 +118,10 @@ impl World {
                 "component": component, "environment": "development", "change": "config",
                 "set": { "PLANNED": format!("marker-planned-{team}") },
             });
-            plan = text(&maker.ask(&admin, "POST", "/api/v1/plans", planned)["id"]);
+            let plan = text(&maker.ask(&admin, "POST", "/api/v1/plans", planned)["id"]);
+            plans.push(plan.clone());
             mark(&format!("marker-planned-{team}"), "a value of a plan", private());
-            footing.extend([plan.clone(), text(&done["plan"])]);
+            footing.extend([plan, text(&done["plan"])]);
             let running = maker.ask(
                 &admin,
                 "GET",
@@ -149,7 +150,8 @@ impl World {
         }
         // And some that nothing depends on.
         for name in ["one", "two", "three"] {
-            let body = json!({ "url": format!("http://127.0.0.1:1/{name}"), "events": ["object.deleted"] });
+            let body =
+                json!({ "url": format!("http://127.0.0.1:1/{name}"), "events": ["object.*"] });
             maker.ask(&admin, "POST", "/api/v1/webhooks", body);
         }
         let push =
@@ -252,7 +254,7 @@ impl World {
         for one in listed["items"].as_array().unwrap() {
             footing.insert(text(&one["id"]));
         }
-        let world = Self { address, people, marks, footing, admin, plan };
+        let world = Self { address, people, marks, footing, admin, plans };
         world.believes(&mut maker);
         world
     }
@@ -328,7 +330,8 @@ impl World {
     /// Everything of the team that takes no part, and of what says who is who.
     pub(super) fn untouched(&self) -> Vec<(String, Value)> {
         let mut maker = Maker { wire: Wire::new(&self.address), address: self.address.clone() };
-        let mut all = vec![format!("/api/v1/plans/{}", self.plan)];
+        let mut all: Vec<String> =
+            self.plans.iter().skip(2).map(|id| format!("/api/v1/plans/{id}")).collect();
         for of in ["status", "deployments", "instances"] {
             all.push(format!("/api/v1/{of}?component=vault-dock"));
         }
@@ -361,6 +364,14 @@ impl World {
     /// Ids and names of what is there, as the admin sees it.
     pub(super) fn look(&self, learned: &Learned, dice: &mut Dice) {
         let mut maker = Maker { wire: Wire::new(&self.address), address: self.address.clone() };
+        // They are few among many that come and go.
+        self.plans.iter().for_each(|id| learned.add("plan", id, dice));
+        let hooks = maker.send(&self.admin, "GET", "/api/v1/webhooks", "", "").json();
+        for id in hooks["items"].as_array().into_iter().flatten().rev().take(3) {
+            let path =
+                format!("/api/v1/webhooks/{}/deliveries", id["id"].as_str().unwrap_or_default());
+            learned.read(&maker.send(&self.admin, "GET", &path, "", "").json(), dice);
+        }
         for path in [
             "objects?limit=30",
             "objects/location",
