@@ -105,11 +105,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         seed(&app).await?;
     }
     app.installation().await?;
-    let router = tow_server::router(
-        app.clone(),
-        tow_portal::router(app.clone()),
-        config.doors,
-    );
+    let router = tow_server::router(app.clone(), tow_portal::router(app.clone()), config.doors);
     let reconciler = Arc::new(reconciler);
     Ok(Platform { app, reconciler, router, store, adapters, gateway })
 }

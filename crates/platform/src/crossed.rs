@@ -156,11 +156,7 @@ impl Web for Crossed<dyn Web> {
     fn check(&self, url: &str) -> Result<(), WebError> {
         self.inner.check(url)
     }
-    async fn resolve(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> Result<Vec<std::net::SocketAddr>, WebError> {
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<std::net::SocketAddr>, WebError> {
         self.inner.resolve(host, port).await
     }
     async fn get(

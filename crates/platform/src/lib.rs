@@ -12,7 +12,7 @@ mod layout;
 mod roles;
 mod seed;
 
-pub use adapters::{Adapters, Real, build_environment, git_environment, fake, real};
+pub use adapters::{Adapters, Real, build_environment, fake, git_environment, real};
 pub use clock::SystemClock;
 pub use compose::{ComposeError, Composed, Platform, compose};
 pub use crossed::{AbortAt, CountIn};

@@ -5,7 +5,9 @@
 
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
-use tow_archive::{ArchiveError, Backup, Cost, Manifest, Passphrase, Shelf, Summary, TableSummary, Writer};
+use tow_archive::{
+    ArchiveError, Backup, Cost, Manifest, Passphrase, Shelf, Summary, TableSummary, Writer,
+};
 use tow_names::{Digest, Duration, Timestamp};
 
 const KEYS: &[u8] = b"key key-1 c2VjcmV0";

@@ -50,7 +50,8 @@ impl BlobDir {
                     let blob = blob.map_err(error)?;
                     let hex = blob.file_name().to_string_lossy().into_owned();
                     // One that goes meanwhile is not there.
-                    if let (Ok(digest), Ok(meta)) = (format!("sha256:{hex}").parse(), blob.metadata())
+                    if let (Ok(digest), Ok(meta)) =
+                        (format!("sha256:{hex}").parse(), blob.metadata())
                     {
                         all.push((digest, meta.len()));
                     }

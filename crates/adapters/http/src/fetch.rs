@@ -160,11 +160,7 @@ impl Web for HttpWeb {
         self.admitted(url).map(|_| ())
     }
 
-    async fn resolve(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> Result<Vec<std::net::SocketAddr>, WebError> {
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<std::net::SocketAddr>, WebError> {
         self.guard.addresses(host.trim_start_matches('[').trim_end_matches(']'), port).await
     }
 

@@ -6,7 +6,9 @@ use crate::index::Derived;
 use serde::Serialize;
 use tow_model::Manifest;
 use tow_names::{EntityRef, Timestamp};
-use tow_record::{Declaration, EventBody, Fence, NewEvent, ReadMember, Record, StatusItem, Verdict};
+use tow_record::{
+    Declaration, EventBody, Fence, NewEvent, ReadMember, Record, StatusItem, Verdict,
+};
 
 /// A reply kept for a repeated request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -52,6 +52,6 @@ pub use open::Store;
 pub use place::{PlaceFacts, environment_ref};
 pub use query::{Found, Page};
 pub use read::{Find, ObjectRow, Replay, Row};
-pub use tow_record::{Event, Fence, Lease, NewEvent, Record};
 pub use tail::Tail;
+pub use tow_record::{Event, Fence, Lease, NewEvent, Record};
 pub use wake::{Topic, Wake, Wrote};

@@ -90,7 +90,8 @@ mod tests {
         ] {
             assert!(is_ours(good), "{good}");
         }
-        for bad in ["", "apiVersion: v1\nkind: Pod", "apiVersion: kustomize.config.k8s.io/v1beta1"] {
+        for bad in ["", "apiVersion: v1\nkind: Pod", "apiVersion: kustomize.config.k8s.io/v1beta1"]
+        {
             assert!(!is_ours(bad), "{bad}");
         }
         assert!(is_score("apiVersion: score.dev/v1b1\n---\napiVersion: score.dev/v1b1"));

@@ -10,8 +10,8 @@
 //! [`MAX_KEY`], [`MAX_VIOLATIONS`]. Documents of the catalog's kinds may ask for files (`$text`, `$json`, `$yaml`):
 //! [`references`] says which, whoever can reads them, and [`read_with`] puts them in. Nothing is read here.
 
-mod cloud_event;
 pub mod backstage;
+mod cloud_event;
 mod cursor;
 mod document;
 mod head;
@@ -23,8 +23,8 @@ mod schema;
 mod score;
 mod served;
 mod source;
-mod substitution;
 pub mod standard_webhook;
+mod substitution;
 mod tree;
 mod violation;
 mod walk;

@@ -403,6 +403,9 @@ mod tests {
         assert_eq!(exit("catalog/tag"), None);
         let problem = |code: &str, status| Problem { status, ..Problem::of(code, "") };
         assert_eq!(ExitStatus::of(&problem("plan/refused", 422)), ExitStatus::Refused);
-        assert_eq!(ExitStatus::of(&problem(&["newer", "than-this-tow"].join("/"), 409)), ExitStatus::Conflict);
+        assert_eq!(
+            ExitStatus::of(&problem(&["newer", "than-this-tow"].join("/"), 409)),
+            ExitStatus::Conflict
+        );
     }
 }

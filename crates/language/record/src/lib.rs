@@ -12,6 +12,7 @@ mod deployment;
 mod event;
 mod installation;
 mod instance;
+mod item;
 mod lease;
 mod location;
 mod observed;
@@ -22,10 +23,9 @@ mod problem;
 mod release;
 mod route;
 mod seal;
-mod item;
 mod state;
-mod webhook;
 mod token;
+mod webhook;
 
 pub use access::{Actor, Right};
 pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
@@ -54,9 +54,9 @@ pub use release::{Release, ReleaseWorkload};
 pub use route::{Route, RouteAck, RouteSet, RouteTarget};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
-pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;
+pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 
 /// A produced thing that the store keeps: a kind, an id unique in the kind, the subject it is about, a number within
 /// the subject, and whether it is still open (unfinished). The store allows one open operation a subject.

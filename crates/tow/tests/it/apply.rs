@@ -255,7 +255,8 @@ async fn the_example_of_every_kind_is_applied() {
             name.push(c.to_ascii_lowercase());
         }
         let name = format!("{name}.yaml");
-        let text = std::fs::read_to_string(folder.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let text =
+            std::fs::read_to_string(folder.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         documents.push(Document::new(name, text));
     }
     let body = Body::of(documents);

@@ -27,8 +27,8 @@ mod webhook;
 pub use access::{Invitation, Session};
 pub use backup::BackupOutcome;
 pub use catalog::{
-    Ancestor, EntitiesAsked, EntitiesFound, EntityError, LocationAsked, LocationSeen, LocationsFound,
-    Registered,
+    Ancestor, EntitiesAsked, EntitiesFound, EntityError, LocationAsked, LocationSeen,
+    LocationsFound, Registered,
 };
 pub use error::AppError;
 pub use handle::{App, Call, Caller, Handle, OpCtx, Parts};

@@ -29,9 +29,7 @@ pub(crate) fn run(args: &Backup, global: &Global) -> Result<(), HostError> {
 }
 
 /// Runs to its end on a runtime of its own.
-fn block<T>(
-    work: impl Future<Output = Result<T, BackupError>>,
-) -> Result<T, HostError> {
+fn block<T>(work: impl Future<Output = Result<T, BackupError>>) -> Result<T, HostError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

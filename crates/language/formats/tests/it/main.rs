@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what a test meets is its own")]
 
-mod catalog_rules;
 mod backstage;
+mod catalog_rules;
 mod corpus;
 mod damaged;
 mod hostile;
