@@ -6,8 +6,7 @@ use tow_model::Manifest;
 use tow_names::EntityRef;
 use tow_record::{Declaration, Kept, Verdict};
 
-/// What sources that the platform itself reads begin with, as in `location:default/harbour`. Only they may change what
-/// is theirs; what a person applied, a person may change from elsewhere.
+/// What sources that the platform itself reads begin with, as in `location:default/harbour`.
 pub const LOCATION: &str = "location:";
 
 /// In whose name the documents come.
@@ -31,8 +30,8 @@ pub struct Claimed {
 /// What becomes of each declared object, in the order of their references; or all those that belong to another source.
 ///
 /// # Errors
-/// An object of another source is not changed, unless the claim takes it or both its holder and the claim leave it open:
-/// documents without a source may change what a person applied, and leave it where it belongs.
+/// An object of another source is not changed, by documents without a source neither: the next apply of its source would
+/// silently undo it. Whoever takes it says so, and then it is theirs.
 pub fn declarations(
     declared: BTreeMap<EntityRef, Manifest>,
     mut found: BTreeMap<EntityRef, Kept>,
@@ -46,7 +45,6 @@ pub fn declarations(
         let source = match (held, claim.source) {
             ("", mine) => mine,
             (held, mine) if held == mine || claim.take => mine,
-            (held, "") if !held.starts_with(LOCATION) => held,
             (held, _) => {
                 claimed.push(Claimed { entity, holder: held.into() });
                 continue;
@@ -140,7 +138,7 @@ mod tests {
         let is = |verdict, source: &str| Ok((verdict, source.to_string()));
         assert_eq!(one("dir:x", "dir:x", false), is(Verdict::Unchanged, "dir:x"));
         assert_eq!(one("", "dir:x", false), is(Verdict::Updated, "dir:x"), "it is adopted");
-        assert_eq!(one("dir:x", "", false), is(Verdict::Unchanged, "dir:x"), "by hand, and stays");
+        assert_eq!(one("dir:x", "", false), Err(vec!["dir:x".to_string()]), "by hand neither");
         assert_eq!(one("dir:x", "dir:y", false), Err(vec!["dir:x".to_string()]));
         assert_eq!(one("dir:x", "dir:y", true), is(Verdict::Updated, "dir:y"));
         let location = "location:default/l";

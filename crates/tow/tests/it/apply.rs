@@ -99,8 +99,9 @@ async fn a_source_owns_what_it_declares() {
     apply(&team, std::slice::from_ref(&a), How { take: true, ..other }).await.unwrap();
     let last = apply(&team, std::slice::from_ref(&c), pruned).await.unwrap();
     assert_eq!(verdicts(&last), [word("c", Verdict::Unchanged)], "a belongs to another one now");
-    // A correction by hand is allowed, and leaves it where it belongs.
-    apply(&team, &[component("a", "quay")], How::default()).await.unwrap();
+    // Nor is it corrected by hand: the next apply of its source would undo that in silence.
+    let refused = apply(&team, &[component("a", "quay")], How::default()).await.unwrap_err();
+    assert_eq!(code(&refused), "apply/claimed");
     let gone = apply(&team, &[b], How { prune: true, ..other }).await.unwrap();
     assert_eq!(verdicts(&gone), [word("a", Verdict::Removed), word("b", Verdict::Created)]);
     let nameless = apply(&team, &[c], How { prune: true, ..How::default() }).await.unwrap_err();
