@@ -108,23 +108,23 @@ From a folder to a live service, and back
 Usage: tow VERB [OPTIONS]    every verb explains itself: tow VERB --help
 
 Daily
-  deploy [DIR]    plan, build, put live     status       what runs, and where
-  plan [DIR]      say what would happen     ps           a line a container
-  rollback [N]    go back to an earlier one logs [-f]    what they write
-  config          set, unset, list values   releases     what was built
-  scale W=N       so many instances         deployments  what went where, and why
-  restart  stop  start  open                events [-f]  everything that happened
+  deploy [DIR]    plan, build, put live   status       what runs, and where
+  plan [DIR]      say what would happen   ps           a line a container
+  rollback [N]    go back to an earlier logs [-f]    what they write
+  config          set, unset, list values releases     what was built
+  scale W=N       so many instances       deployments  what went where, why
+  restart  stop  start  open              events [-f]  everything that happened
 Catalog
-  apply -f FILE   create or change          get KIND     list or show; describe: all
-  delete KIND     take away                 search TEXT  find by words
-  validate        check files, offline      location     where it is read from
+  apply -f FILE   create or change        get KIND     list, show; describe
+  delete KIND     take away               search TEXT  find by words
+  validate        check files, offline    location     where it is read from
   explain  schema  what a kind may say
 Access and audit
-  user  token  session  sign-in  whoami     access       who may what, and why
-  audit           search, prove, export     webhook      tell others of events
+  user  token  session  sign-in  whoami   access       who may what, and why
+  audit           search, prove, export   webhook      tell others of events
 Platform
-  up  down        start, stop it here       doctor       what is wrong, what to do
-  backup  restore  all of it, one file      store        copy to another database
+  up  down        start, stop it here     doctor       what is wrong, what to do
+  backup  restore  all of it, one file    store        copy to another database
 
 Options: -o json|yaml  -c COMPONENT  -e ENVIRONMENT  --url URL  --data DIR  -q";
 
