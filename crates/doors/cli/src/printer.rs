@@ -183,13 +183,29 @@ pub(crate) fn on_terminal() -> bool {
         || std::io::stdout().is_terminal()
 }
 
+/// As YAML. By way of a plain value: what is passed on as a text of JSON is a text to anything but JSON's own writer.
 pub(crate) fn yaml<T: Serialize>(value: &T) -> Verdict<String> {
-    serde_saphyr::to_string(value).map_err(|e| Failure::new("cli/yaml", e.to_string()))
+    let plain: serde_json::Value =
+        serde_json::to_value(value).map_err(|e| Failure::new("cli/json", e.to_string()))?;
+    serde_saphyr::to_string(&plain).map_err(|e| Failure::new("cli/yaml", e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn yaml_of_a_text_of_json_is_what_the_text_says() {
+        let text =
+            r#"{"kind":"Component","metadata":{"name":"web","tags":["a"]},"spec":{"n":"1"}}"#;
+        let raw = serde_json::value::RawValue::from_string(text.into()).unwrap();
+        let object = tow_api::object::get::ObjectView::new(raw);
+        for (yaml, inner) in [(yaml(&object).unwrap(), ""), (yaml(&[&object]).unwrap(), "/0")] {
+            let read: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
+            let plain: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(read.pointer(inner), Some(&plain), "{yaml}");
+        }
+    }
 
     #[test]
     fn a_terminal_is_not_moved_by_what_is_shown() {

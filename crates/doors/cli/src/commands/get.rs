@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::list::Listed;
+use crate::printer::Format;
 use crate::render::{or_dash, table};
 use comfy_table::Cell;
 use tow_api::Nothing;
@@ -113,6 +114,10 @@ pub(crate) async fn found(
 /// Prints them; with their kinds where they are of several.
 pub(crate) fn show(cx: &Context, items: Vec<ObjectView>, more: bool, kinds: bool) -> Verdict {
     let count = items.len();
+    // As documents, which `tow apply -f -` reads again; one or many.
+    if cx.printer.format == Format::Yaml {
+        return items.iter().try_for_each(|item| cx.printer.item(item, String::new));
+    }
     if kinds {
         cx.printer.list(items.into_iter().map(OfSomeKind).collect())?;
     } else {

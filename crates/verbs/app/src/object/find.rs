@@ -56,7 +56,7 @@ pub(crate) fn fields(text: Option<&str>) -> Result<Vec<String>, AppError> {
     }
 }
 
-/// As the API shows it: with uid, generation, relations, and when and by whom it was made.
+/// As the API shows it: with uid, generation, relations, its source where it has one, and when and by whom it was made.
 fn view(found: &Found, state: Option<&LocationState>) -> Result<ObjectView, AppError> {
     let mut status: Map<String, Value> = match &found.status {
         Some(text) => serde_json::from_str(text).map_err(internal)?,
@@ -64,6 +64,9 @@ fn view(found: &Found, state: Option<&LocationState>) -> Result<ObjectView, AppE
     };
     if let Some(state) = state.filter(|state| !state.items.is_empty()) {
         status.insert("items".into(), json!(state.items));
+    }
+    if let Some(source) = found.source.as_deref().filter(|source| !source.is_empty()) {
+        status.insert("source".into(), json!(source));
     }
     status.insert("createdAt".into(), json!(found.created_at));
     status.insert("updatedAt".into(), json!(found.updated_at));
