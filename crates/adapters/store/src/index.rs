@@ -71,7 +71,9 @@ pub(crate) async fn write(
     let words: Vec<(i64, &str)> =
         objects.iter().map(|(id, derived)| (*id, derived.words.as_str())).collect();
     for some in words.chunks(ROWS / 20) {
-        tx.run(sql::WORDS_PUT, &[text(&some)?.into()]).await?;
+        let some = text(&some)?;
+        tx.run(sql::WORDS_PUT, &[some.as_str().into()]).await?;
+        tx.run(sql::SAID_PUT, &[some.into()]).await?;
     }
     Ok(())
 }
@@ -82,7 +84,8 @@ pub(crate) async fn remove(tx: &mut Connection<'_>, ids: &[i64]) -> Result<(), D
         return Ok(());
     }
     let ids = text(&ids)?;
-    for statement in [sql::SEARCH_REMOVE, sql::RELATION_REMOVE, sql::WORDS_REMOVE] {
+    for statement in [sql::SEARCH_REMOVE, sql::RELATION_REMOVE, sql::WORDS_REMOVE, sql::SAID_REMOVE]
+    {
         tx.run(statement, &[ids.as_str().into()]).await?;
     }
     Ok(())
@@ -127,6 +130,7 @@ pub(crate) async fn rebuild(db: &Db) -> Result<(), StoreError> {
     for statement in [sql::SEARCH_EMPTY, sql::RELATION_EMPTY, sql::WORDS_EMPTY] {
         tx.run(statement, &[]).await?;
     }
+    tx.run(sql::SAID_EMPTY, &[]).await?;
     let mut last = 0;
     loop {
         let found = tx.fetch(sql::OBJECTS_FROM, &[last.into(), AT_ONCE.into()]).await?;

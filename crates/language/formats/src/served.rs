@@ -29,27 +29,42 @@ struct Parts<'a> {
     spec: &'a RawValue,
 }
 
-/// `body`, JSON of a manifest, with what is known put in: JSON again.
+/// What stands before the members of an object's metadata.
+const METADATA: &str = "\"metadata\":{";
+/// The version and the kind before it are no longer than this.
+const HEAD: usize = 200;
+
+/// `body`, JSON of a manifest as we write it, with what is known put in: JSON again.
 pub fn served(body: &str, known: &Known<'_>) -> Result<Box<RawValue>, serde_json::Error> {
-    let parts: Parts<'_> = serde_json::from_str(body)?;
-    let mut out = String::with_capacity(body.len() + 256);
-    out.push_str("{\"apiVersion\":");
-    out.push_str(parts.version.get());
-    out.push_str(",\"kind\":");
-    out.push_str(parts.kind.get());
-    out.push_str(",\"metadata\":");
-    metadata(parts.metadata.get(), known.metadata, &mut out)?;
-    out.push_str(",\"spec\":");
-    out.push_str(parts.spec.get());
+    let mut out =
+        String::with_capacity(body.len() + 64 * (8 + known.relations.map_or(0, <[_]>::len)));
+    let inside = body.find(METADATA).map(|at| at + METADATA.len()).filter(|at| *at < HEAD);
+    let clashes = known.metadata.iter().any(|(name, _)| body.contains(&format!("\"{name}\"")));
+    match (inside, body.strip_suffix('}')) {
+        (Some(at), Some(open)) if !clashes => {
+            // It always has a name, so something follows.
+            out.push_str(&open[..at]);
+            for (name, value) in known.metadata {
+                out.push_str(&format!("\"{name}\":{value},"));
+            }
+            out.push_str(&open[at..]);
+        }
+        _ => parted(body, known, &mut out)?,
+    }
     if let Some(relations) = known.relations {
         out.push_str(",\"relations\":[");
         for (index, (kind, target)) in relations.iter().enumerate() {
-            // Neither holds anything that would have to be escaped.
             out.push_str(if index == 0 { "{\"type\":\"" } else { ",{\"type\":\"" });
             out.push_str(kind);
-            out.push_str("\",\"targetRef\":\"");
-            out.push_str(target);
-            out.push_str("\"}");
+            out.push_str("\",\"targetRef\":");
+            if target.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\') {
+                out.push('"');
+                out.push_str(target);
+                out.push('"');
+            } else {
+                out.push_str(&Value::from(target.as_str()).to_string());
+            }
+            out.push('}');
         }
         out.push(']');
     }
@@ -61,27 +76,30 @@ pub fn served(body: &str, known: &Known<'_>) -> Result<Box<RawValue>, serde_json
     RawValue::from_string(out)
 }
 
+/// The slow way, part by part, without the last bracket.
+fn parted(body: &str, known: &Known<'_>, out: &mut String) -> Result<(), serde_json::Error> {
+    let parts: Parts<'_> = serde_json::from_str(body)?;
+    out.push_str("{\"apiVersion\":");
+    out.push_str(parts.version.get());
+    out.push_str(",\"kind\":");
+    out.push_str(parts.kind.get());
+    out.push_str(",\"metadata\":");
+    metadata(parts.metadata.get(), known.metadata, out)?;
+    out.push_str(",\"spec\":");
+    out.push_str(parts.spec.get());
+    Ok(())
+}
+
 fn metadata(
     text: &str,
     known: &[(&str, Value)],
     out: &mut String,
 ) -> Result<(), serde_json::Error> {
-    let written = |(name, _): &(&str, Value)| text.contains(&format!("\"{name}\""));
-    if known.iter().any(written) {
-        // Rare: a name we set stands somewhere in it.
-        let mut members: Map<String, Value> = serde_json::from_str(text)?;
-        for (name, value) in known {
-            members.insert((*name).to_string(), value.clone());
-        }
-        out.push_str(&serde_json::to_string(&members)?);
-        return Ok(());
-    }
-    out.push('{');
+    let mut members: Map<String, Value> = serde_json::from_str(text)?;
     for (name, value) in known {
-        out.push_str(&format!("\"{name}\":{value},"));
+        members.insert((*name).to_string(), value.clone());
     }
-    // It always has a name.
-    out.push_str(text.trim_start().trim_start_matches('{').trim_start());
+    out.push_str(&serde_json::to_string(&members)?);
     Ok(())
 }
 
@@ -137,6 +155,10 @@ mod tests {
             served(BODY, &known).unwrap().get(),
             r#"{"apiVersion":"v1","kind":"Component","metadata":{"uid":"u\"1","generation":2,"name":"web","tags":["a"]},"spec":{"n":1.0},"relations":[{"type":"ownedBy","targetRef":"group:default/quay"}],"status":{"items":[]}}"#
         );
+        let odd = [("dependsOn", "component:default/a\"b é".to_string())];
+        let known = Known { relations: Some(&odd), ..known };
+        let told: Value = serde_json::from_str(served(BODY, &known).unwrap().get()).unwrap();
+        assert_eq!(told["relations"][0]["targetRef"], "component:default/a\"b é");
         let own = BODY.replace("\"tags\"", "\"uid\":\"mine\",\"x\"");
         let told: Value = serde_json::from_str(served(&own, &known).unwrap().get()).unwrap();
         assert_eq!(told["metadata"]["uid"], "u\"1");

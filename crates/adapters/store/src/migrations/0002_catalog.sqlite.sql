@@ -66,6 +66,13 @@ CREATE INDEX relation_target ON relation (target, type, origin);
 DROP TABLE IF EXISTS words;
 CREATE VIRTUAL TABLE words USING fts5 (text, content = '', contentless_delete = 1, detail = 'none', tokenize = 'ascii');
 
+-- The same words of an object as one text, each after a space: to ask of one object whether it has them.
+DROP TABLE IF EXISTS words_said;
+CREATE TABLE words_said (
+    object INTEGER NOT NULL PRIMARY KEY,
+    said TEXT NOT NULL
+);
+
 -- Which way of making the above the tables hold; 0: none yet.
 CREATE TABLE IF NOT EXISTS indexed (
     id BIGINT NOT NULL PRIMARY KEY,

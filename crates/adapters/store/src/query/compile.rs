@@ -116,6 +116,24 @@ fn match_text(text: &str, postgres: bool) -> Option<String> {
     (!each.is_empty()).then(|| each.join(if postgres { " & " } else { " AND " }))
 }
 
+/// With every word of a text as a condition of its own: the one that fewest objects have can then be gathered by, and
+/// the others asked of those.
+pub(super) fn apart(filter: Filter) -> Filter {
+    match filter {
+        Filter::All(parts) => Filter::All(parts.into_iter().map(apart).collect()),
+        Filter::Any(parts) => Filter::Any(parts.into_iter().map(apart).collect()),
+        Filter::Not(inner) => Filter::Not(Box::new(apart(*inner))),
+        Filter::Text(text) => {
+            let words = facts::asked(&text);
+            if words.is_empty() {
+                return Filter::nothing();
+            }
+            Filter::All(words.into_iter().map(Filter::Text).collect())
+        }
+        other => other,
+    }
+}
+
 impl Sql {
     pub(super) fn new(postgres: bool) -> Self {
         Self { postgres, ..Self::default() }
@@ -207,9 +225,13 @@ impl Sql {
                     self.arg(asked);
                     self.push("::tsquery)");
                 }
-                Some(asked) => {
-                    self.push("+o.id IN (SELECT rowid FROM words WHERE words MATCH ");
-                    self.arg(asked);
+                Some(_) => {
+                    self.push("EXISTS (SELECT 1 FROM words_said w WHERE w.object = o.id");
+                    for word in facts::asked(text) {
+                        self.push(" AND instr(w.said, ");
+                        self.arg(format!(" {word}"));
+                        self.push(") > 0");
+                    }
                     self.push(")");
                 }
             },

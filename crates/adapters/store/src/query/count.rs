@@ -1,7 +1,7 @@
 //! How many objects pass a filter: gathered by the condition that fewest pass, the others asked of those.
 
 use super::cache::{Answer, Asked};
-use super::compile::{Sql, conjuncts, gathers};
+use super::compile::{Sql, apart, conjuncts, gathers};
 use crate::{Store, StoreError, Topic};
 use tow_model::query::{Filter, Key};
 
@@ -11,7 +11,7 @@ const LOOKED_AT: usize = 6;
 impl Store {
     /// How many objects pass. Exact, as of the revision or later.
     pub async fn count(&self, filter: &Filter) -> Result<i64, StoreError> {
-        self.counted(self.revision(Topic::Catalog), &filter.clone().simplified()).await
+        self.counted(self.revision(Topic::Catalog), &apart(filter.clone()).simplified()).await
     }
 
     pub(super) async fn counted(&self, revision: u64, filter: &Filter) -> Result<i64, StoreError> {

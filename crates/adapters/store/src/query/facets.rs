@@ -1,7 +1,7 @@
 //! Which values a key has among the objects that pass a filter, and how many objects have each.
 
 use super::cache::{Answer, Asked, Values};
-use super::compile::{Sql, column};
+use super::compile::{Sql, apart, column};
 use crate::{Store, StoreError, Topic};
 use tow_model::query::{Field, Filter, Key};
 use tow_model::{Kind, Relation};
@@ -14,7 +14,7 @@ impl Store {
         keys: &[Key],
     ) -> Result<Vec<Vec<(String, i64)>>, StoreError> {
         let revision = self.revision(Topic::Catalog);
-        let filter = filter.clone().simplified();
+        let filter = apart(filter.clone()).simplified();
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             let asked = Asked::Facet(filter.clone(), key.clone());

@@ -1,18 +1,34 @@
 //! A page of objects. Two ways lead to it: to walk along the order and ask each object, or to gather those that one
 //! condition holds for and put them in order. The counts say which is shorter.
 
-use super::compile::{Sql, column, only_kind};
+use super::compile::{Sql, apart, column, only_kind};
 use crate::db::Row;
-use crate::{Store, StoreError, Topic, sql};
-use std::collections::BTreeMap;
+use crate::{Store, StoreError, Topic};
 use tow_model::Relation;
 use tow_model::query::{Cursor, Field, Filter, MOST_ROWS, Order, Query, Sorted};
 use tow_names::Timestamp;
 
 const COLUMNS: &str = "o.id, o.kind, o.ref, o.uid, o.generation, o.version, o.created_at, o.updated_at, \
                        o.created_by, o.source, o.status, o.body";
+/// Where the relations stand: what the object says of others, and what others say of it. A line each: the type, a
+/// space, the reference.
+const RELATIONS: usize = 12;
 /// Where the values an object is ordered by stand.
-const FIRST_SORTED: usize = 12;
+const FIRST_SORTED: usize = 14;
+
+/// The columns of a row, with the relations where they are wanted.
+fn columns(relations: bool, postgres: bool) -> String {
+    if !relations {
+        return format!("{COLUMNS}, NULL, NULL");
+    }
+    let (gather, line) =
+        if postgres { ("string_agg", "chr(10)") } else { ("group_concat", "char(10)") };
+    format!(
+        "{COLUMNS}, (SELECT {gather}(r.type || ' ' || r.target, {line}) FROM relation r WHERE r.origin = o.id), \
+         (SELECT {gather}(r.type || ' ' || p.ref, {line}) FROM relation r JOIN object p ON p.id = r.origin \
+         WHERE r.target = o.ref)"
+    )
+}
 
 /// An object that was found. Its body is the text that was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +94,7 @@ impl Store {
     /// A page of what is asked for; with the objects' relations where those are wanted.
     pub async fn query(&self, query: &Query, relations: bool) -> Result<Page, StoreError> {
         let revision = self.revision(Topic::Catalog);
-        let asked = query.asked();
+        let asked = apart(query.asked()).simplified();
         let total = self.counted(revision, &asked).await?;
         let limit = i64::from(query.limit.min(MOST_ROWS));
         let mut page = Page { total: query.total.then_some(total), ..Page::default() };
@@ -88,7 +104,9 @@ impl Store {
         let orders = query.orders();
         let fewest = self.fewest(revision, &asked).await?;
         let back = query.cursor.as_ref().is_some_and(|cursor| cursor.back);
-        let plan = Plan { query, asked: &asked, orders: &orders, back, want: limit + 1 };
+        let columns = columns(relations, self.inner.db.is_postgres());
+        let want = limit + 1;
+        let plan = Plan { query, asked: &asked, orders: &orders, back, want, columns: &columns };
         let walked = self.walked(revision, &plan, total).await?;
         let mut rows = match (&fewest, walked) {
             (Some((_, few)), Some(steps)) if steps > *few => self.gathered(&plan, &fewest).await?,
@@ -107,9 +125,6 @@ impl Store {
         };
         page.before = if before { cursor(true, rows.first()) } else { None };
         page.after = if after { cursor(false, rows.last()) } else { None };
-        if relations {
-            self.relate(&mut rows).await?;
-        }
         page.rows = rows;
         Ok(page)
     }
@@ -125,7 +140,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut sql = Sql::new(self.inner.db.is_postgres());
-        sql.push(&format!("SELECT {COLUMNS} FROM object o WHERE o.ref "));
+        let columns = columns(relations, sql.postgres);
+        sql.push(&format!("SELECT {columns} FROM object o WHERE o.ref "));
         match references {
             [one] => {
                 sql.push("= ");
@@ -141,33 +157,7 @@ impl Store {
             sql.condition(scope);
         }
         let rows = self.inner.db.fetch(sql.text, &sql.args).await?;
-        let mut found = rows.iter().map(|row| read(row, &[])).collect::<Result<Vec<_>, _>>()?;
-        if relations {
-            self.relate(&mut found).await?;
-        }
-        Ok(found)
-    }
-
-    /// One statement for the relations of all these objects.
-    async fn relate(&self, rows: &mut [Found]) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        let ids = serde_json::Value::from(ids).to_string();
-        let mut of: BTreeMap<i64, Vec<(&'static str, String)>> = BTreeMap::new();
-        for row in self.inner.db.fetch(sql::RELATIONS_OF, &[ids.into()]).await? {
-            let Some(kind) = Relation::parse(row.str(1)?) else { continue };
-            let kind = if row.int(3)? == 1 { kind.inverse() } else { kind };
-            of.entry(row.int(0)?).or_default().push((kind.as_str(), row.text(2)?));
-        }
-        for row in rows {
-            let mut relations = of.remove(&row.id).unwrap_or_default();
-            relations.sort();
-            relations.dedup();
-            row.relations = relations;
-        }
-        Ok(())
+        rows.iter().map(|row| read(row, &[])).collect()
     }
 
     /// How many objects a walk would look at; none where the order can't be walked along.
@@ -259,9 +249,25 @@ fn read(row: &Row, orders: &[Order]) -> Result<Found, StoreError> {
         source: row.maybe(9)?,
         status: row.maybe(10)?,
         body: row.text(11)?,
-        relations: Vec::new(),
+        relations: relations(row)?,
         sorted,
     })
+}
+
+/// In order, each once: both ends may have said it.
+fn relations(row: &Row) -> Result<Vec<(&'static str, String)>, StoreError> {
+    let mut found = Vec::new();
+    for (at, turned) in [(RELATIONS, false), (RELATIONS + 1, true)] {
+        let Some(lines) = row.maybe(at)? else { continue };
+        for (kind, target) in lines.lines().filter_map(|line| line.split_once(' ')) {
+            let Some(kind) = Relation::parse(kind) else { continue };
+            let kind = if turned { kind.inverse() } else { kind };
+            found.push((kind.as_str(), target.to_string()));
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 /// What is asked, put ready.
@@ -271,6 +277,7 @@ struct Plan<'q> {
     orders: &'q [Order],
     back: bool,
     want: i64,
+    columns: &'q str,
 }
 
 impl Plan<'_> {
@@ -313,7 +320,8 @@ impl Plan<'_> {
         let kind = only_kind(self.asked);
         match (stretch.group, order.key.field()) {
             (Group::Lacking, _) => {
-                sql.push(&format!("SELECT {COLUMNS} FROM object o WHERE "));
+                let columns = self.columns;
+                sql.push(&format!("SELECT {columns} FROM object o WHERE "));
                 sql.lacks(order.key.as_str());
                 if let Some(cursor) = stretch.from {
                     sql.push(&format!(" AND o.id {beyond} "));
@@ -321,9 +329,9 @@ impl Plan<'_> {
                 }
             }
             (Group::Having, Field::Path(path)) => {
-                let hint = hint("search_value");
+                let (hint, columns) = (hint("search_value"), self.columns);
                 sql.push(&format!(
-                    "SELECT {COLUMNS}, s.value FROM search s{hint} CROSS JOIN object o WHERE s.key = "
+                    "SELECT {columns}, s.value FROM search s{hint} CROSS JOIN object o WHERE s.key = "
                 ));
                 sql.key(path);
                 sql.push(
@@ -343,8 +351,8 @@ impl Plan<'_> {
                     (Field::Updated, _) => "object_updated",
                     _ => "object_ref",
                 };
-                let hint = hint(index);
-                sql.push(&format!("SELECT {COLUMNS}, {column} FROM object o{hint} WHERE 1 = 1"));
+                let (hint, columns) = (hint(index), self.columns);
+                sql.push(&format!("SELECT {columns}, {column} FROM object o{hint} WHERE 1 = 1"));
                 match (field, kind) {
                     (Field::Name, Some(kind)) => {
                         sql.push(" AND o.kind = ");
@@ -398,7 +406,8 @@ impl Plan<'_> {
         let keys: Vec<String> = (0..self.orders.len()).map(|at| format!("k{at}")).collect();
         let listed = |of: &str| keys.iter().map(|key| format!(", {of}.{key}")).collect::<String>();
         let (p, q) = (listed("p"), listed("q"));
-        sql.push(&format!("SELECT {COLUMNS}{p} FROM (SELECT q.id{q} FROM (SELECT o.id AS id"));
+        let columns = self.columns;
+        sql.push(&format!("SELECT {columns}{p} FROM (SELECT q.id{q} FROM (SELECT o.id AS id"));
         for (order, key) in self.orders.iter().zip(&keys) {
             sql.push(", ");
             sql.ordered(&order.key);

@@ -38,6 +38,12 @@ statements! {
                    SELECT (r ->> 0)::bigint, array_to_tsvector(string_to_array(r ->> 1, ' ')) \
                    FROM jsonb_array_elements($1::jsonb) r",
     };
+    /// The same argument. Postgres asks its own form of one object as well.
+    SAID_PUT: both = {
+        sqlite: "INSERT INTO words_said (object, said) \
+                 SELECT value ->> 0, ' ' || (value ->> 1) FROM json_each($1)",
+        postgres: "SELECT 1 WHERE $1::text IS NULL",
+    };
     /// `[object, …]`
     SEARCH_REMOVE: both = {
         sqlite: "DELETE FROM search WHERE object IN (SELECT value FROM json_each($1))",
@@ -51,21 +57,12 @@ statements! {
         sqlite: "DELETE FROM words WHERE rowid IN (SELECT value FROM json_each($1))",
         postgres: "DELETE FROM words WHERE object IN (SELECT jsonb_array_elements_text($1::jsonb)::bigint)",
     };
+    SAID_REMOVE: both = {
+        sqlite: "DELETE FROM words_said WHERE object IN (SELECT value FROM json_each($1))",
+        postgres: "SELECT 1 WHERE $1::text IS NULL",
+    };
     SEARCH_EMPTY = "DELETE FROM search";
     RELATION_EMPTY = "DELETE FROM relation";
     WORDS_EMPTY = "DELETE FROM words";
-
-    /// The relations of objects (`[object, …]`), both halves: object, type, the other's reference, 1 where the other
-    /// one said it.
-    RELATIONS_OF: both = {
-        sqlite: "SELECT r.origin, r.type, r.target, 0 FROM json_each($1) j CROSS JOIN relation r \
-                 WHERE r.origin = j.value UNION ALL \
-                 SELECT o.id, r.type, p.ref, 1 FROM json_each($1) j CROSS JOIN object o CROSS JOIN relation r \
-                 CROSS JOIN object p WHERE o.id = j.value AND r.target = o.ref AND p.id = r.origin",
-        postgres: "SELECT r.origin, r.type, r.target, 0::bigint FROM relation r \
-                   WHERE r.origin IN (SELECT jsonb_array_elements_text($1::jsonb)::bigint) UNION ALL \
-                   SELECT o.id, r.type, p.ref, 1::bigint FROM object o JOIN relation r ON r.target = o.ref \
-                   JOIN object p ON p.id = r.origin \
-                   WHERE o.id IN (SELECT jsonb_array_elements_text($1::jsonb)::bigint)",
-    };
+    SAID_EMPTY: both = { sqlite: "DELETE FROM words_said", postgres: "SELECT 1" };
 }
