@@ -1,6 +1,6 @@
 //! What the doctor wants to know of a store, in one look that changes nothing and does not wait for long. Judges nothing.
 
-use crate::SystemClock;
+use crate::{NamedKeys, SystemClock};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tow_names::Timestamp;
@@ -39,6 +39,8 @@ pub struct Examined {
     pub blobs: BTreeSet<String>,
     /// The last event about a backup.
     pub last_backup: Option<Event>,
+    /// The keys that were used.
+    pub keys: NamedKeys,
 }
 
 /// A webhook's way through the log.
@@ -91,6 +93,7 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
         builds: BTreeSet::new(),
         blobs: BTreeSet::new(),
         last_backup: None,
+        keys: NamedKeys::default(),
     };
     seen.damage = match patience {
         None => Some(store.damage().await?),
@@ -117,6 +120,7 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
             webhook: webhook.id.to_string(),
         });
     }
+    seen.keys = NamedKeys::of(store).await?;
     let instances = store.list::<Instance>(Find::default()).await?;
     seen.instances = instances.into_iter().map(|row| row.value.id.to_string()).collect();
     let operations = store.list::<Operation>(Find::default()).await?;

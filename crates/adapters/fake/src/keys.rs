@@ -5,7 +5,7 @@ use tow_names::Digest;
 use tow_ports::{Keys, PortError};
 use tow_record::{Sealed, Signature};
 
-const KEY: &str = "fake-1";
+const KEY: &str = FakeKeys::ID;
 
 /// Seals nothing, but opens only under the same context.
 #[derive(Debug, Default)]
@@ -26,6 +26,11 @@ fn mix(nonce: &str, context: &str, plain: &[u8]) -> Vec<u8> {
 fn tag(nonce: &str, context: &str, plain: &[u8]) -> String {
     let whole = [nonce.as_bytes(), b"\0", context.as_bytes(), b"\0", plain].concat();
     Digest::of(&whole).short().to_string()
+}
+
+impl FakeKeys {
+    /// What its one key is called: whatever names it was never really sealed or signed.
+    pub const ID: &'static str = "fake-1";
 }
 
 impl Keys for FakeKeys {

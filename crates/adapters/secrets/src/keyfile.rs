@@ -149,6 +149,13 @@ impl KeyFile {
         self.ring.signing.iter().find(|key| key.id() == id)
     }
 
+    /// Reads `dir/keys`; none where there is no such file. Makes nothing, and waits for nobody: the file is only ever
+    /// replaced as a whole.
+    pub fn open(dir: &Path) -> Result<Option<Self>, KeyError> {
+        let path = dir.join(NAME);
+        Ok(read(&path)?.map(|ring| Self { path, ring }))
+    }
+
     /// The keys as text, for a backup that seals them. None: there are no keys.
     pub fn export(dir: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
         if !dir.is_dir() {
@@ -170,6 +177,11 @@ impl KeyFile {
     /// The ids of its keys, the oldest first; the last one seals.
     pub fn ids(&self) -> Vec<&str> {
         self.ring.keys.iter().map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// The ids of the keys it signs with, the oldest first; the last one signs.
+    pub fn signing_ids(&self) -> Vec<&str> {
+        self.ring.signing.iter().map(SigningKey::id).collect()
     }
 }
 
@@ -195,24 +207,7 @@ impl Locked {
     }
 
     fn read(&self) -> Result<Option<Keyring>, KeyError> {
-        let io = |error: std::io::Error| KeyError::io(&self.path, &error);
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io(error)),
-        };
-        // Of the file that was opened, not of what stands at its path by now.
-        let data = file.metadata().map_err(io)?;
-        let (path, mode) = (self.path.clone(), data.mode() & 0o777);
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Readable { path, mode });
-        }
-        if data.uid() != rustix::process::geteuid().as_raw() {
-            return Err(KeyError::Owner { path, owner: data.uid() });
-        }
-        let mut text = Zeroizing::new(String::with_capacity(data.len() as usize + 1));
-        file.read_to_string(&mut text).map_err(io)?;
-        Keyring::parse(&text).map(Some).map_err(|line| KeyError::Damaged { path, line })
+        read(&self.path)
     }
 
     /// The whole file in one step: at any moment there is the old one or the new one.
@@ -236,6 +231,28 @@ impl Locked {
         }
         self.dir.sync_all().map_err(io)
     }
+}
+
+/// The keys of a file; none where it is not there.
+fn read(path: &Path) -> Result<Option<Keyring>, KeyError> {
+    let io = |error: std::io::Error| KeyError::io(path, &error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    // Of the file that was opened, not of what stands at its path by now.
+    let data = file.metadata().map_err(io)?;
+    let (path, mode) = (path.to_path_buf(), data.mode() & 0o777);
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Readable { path, mode });
+    }
+    if data.uid() != rustix::process::geteuid().as_raw() {
+        return Err(KeyError::Owner { path, owner: data.uid() });
+    }
+    let mut text = Zeroizing::new(String::with_capacity(data.len() as usize + 1));
+    file.read_to_string(&mut text).map_err(io)?;
+    Keyring::parse(&text).map(Some).map_err(|line| KeyError::Damaged { path, line })
 }
 
 impl Keys for KeyFile {

@@ -35,6 +35,17 @@ fn a_value_opens_only_where_it_was_sealed() {
 }
 
 #[test]
+fn opening_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("keys");
+    assert!(KeyFile::open(&folder).unwrap().is_none());
+    assert!(!folder.exists(), "not even the folder");
+    let made = keys(&folder);
+    let opened = KeyFile::open(&folder).unwrap().unwrap();
+    assert_eq!((opened.ids(), opened.signing_ids()), (made.ids(), made.signing_ids()));
+}
+
+#[test]
 fn no_bit_of_a_sealed_value_may_change() {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! One store into another, as when a platform moves from a file to a server: the same stream of rows as a backup's, and
 //! then both are read again and compared.
 
-use super::drill::chain;
+use super::drill::{chain, keys};
 use super::error::BackupError;
 use crate::{Layout, SystemClock};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub async fn copy(
     from: &Location,
     to: &Location,
 ) -> Result<Copied, BackupError> {
+    // The copied log is proved with them.
+    keys(layout)?;
     let source = Store::look(from).await?;
     let copied = with(layout, holder, &source, from, to).await;
     source.close().await;

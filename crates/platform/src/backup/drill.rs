@@ -140,6 +140,15 @@ async fn blobs(layout: &Layout, store: &Store) -> Result<(bool, String), BackupE
     Ok((false, format!("rows refer to blobs that are not there: {named}")))
 }
 
+/// The keys of a data directory, which are never made here.
+pub(crate) fn keys(layout: &Layout) -> Result<tow_secrets::KeyFile, BackupError> {
+    tow_secrets::KeyFile::open(&layout.keys())?.ok_or_else(|| {
+        let detail = format!("{} is not there", layout.keys().join("keys").display());
+        BackupError::new("keys/missing", detail)
+            .hint("name the data directory that has them with --data DIR, or put them back")
+    })
+}
+
 /// The log against its seals, through the same use-case as anybody's.
 pub(crate) async fn chain(layout: &Layout, store: &Store) -> Result<(bool, String), BackupError> {
     let clock = Arc::new(SystemClock);
@@ -154,7 +163,7 @@ pub(crate) async fn chain(layout: &Layout, store: &Store) -> Result<(bool, Strin
         edge,
         builder,
         blobs,
-        keys: Arc::new(tow_secrets::KeyFile::open_or_create(&layout.keys())?),
+        keys: Arc::new(keys(layout)?),
         clock,
         web,
         locations,

@@ -239,6 +239,39 @@ fn faults_of_store_blobs_and_instances_are_named() {
 }
 
 #[test]
+fn lost_keys_are_never_made_anew_in_silence() {
+    let mut up = Binary::up(TOW);
+    up.end(Signal::KILL);
+    let (keys, aside) = (up.data().join("keys"), up.home().join("aside"));
+    assert!(ask(&up, &[]).well("keys.fit"));
+    std::fs::rename(&keys, &aside).unwrap();
+    ask(&up, &[]).named("keys.fit", "fail", "is not there");
+    let refused = up.try_start(&[], &[]).expect_err("without its keys").exits(3);
+    assert_eq!(refused.problem()["code"], "keys/missing", "{refused}");
+    assert!(!keys.join("keys").exists(), "no fresh ones are made");
+    std::fs::remove_dir_all(&keys).unwrap();
+    std::fs::rename(&aside, &keys).unwrap();
+    assert!(ask(&up, &[]).well("keys.fit"));
+    up.start();
+    let sealed = || up.json(&["audit", "verify"])["seals"].as_i64().is_some_and(|count| count > 0);
+    tow_testkit::binary::until("something is sealed", sealed);
+    up.end(Signal::TERM);
+
+    // Those of another platform.
+    let mut other = Binary::up(TOW);
+    other.end(Signal::TERM);
+    let kept = std::fs::read(keys.join("keys")).unwrap();
+    std::fs::copy(other.data().join("keys/keys"), keys.join("keys")).unwrap();
+    let found = ask(&up, &[]);
+    found.named("keys.fit", "fail", "others than the store was sealed with");
+    assert_eq!(found.done.status, 1);
+    let refused = up.try_start(&[], &[]).expect_err("with other keys").exits(3);
+    assert_eq!(refused.problem()["code"], "keys/missing", "{refused}");
+    std::fs::write(keys.join("keys"), kept).unwrap();
+    up.start();
+}
+
+#[test]
 fn whoever_holds_a_port_is_named_and_warnings_count_when_asked() {
     let up = Binary::new(TOW);
     // Another program may have it already: then that one is to be named.

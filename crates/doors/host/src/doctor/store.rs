@@ -5,7 +5,7 @@ use super::scene::Scene;
 use crate::error::HostError;
 use std::time::Duration as Std;
 use tow_names::{Duration, Timestamp};
-use tow_platform::{Examined, Location, StoreError};
+use tow_platform::{Examined, KeysSeen, Location, StoreError};
 
 /// How long the structure may be looked at; a doctor answers at once.
 const PATIENCE: Std = Std::from_millis(400);
@@ -57,6 +57,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Finding> {
         found.push(sealer(seen, scene.up(), scene.now));
         found.extend(outboxes(seen, scene.up(), scene.now));
         found.push(backups(seen));
+        found.push(keys(seen, scene));
     }
     found
 }
@@ -162,6 +163,31 @@ fn outboxes(seen: &Examined, up: bool, now: Timestamp) -> Vec<Finding> {
     seen.outboxes.iter().map(judge).collect()
 }
 
+/// Fresh keys in the place of lost ones open nothing.
+fn keys(seen: &Examined, scene: &Scene) -> Finding {
+    let check = "keys.fit";
+    let lost = |text: String| {
+        Finding::fail(check, text)
+            .cause("configuration values and secrets sealed with them can't be opened, and the log's seals can't be proved")
+            .fix(crate::up::KEYS_HINT)
+    };
+    match seen.keys.against(&scene.layout, seen.head) {
+        Ok(KeysSeen::Fit) => Finding::ok(check, "the store was sealed with the keys that are here"),
+        Ok(KeysSeen::Some(missing)) => {
+            let named = missing.into_iter().take(3).collect::<Vec<_>>().join(", ");
+            lost(format!("keys are missing that values were sealed with: {named}"))
+        }
+        Ok(KeysSeen::Lost(why)) => lost(why),
+        // That is a finding of its own, which --fix mends.
+        Err(error) if error.code() == "keys/readable-by-others" => {
+            Finding::ok(check, "not looked at while others may read them")
+        }
+        Err(error) => Finding::fail(check, error.to_string())
+            .cause("the keys can't be read")
+            .fix(error.hint()),
+    }
+}
+
 fn backups(seen: &Examined) -> Finding {
     let check = "backup.last";
     let Some(event) = &seen.last_backup else {
@@ -224,6 +250,7 @@ mod tests {
             builds: BTreeSet::new(),
             blobs: BTreeSet::new(),
             last_backup: None,
+            keys: tow_platform::NamedKeys::default(),
         }
     }
 

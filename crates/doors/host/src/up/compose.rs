@@ -5,8 +5,8 @@ use super::{RuntimeKind, Up, address};
 use crate::{data, error::HostError};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tow_platform::{
-    AbortAt, ComposeError, Composed, CountIn, Crossings, Executes, Layout, Location, NoCrossings,
-    Platform, Real, ReconcileError, StoreError,
+    AbortAt, ComposeError, Composed, CountIn, Crossings, Executes, KeysSeen, KeysUnknown, Layout,
+    Location, NoCrossings, Platform, Real, ReconcileError, StoreError,
 };
 
 /// The platform, at rest.
@@ -51,6 +51,32 @@ pub(super) async fn composed(
         _ => HostError::new("host/compose", error.to_string()),
     })
 }
+
+/// Refuses, before anything is made, where the store was sealed with keys that are not here: fresh ones would open
+/// nothing. Keys of which a part is gone are a warning; whatever else is wrong is said when it is opened.
+pub(super) async fn keys_fit(args: &Up, layout: &Layout) -> Result<(), HostError> {
+    if args.runtime == RuntimeKind::Fake {
+        return Ok(());
+    }
+    let store = location(args.database.as_deref(), layout)?;
+    match tow_platform::keys_seen(layout, &store).await {
+        Ok(KeysSeen::Lost(why)) => Err(HostError::new("keys/missing", why)
+            .untouched("everything; no fresh keys were made")
+            .hint(KEYS_HINT)),
+        Ok(KeysSeen::Some(missing)) => {
+            let named = missing.into_iter().take(3).collect::<Vec<_>>().join(", ");
+            tracing::warn!("keys are missing that values were sealed with: {named}; {KEYS_HINT}");
+            Ok(())
+        }
+        Err(KeysUnknown::Keys(error)) => Err(HostError::new(error.code(), error.to_string())
+            .untouched("everything")
+            .hint(error.hint())),
+        Ok(KeysSeen::Fit) | Err(KeysUnknown::Store(_)) => Ok(()),
+    }
+}
+
+/// What to do where keys are lost.
+pub(crate) const KEYS_HINT: &str = "put the folder keys back into the data directory, or make another one of a backup: tow restore FILE --data DIR";
 
 /// Where the store is: the database that was named, else the file in the data directory.
 pub(crate) fn location(database: Option<&str>, layout: &Layout) -> Result<Location, HostError> {

@@ -13,7 +13,7 @@ use crate::{Global, data, error::HostError, ready};
 use tow_platform::Layout;
 
 pub(crate) use address::{GATEWAY, LISTEN};
-pub(crate) use compose::location;
+pub(crate) use compose::{KEYS_HINT, location};
 
 /// Start the platform on this machine, and stay with it
 #[derive(Debug, Clone, clap::Args)]

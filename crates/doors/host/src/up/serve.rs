@@ -22,6 +22,7 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
         .and_then(|l| l.local_addr().ok())
         .ok_or_else(|| HostError::new("host/listen", "nothing listens"))?;
     let schedule = args.backups.schedule()?;
+    compose::keys_fit(args, layout).await?;
     let tow = executable::copy(layout)?;
     let platform = compose::composed(args, layout, &tow).await?;
     let (tell, told) = watch::channel(false);
