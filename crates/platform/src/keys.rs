@@ -1,9 +1,11 @@
 //! The keys a store speaks of, against those that are there. Keys that are lost are never made anew in silence: fresh
 //! ones open nothing of what was sealed, and the log's seals would look forged.
 
-use crate::Layout;
+use crate::{Layout, SystemClock};
 use std::collections::BTreeSet;
 use tow_fake::FakeKeys;
+use tow_names::Timestamp;
+use tow_ports::Clock as _;
 use tow_record::{ConfigVersion, LocationHook, Seal, Webhook};
 use tow_secrets::{KeyError, KeyFile};
 use tow_store::{Find, Location, Store, StoreError};
@@ -110,6 +112,16 @@ pub enum KeysUnknown {
     /// The store can't be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// They do not fit, and another control plane, with its own data directory, is in charge of the store.
+    #[error(
+        "another control plane, {holder}, is in charge of this store until {until} unless it renews that"
+    )]
+    Held {
+        /// Its name.
+        holder: String,
+        /// When it loses the lease if it is dead.
+        until: Timestamp,
+    },
 }
 
 /// Looks whether the keys of this data directory are those of its store, before anything is opened for use. A store that
@@ -134,7 +146,15 @@ async fn look(layout: &Layout, store: &Store) -> Result<KeysSeen, KeysUnknown> {
     }
     let head = store.head().await?;
     let named = NamedKeys::of(store).await?;
-    Ok(named.against(layout, head)?)
+    let seen = named.against(layout, head)?;
+    if matches!((&seen, store.location()), (KeysSeen::Lost(_), Location::Postgres(_)))
+        && let Some(lease) = store.lease("control").await?
+        && lease.expires > SystemClock.now()
+        && std::fs::read_to_string(layout.identity()).unwrap_or_default().trim() != lease.holder
+    {
+        return Err(KeysUnknown::Held { holder: lease.holder, until: lease.expires });
+    }
+    Ok(seen)
 }
 
 #[cfg(test)]

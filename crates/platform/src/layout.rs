@@ -25,6 +25,10 @@ impl Layout {
     pub fn identity(&self) -> PathBuf {
         self.root.join("identity")
     }
+    /// Which database holds everything, without its password; not there where the store is the file below.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("database")
+    }
     /// The store.
     pub fn store(&self) -> PathBuf {
         self.root.join("tow.db")

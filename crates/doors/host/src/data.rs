@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 use tow_client::PlatformFile;
-use tow_platform::Layout;
+use tow_platform::{Layout, Location};
 
 /// The data directory that is meant.
 pub(crate) fn layout(global: &Global) -> Result<Layout, HostError> {
@@ -53,6 +53,29 @@ pub(crate) fn identity(layout: &Layout) -> Result<String, HostError> {
     let fresh = format!("{node} {}", tow_names::Id::fresh("home"));
     write_private(&path, &fresh)?;
     Ok(fresh)
+}
+
+/// Which database holds everything of this directory, without its password; none: a file in it does.
+pub(crate) fn database(layout: &Layout) -> Option<String> {
+    let kept = std::fs::read_to_string(layout.database()).ok()?;
+    Some(kept.trim().to_string()).filter(|kept| !kept.is_empty())
+}
+
+/// Writes down where everything is kept, so that nobody starts on another store by mistake.
+pub(crate) fn note_database(layout: &Layout, store: &Location) -> Result<(), HostError> {
+    let path = layout.database();
+    if *store != Location::File(layout.store()) {
+        let text = store.to_string();
+        return if database(layout).as_ref() == Some(&text) {
+            Ok(())
+        } else {
+            write_private(&path, &text)
+        };
+    }
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(unusable(&path, &e)),
+        _ => Ok(()),
+    }
 }
 
 /// The lock of a data directory: whoever holds it is the control plane, and whoever held it before is dead.

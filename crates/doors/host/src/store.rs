@@ -27,7 +27,7 @@ pub(crate) fn run(verb: &Verb, global: &Global) -> Result<(), HostError> {
     let own = data::layout(global)?;
     let from = match from {
         Some(text) => parse(text, &own)?,
-        None => Location::File(own.store()),
+        None => up::location(None, &own)?,
     };
     let to = parse(to, &own)?;
     // The keys are beside the file; those of a server's store are in this data directory.
@@ -45,6 +45,9 @@ pub(crate) fn run(verb: &Verb, global: &Global) -> Result<(), HostError> {
     let copied = runtime
         .block_on(backup::copy(&layout, &holder, &from, &to))
         .map_err(|e| HostError::from(&e))?;
+    if to == Location::File(layout.store()) {
+        data::note_database(&layout, &to)?;
+    }
     if global.json {
         anstream::println!("{}", serde_json::to_string_pretty(&copied).unwrap_or_default());
         return Ok(());

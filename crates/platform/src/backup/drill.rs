@@ -60,7 +60,7 @@ pub async fn drill(
     // Never put into its place, so it goes when this ends.
     let beside = super::error::off(move || Beside::begin(&place)).await?;
     match fill(&backup, beside.layout(), None).await {
-        Ok(()) => {
+        Ok(_) => {
             checks.push(Check { what: "restore", holds: true, seen: "it restores".into() });
             look(beside.layout(), &manifest, &summary, live, &mut checks).await?;
         }

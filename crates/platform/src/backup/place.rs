@@ -61,6 +61,19 @@ impl Beside {
         &self.layout
     }
 
+    /// Writes down that everything is kept in this database, so that nobody starts on another one by mistake.
+    pub(crate) fn note(&self, database: &tow_store::Location) -> Result<(), BackupError> {
+        let path = self.layout.database();
+        let write = || {
+            let mut options = OpenOptions::new();
+            let mut noted =
+                options.create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+            std::io::Write::write_all(&mut noted, database.to_string().as_bytes())?;
+            noted.sync_all()
+        };
+        write().map_err(|e| file(&path, &e))
+    }
+
     /// Everything is on the disk, then it gets its name: one step.
     pub(crate) fn place(mut self) -> Result<(), BackupError> {
         let root = self.layout.root().to_path_buf();

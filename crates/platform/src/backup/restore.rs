@@ -19,6 +19,8 @@ pub struct Restored {
     pub data: PathBuf,
     /// Where the store is; shows no password.
     pub store: String,
+    /// The database held just these rows before: nothing was written there.
+    pub there_already: bool,
     /// What the backup says of itself.
     pub manifest: Manifest,
     /// What was in it.
@@ -64,8 +66,15 @@ pub async fn restore(
     let backup = verified(file, passphrase).await?;
     let place = data.to_path_buf();
     let beside = off(move || Beside::begin(&place)).await?;
-    fill(&backup, beside.layout(), database).await?;
-    off(move || beside.place()).await?;
+    let there_already = fill(&backup, beside.layout(), database).await?;
+    let noted = database.filter(|at| matches!(at, Location::Postgres(_))).cloned();
+    off(move || {
+        if let Some(database) = &noted {
+            beside.note(database)?;
+        }
+        beside.place()
+    })
+    .await?;
     let store = match database {
         Some(location) => location.to_string(),
         None => crate::Layout::new(data).store().display().to_string(),
@@ -73,18 +82,19 @@ pub async fn restore(
     Ok(Restored {
         data: data.to_path_buf(),
         store,
+        there_already,
         manifest: backup.manifest().clone(),
         summary: backup.summary().clone(),
     })
 }
 
 /// Everything of a backup into a data directory that is made already. The store comes last: where it is a server's,
-/// its commit is the last that can fail.
+/// its commit is the last that can fail. True: it held just these rows before.
 pub(crate) async fn fill(
     backup: &Arc<Verified>,
     layout: &crate::Layout,
     database: Option<&Location>,
-) -> Result<(), BackupError> {
+) -> Result<bool, BackupError> {
     let (keys, whole) = (layout.keys(), backup.clone());
     off(move || {
         let text = std::str::from_utf8(whole.keys()).map_err(|e| {

@@ -82,8 +82,8 @@ pub(crate) fn summary(tables: &[TableSummary]) -> tow_store::Summary {
 }
 
 /// Puts a backup's rows into an empty store. One that holds just these rows already is left as it is: whoever did that
-/// died before it could be said.
-pub(crate) async fn import(backup: &Arc<Verified>, at: &Location) -> Result<(), BackupError> {
+/// died before it could be said, or has another data directory on the same database: true tells of it.
+pub(crate) async fn import(backup: &Arc<Verified>, at: &Location) -> Result<bool, BackupError> {
     let crossings: Arc<dyn Crossings> = Arc::new(NoCrossings);
     let store = Store::open(at, crossings).await?;
     let done = into(backup, &store).await;
@@ -91,13 +91,13 @@ pub(crate) async fn import(backup: &Arc<Verified>, at: &Location) -> Result<(), 
     done
 }
 
-async fn into(backup: &Arc<Verified>, store: &Store) -> Result<(), BackupError> {
+async fn into(backup: &Arc<Verified>, store: &Store) -> Result<bool, BackupError> {
     let expected = summary(&backup.summary().tables);
     let mut import = match store.import(backup.manifest().schema).await {
         Ok(import) => import,
         Err(error @ StoreError::NotEmpty { .. }) => {
             let same = store.summary().await?.differences(&expected).is_empty();
-            return if same { Ok(()) } else { Err(error.into()) };
+            return if same { Ok(true) } else { Err(error.into()) };
         }
         Err(error) => return Err(error.into()),
     };
@@ -121,7 +121,7 @@ async fn into(backup: &Arc<Verified>, store: &Store) -> Result<(), BackupError> 
         }
     }
     import.finish(Some(&expected)).await?;
-    Ok(())
+    Ok(false)
 }
 
 fn rows(lines: &[u8], name: &str) -> Result<Vec<Vec<Value>>, BackupError> {

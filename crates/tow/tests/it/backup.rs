@@ -485,8 +485,24 @@ fn a_store_moves_to_postgres_and_back_and_the_platform_goes_on_there() {
     assert!(!to.data().join("tow.db").exists());
     // Whoever died between the database's commit and the directory's name goes on where they stopped.
     std::fs::remove_dir_all(to.data()).unwrap();
-    to.tow(args).exits(0);
+    let again = to.tow(args).exits(0);
+    assert!(again.out.contains("held just that already"), "{again}");
+    assert!(again.out.contains("--database postgres://"), "{again}");
     let refused = Binary::new(TOW).on(desk.path("third"));
+    // The directory knows where everything is kept now: nobody works on the old file by mistake.
+    let kept = up.data().join("database");
+    assert!(!std::fs::read_to_string(&kept).unwrap().contains("password"));
+    for done in [
+        up.try_start(&[], &[]).expect_err("without its database"),
+        desk.backup(&up, "file.tar"),
+        up.tow(["doctor", "-o", "json"]),
+        to.tow(["doctor", "-o", "json"]),
+    ] {
+        let problem = done.exits(3).problem();
+        assert_eq!(problem["code"], "host/another-store", "{problem}");
+        assert!(problem["hint"].as_str().unwrap().contains("--database postgres://"), "{problem}");
+    }
+    std::fs::remove_file(&kept).unwrap();
     desk.backup(&up, "file.tar").exits(0);
     let third = ["restore", &desk.text("file.tar"), "--passphrase-file", &secret, "-o", "json"];
     let onto = ["--database", &other.url()].map(str::to_string);

@@ -111,7 +111,17 @@ pub(crate) fn restore(args: &Restore, global: &Global) -> Result<(), HostError> 
         done.manifest.head,
         amounts(&done.summary)
     );
-    anstream::println!("\ntow up --data {} brings it up", done.data.display());
+    if done.there_already {
+        anstream::println!("  {} held just that already: nothing was written there", done.store);
+        anstream::println!(
+            "  if another data directory was restored with it, start only one of the two"
+        );
+    }
+    let on = match database {
+        Some(Location::Postgres(_)) => format!(" --database {}", done.store),
+        _ => String::new(),
+    };
+    anstream::println!("\ntow up --data {}{on} brings it up", done.data.display());
     Ok(())
 }
 

@@ -37,19 +37,24 @@ pub(super) async fn composed(
     let store = location(args.database.as_deref(), layout)?;
     // This directory is locked: a lease that its name still holds is nobody's any more.
     let holder = Some(data::identity(layout)?);
+    let kept = store.clone();
     let config = Composed { store, crossings, force: true, holder, doors: args.doors.config() };
-    tow_platform::compose(config, adapters).await.map_err(|error| match &error {
+    let composed = tow_platform::compose(config, adapters).await.map_err(|error| match &error {
         ComposeError::Store(error) | ComposeError::Reconcile(ReconcileError::Store(error)) => {
             from_store(error)
         }
-        ComposeError::Held { .. } => HostError::new("host/held", error.to_string())
-            .untouched("the store and whatever runs")
-            .hint(
-                "stop the other one; if it is dead, its lease ends at that time: start again then",
-            )
-            .exits(5),
+        ComposeError::Held { .. } => held(error.to_string()),
         _ => HostError::new("host/compose", error.to_string()),
-    })
+    })?;
+    data::note_database(layout, &kept)?;
+    Ok(composed)
+}
+
+fn held(detail: String) -> HostError {
+    HostError::new("host/held", detail)
+        .untouched("the store and whatever runs")
+        .hint("stop the other one; if it is dead, its lease ends at that time: start again then")
+        .exits(5)
 }
 
 /// Refuses, before anything is made, where the store was sealed with keys that are not here: fresh ones would open
@@ -71,6 +76,7 @@ pub(super) async fn keys_fit(args: &Up, layout: &Layout) -> Result<(), HostError
         Err(KeysUnknown::Keys(error)) => Err(HostError::new(error.code(), error.to_string())
             .untouched("everything")
             .hint(error.hint())),
+        Err(error @ KeysUnknown::Held { .. }) => Err(held(error.to_string())),
         Ok(KeysSeen::Fit) | Err(KeysUnknown::Store(_)) => Ok(()),
     }
 }
@@ -78,10 +84,19 @@ pub(super) async fn keys_fit(args: &Up, layout: &Layout) -> Result<(), HostError
 /// What to do where keys are lost.
 pub(crate) const KEYS_HINT: &str = "put the folder keys back into the data directory, or make another one of a backup: tow restore FILE --data DIR";
 
-/// Where the store is: the database that was named, else the file in the data directory.
+/// Where the store is: the database that was named, else the file in the data directory; refused where that directory
+/// is known to keep everything in a database.
 pub(crate) fn location(database: Option<&str>, layout: &Layout) -> Result<Location, HostError> {
     match database.filter(|text| !text.is_empty()) {
-        None => Ok(Location::File(layout.store())),
+        None => match data::database(layout) {
+            None => Ok(Location::File(layout.store())),
+            Some(kept) => Err(HostError::new(
+                "host/another-store",
+                format!("everything of {} is kept in {kept}", layout.root().display()),
+            )
+            .untouched("everything")
+            .hint(format!("say --database {kept} (with its password, or TOW_DATABASE)"))),
+        },
         Some(text) => Location::parse(text)
             .map_err(|error| from_store(&error).untouched("everything").exits(2)),
     }
