@@ -79,7 +79,7 @@ fn with(
     let name = format!("{count} entities: start → ready");
     figures.push(Figure::most(&name, "s", limits.start, vec![again.ready_after.as_secs_f64()]));
     let name = format!("{count} entities: PSS of the control plane after start and a list");
-    let list = again.tow(&["get", "components", "-q", "type=service", "--order", "name"]);
+    let list = again.tow(&["get", "components", "--where", "type=service", "--order", "name"]);
     let memory = list.and_then(|_| memory::plane(&again, &name, limits.memory));
     again.down()?;
     figures.push(memory?);
