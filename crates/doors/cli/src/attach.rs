@@ -6,23 +6,41 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use tow_api::object::apply::Document;
 use tow_formats::{Files, MAX_BYTES, references};
-use tow_record::Problem;
+use tow_record::{Problem, Violation};
+
+/// A document can't be sent with all that it asks for.
+const UNREAD: &str = "substitution/unread";
 
 /// The document with the files it asks for; refused, with their lines, where one can't be read.
 pub(crate) fn whole(mut document: Document, path: &Path, within: &Path) -> Verdict<Document> {
     let files = files(&document.name, &document.text, path, within);
     if files.values().any(Result::is_err) {
         let read = tow_formats::read_with(&document.name, &document.text, &files);
-        let mut violations = read.err().unwrap_or_default();
-        violations.retain(|violation| violation.code.starts_with("substitution/"));
+        let violations = read.err().unwrap_or_default();
         let detail = format!("{} asks for files that can't be sent along", document.name);
-        let mut problem = Problem::refusal("substitution/unread", detail);
+        let mut problem = Problem::refusal(UNREAD, detail);
         problem.violations = violations;
         return Err(Failure::Problem(Box::new(problem)));
     }
     let read = |(path, text): (String, Result<String, String>)| Some((path, text.ok()?));
     document.attachments = files.into_iter().filter_map(read).collect();
     Ok(document)
+}
+
+/// A document; what is wrong with it is set aside where that is known by its lines, so that others are looked at too.
+pub(crate) fn set_aside(
+    read: Verdict<Document>,
+    wrong: &mut Vec<Violation>,
+) -> Verdict<Option<Document>> {
+    match read {
+        Err(Failure::Problem(problem))
+            if problem.code == UNREAD && !problem.violations.is_empty() =>
+        {
+            wrong.extend(problem.violations);
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
 }
 
 /// What a text asks for, and what is in it or why it can't be read. `within` is the folder that the user named, or that
@@ -136,5 +154,6 @@ mod tests {
         };
         let source = problem.violations[0].source.as_ref().unwrap();
         assert_eq!((source.line, problem.violations.len()), (4, 1));
+        assert_eq!(Failure::Problem(problem).exit(), crate::Exit::Invalid);
     }
 }

@@ -1,9 +1,11 @@
 //! Declared files of a folder, found without a platform: which of its YAML files are ours, told by their `apiVersion`.
 
+use crate::attach;
 use crate::failure::{Failure, Verdict};
 use crate::project;
 use std::path::{Path, PathBuf};
 use tow_api::object::apply::Document;
+use tow_record::Violation;
 
 /// How deep folders are looked into, and how many files are looked at: a home directory given by mistake must end.
 const DEEPEST: usize = 32;
@@ -12,20 +14,31 @@ const MOST: usize = 20_000;
 /// What begins our `apiVersion`s.
 const OURS: [&str; 4] = ["score.dev/", "towpath.dev/", "backstage.io/", "scaffolder.backstage.io/"];
 
-/// All of our files below a folder, by name, and the names of the other YAML files.
-pub(crate) fn folder(dir: &Path) -> Verdict<(Vec<Document>, Vec<String>)> {
-    let mut found = Vec::new();
-    let mut skipped = Vec::new();
+/// What is declared in a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Folder {
+    /// Our files, by name.
+    pub(crate) documents: Vec<Document>,
+    /// The names of the other YAML files.
+    pub(crate) skipped: Vec<String>,
+    /// What is wrong with those of ours that can't be sent.
+    pub(crate) wrong: Vec<Violation>,
+}
+
+/// All of our files below a folder.
+pub(crate) fn folder(dir: &Path) -> Verdict<Folder> {
+    let mut found = Folder::default();
     for path in yaml_files(dir)? {
         let bytes = std::fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
         let text = String::from_utf8_lossy(&bytes);
         if is_ours(&text) {
-            found.push(project::document(&path, dir)?);
+            let read = attach::set_aside(project::document(&path, dir), &mut found.wrong)?;
+            found.documents.extend(read);
         } else {
-            skipped.push(path.strip_prefix(".").unwrap_or(&path).display().to_string());
+            found.skipped.push(path.strip_prefix(".").unwrap_or(&path).display().to_string());
         }
     }
-    Ok((found, skipped))
+    Ok(found)
 }
 
 /// `*.yaml` and `*.yml` below a folder, sorted; hidden folders and those of tools are left out, links not followed.

@@ -112,7 +112,7 @@ pub(crate) fn text(name: String, bytes: Vec<u8>) -> Verdict<Document> {
 
 fn too_long(name: &str, length: u64) -> Failure {
     Failure::new("yaml/too-large", format!("{name} has {length} bytes, expected at most {LONGEST}"))
-        .hint("data belongs into the folder that is deployed, not into its declaration")
+        .hint("split it into several files; the limit is 1 MiB for each")
 }
 
 /// The documents of a text, as far as they can be read.

@@ -191,6 +191,13 @@ pub(crate) fn or_dash<T: std::fmt::Display>(value: Option<T>) -> String {
     value.map_or_else(|| "–".to_string(), |value| value.to_string())
 }
 
+/// `1 file`, `2 files`.
+pub(crate) fn count(number: impl std::fmt::Display, noun: &str) -> String {
+    let number = number.to_string();
+    let end = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{end}")
+}
+
 /// `2026-11-22 10:31:07` in UTC.
 pub(crate) fn time(at: Timestamp) -> String {
     at.to_string().replace('T', " ").chars().take(19).collect()
@@ -258,6 +265,12 @@ hint: tow schema Workload
         assert_eq!(plain(Some(26)), "NAME  WHY\nweb   0123456789 01234567…\napi   two lines\n");
         // Never less than can be read.
         assert_eq!(plain(Some(3)), "NAME  WHY\nweb   0123456789 0123…\napi   two lines\n");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!((&*count(1, "file"), &*count(0, "file")), ("1 file", "0 files"));
+        assert_eq!(count(21_u64, "object"), "21 objects");
     }
 
     #[test]

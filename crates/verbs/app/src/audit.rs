@@ -171,7 +171,10 @@ impl Handle<EraseEvents> for App {
                 erased.iter().for_each(|seq| batch.erase_event(*seq));
                 let digests: Vec<&str> = found.iter().map(|e| e.body_sha256.as_str()).collect();
                 let what = body(
-                    format!("{} events lost their bodies: {reason}", erased.len()),
+                    match erased.len() {
+                        1 => format!("1 event lost its body: {reason}"),
+                        many => format!("{many} events lost their bodies: {reason}"),
+                    },
                     json!({ "digests": digests }),
                     json!({ "events": erased, "reason": reason }),
                 );

@@ -1,5 +1,6 @@
 //! `tow apply -f`: declared things, all of them or none.
 
+use crate::attach;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::project::{document, text};
@@ -9,6 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use tow_api::Nothing;
 use tow_api::object::apply::{Apply, Body, Document, Verdict as Became};
+use tow_record::{Problem, Violation};
 
 /// Create or change declared things
 ///
@@ -37,16 +39,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let mut documents = Vec::new();
+    let (mut documents, mut wrong) = (Vec::new(), Vec::new());
     for path in &args.files {
         if path.as_os_str() == "-" {
             documents.push(standard_input()?);
         } else if path.is_dir() {
-            let (found, skipped) = crate::offline::folder(path)?;
-            for name in skipped {
+            let found = crate::offline::folder(path)?;
+            wrong.extend(found.wrong);
+            for name in found.skipped {
                 cx.printer.say(&format!("skipped {name}: neither Towpath's nor Backstage's"));
             }
-            for document in found {
+            for document in found.documents {
                 if crate::offline::is_score(&document.text) {
                     let name = &document.name;
                     cx.printer
@@ -56,10 +59,17 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
                 }
             }
         } else {
-            documents.push(document(path, path.parent().unwrap_or(Path::new("")))?);
+            let read = document(path, path.parent().unwrap_or(Path::new("")));
+            documents.extend(attach::set_aside(read, &mut wrong)?);
         }
     }
-    if documents.is_empty() {
+    if !wrong.is_empty() {
+        return Err(all_wrong(&documents, wrong));
+    }
+    let source = args.source.clone().or_else(|| source_of(&args.files));
+    // The last file of a source may be gone: then all goes that it declared.
+    let emptied = args.prune && source.is_some() && args.files.iter().all(|path| path.is_dir());
+    if documents.is_empty() && !emptied {
         let names: Vec<String> = args.files.iter().map(|p| p.display().to_string()).collect();
         return Err(Failure::new(
             "cli/nothing-to-apply",
@@ -67,7 +77,6 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         )
         .hint("`tow schema KIND` says how one is written"));
     }
-    let source = args.source.clone().or_else(|| source_of(&args.files));
     if args.prune && source.is_none() {
         return Err(Failure::new(
             "cli/no-source",
@@ -102,6 +111,21 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     }
     let reply = send(client, &parts, args.prune, &|d, p, a| body(d, p, a, args.dry_run)).await?;
     cx.printer.data(&reply, || text_of(&reply))
+}
+
+/// What can't be sent, and everything else that is wrong: a file that is not there must not hide other mistakes.
+fn all_wrong(documents: &[Document], mut wrong: Vec<Violation>) -> Failure {
+    for document in documents {
+        let files =
+            document.attachments.iter().map(|(path, text)| (path.clone(), Ok(text.clone())));
+        let read = tow_formats::read_with(&document.name, &document.text, &files.collect());
+        wrong.extend(read.err().into_iter().flatten());
+    }
+    let place = |v: &Violation| v.source.as_ref().map(|s| (s.file.clone(), s.line, s.col));
+    wrong.sort_by_key(place);
+    let mut problem = Problem::refusal("input/invalid", "what is declared does not hold");
+    problem.violations = wrong;
+    Failure::Problem(Box::new(problem))
 }
 
 /// What goes is agreed to first.
@@ -140,6 +164,10 @@ fn parts(documents: Vec<Document>) -> Vec<Vec<Document>> {
             }
         }
         size += length;
+    }
+    // What a source names no more is asked of the platform even where it names nothing.
+    if parts.is_empty() {
+        parts.push(Vec::new());
     }
     parts
 }
@@ -223,4 +251,37 @@ pub(crate) fn standard_input() -> Verdict<Document> {
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::file(Path::new("-"), &error))?;
     text("-".into(), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_hides_no_other_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |name: &str, spec: &str| {
+            let head = "apiVersion: backstage.io/v1alpha1\nkind: API\nmetadata: {name: a}\nspec: ";
+            std::fs::write(dir.path().join(name), format!("{head}{spec}\n")).unwrap();
+        };
+        of("a.yaml", "{type: openapi, lifecycle: p, owner: o, definition: {$text: ./gone}}");
+        of("b.yaml", "{type: openapi, lifecycle: p, definition: x}");
+        of("c.yaml", "{type: openapi, owner: o, definition: {$text: ./gone}}");
+        let found = crate::offline::folder(dir.path()).unwrap();
+        assert_eq!(found.documents.len(), 1);
+        let failure = all_wrong(&found.documents, found.wrong);
+        assert_eq!(failure.exit(), crate::Exit::Invalid);
+        let Failure::Problem(problem) = failure else { panic!("it is shown") };
+        let told = |file: &str, word: &str| {
+            let of = |v: &&Violation| v.source.as_ref().is_some_and(|s| s.file.ends_with(file));
+            problem.violations.iter().filter(of).any(|v| v.message.contains(word))
+        };
+        assert!(told("a.yaml", "gone") && told("b.yaml", "owner"), "{:?}", problem.violations);
+        assert!(told("c.yaml", "lifecycle"), "{:?}", problem.violations);
+    }
+
+    #[test]
+    fn a_source_that_names_nothing_is_asked_for_too() {
+        assert_eq!(parts(Vec::new()), [Vec::new()]);
+    }
 }

@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
-use crate::render::line;
+use crate::render::{line, table};
+use comfy_table::Cell;
 use owo_colors::OwoColorize;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,9 +11,9 @@ use serde_json::Value;
 /// Explain a kind, or one of its fields, without a platform
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A kind, and a path in it, as in environment.spec.tier; Workload is a Score file
+    /// A kind, and a path in it, as in environment.spec.tier; Workload is a Score file. Nothing: which kinds there are
     #[arg(value_name = "KIND[.FIELD]")]
-    path: String,
+    path: Option<String>,
 }
 
 /// What is known of a field.
@@ -35,7 +36,8 @@ struct Field {
 }
 
 pub(crate) fn run(cx: &Context, args: &Args) -> Verdict {
-    let mut words = args.path.split('.');
+    let Some(path) = &args.path else { return kinds(cx) };
+    let mut words = path.split('.');
     let kind = words.next().unwrap_or_default();
     let Some(schema) = tow_formats::schema(kind) else {
         let all: Vec<&str> = tow_model::Kind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -66,6 +68,20 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Verdict {
         .map(|(name, below, must)| describe(&schema, &name, below, must))
         .collect();
     cx.printer.data(&field, || text(&trail, &field))
+}
+
+/// Which kinds there are, and what each is.
+fn kinds(cx: &Context) -> Verdict {
+    let all = tow_model::Kind::ALL.iter().map(|kind| kind.as_str());
+    let known = std::iter::once("Workload").chain(all).filter_map(|kind| {
+        let schema = tow_formats::schema(kind)?;
+        Some(describe(&schema, kind, resolved(&schema, &schema), false))
+    });
+    let known: Vec<Field> = known.collect();
+    cx.printer.data(&known, || {
+        let row = |kind: &Field| vec![Cell::new(&kind.name), Cell::new(&kind.description)];
+        table(&["KIND", "WHAT IT IS"], known.iter().map(row).collect(), "there are none")
+    })
 }
 
 fn describe(root: &Value, name: &str, schema: &Value, required: bool) -> Field {

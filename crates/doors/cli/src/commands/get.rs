@@ -10,6 +10,7 @@ use tow_api::Nothing;
 use tow_api::object::facets::{GetFacets, Query as FacetQuery};
 use tow_api::object::get::{GetObject, ObjectView, Path};
 use tow_api::object::list::{FindObjects, Query};
+use tow_record::{Problem, SourceLine, Violation};
 
 /// List what is declared, or show one object
 ///
@@ -63,6 +64,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
             [] => None,
             kinds => Some(format!("kind={}", kinds.join(","))),
         };
+        checked(args.which.query())?;
         let query = both(only, args.which.query.clone());
         let (items, more) = found(cx, query, &args.which).await?;
         return show(cx, items, more, kinds.len() != 1);
@@ -88,6 +90,30 @@ fn both(one: Option<String>, other: Option<String>) -> Option<String> {
         (Some(one), Some(other)) => Some(format!("{one} ({other})")),
         (one, other) => one.or(other),
     }
+}
+
+/// A person's query, read as the platform reads it, before anything is put in front of it: so a column is that of the
+/// person's own text, and is shown in it.
+pub(crate) fn checked(text: Option<&str>) -> Verdict {
+    let Some(text) = text else { return Ok(()) };
+    let Err(error) = tow_formats::parse_query(text) else { return Ok(()) };
+    let column = u32::try_from(error.column).unwrap_or(u32::MAX);
+    let mut problem = Problem::refusal("query/syntax", "the query can't be read");
+    problem.violations.push(Violation {
+        code: problem.code.clone(),
+        pointer: String::new(),
+        message: error.message,
+        expected: error.expected,
+        hint: None,
+        source: Some(SourceLine {
+            file: "query".into(),
+            line: 1,
+            col: column,
+            length: 1,
+            snippet: text.into(),
+        }),
+    });
+    Err(Failure::Problem(Box::new(problem)))
 }
 
 /// What passes, over as many pages as it takes; and whether there is more.
@@ -131,6 +157,7 @@ pub(crate) fn show(cx: &Context, items: Vec<ObjectView>, more: bool, kinds: bool
 
 async fn facets(cx: &Context, keys: Option<String>, query: Option<String>) -> Verdict {
     let keys = keys.unwrap_or_else(|| FACETS.into());
+    checked(query.as_deref())?;
     let asked = FacetQuery { keys, q: query, limit: None };
     let reply = cx.client()?.call::<GetFacets>(&Nothing {}, &asked, &Nothing {}).await?;
     cx.printer.data(&reply.facets, || {
@@ -211,4 +238,21 @@ pub(crate) fn kind(text: &str) -> Verdict<String> {
 pub(crate) fn path(kind: &str, name: &str) -> Verdict<Path> {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     Ok(Path { kind: self::kind(kind)?, namespace: namespace.into(), name: name.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_pointed_at_where_it_was_typed_wrongly() {
+        assert!(checked(None).is_ok() && checked(Some("type=service")).is_ok());
+        let typed = "type=service )";
+        let Err(Failure::Problem(problem)) = checked(Some(typed)) else { panic!("it is no query") };
+        let shown = crate::render::problem(&problem);
+        let plain = anstream::adapter::strip_str(&shown).to_string();
+        let lines: Vec<&str> = plain.lines().collect();
+        let at = lines.iter().position(|line| line.ends_with(typed)).unwrap();
+        assert_eq!(lines[at].find(')'), lines[at + 1].find('^'), "{plain}");
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    get::checked(args.which.query())?;
     let text = args.text.join(" ");
     let words = format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let query = match args.which.query() {

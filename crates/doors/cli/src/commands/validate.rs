@@ -79,15 +79,12 @@ fn text(reports: &[Report], bad: usize) -> String {
             let names = names.collect::<Vec<_>>().join(", ");
             line(&mut out, format_args!("{} {}  {}", "✓ ok".green(), report.file, names.dimmed()));
         } else {
-            let count = match report.violations.len() {
-                1 => "1 error".to_string(),
-                n => format!("{n} errors"),
-            };
+            let count = render::count(report.violations.len(), "error");
             line(&mut out, format_args!("{} {}  {count}", "✕ no".red(), report.file));
         }
     }
     if reports.len() > 1 {
-        line(&mut out, format_args!("{} files, {bad} not valid", reports.len()));
+        line(&mut out, format_args!("{}, {bad} not valid", render::count(reports.len(), "file")));
     }
     out
 }

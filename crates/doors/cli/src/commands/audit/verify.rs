@@ -3,6 +3,7 @@
 use crate::Exit;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
+use crate::render::count;
 use owo_colors::OwoColorize;
 use std::path::{Path, PathBuf};
 use tow_api::Nothing;
@@ -41,7 +42,8 @@ fn head(path: &Path) -> Verdict<Head> {
 
 fn text(report: &AuditReport) -> String {
     let AuditReport { events, seals, sealed_to, last, erased, findings, more } = report;
-    let mut text = format!("{events} events, {seals} seals; sealed to {sealed_to}");
+    let mut text =
+        format!("{}, {}; sealed to {sealed_to}", count(events, "event"), count(seals, "seal"));
     if sealed_to < last {
         text += &format!(", {} not sealed yet", last - sealed_to);
     }
