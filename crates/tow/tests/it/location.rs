@@ -551,7 +551,7 @@ fn killed_in_a_large_refresh_it_goes_on_where_it_stopped() {
     }
     let target = folder.display().to_string();
     up.try_start(&["--runtime", "fake"], &[]).unwrap();
-    up.tow(["location", "add", &target, "--name", "large"]).exits(0);
+    up.tow(["location", "add", &target, "--name", "large", "--detach"]).exits(0);
     let mut kills = 0;
     let count = |up: &Binary| view(up, "large")["objects"].as_u64().unwrap_or(0);
     for _ in 0..3 {

@@ -82,9 +82,12 @@ impl SourceKind {
     fn of(target: &str) -> Self {
         let scheme = target.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         let path = target.split('#').next().unwrap_or(target);
+        let is_file = [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end));
         match scheme.as_deref() {
             Some("ssh" | "git+ssh" | "git") => Self::Git,
             _ if path.ends_with(".git") && path.contains(':') => Self::Git,
+            // Of a repository a branch or a path is named; of a file's URL at most a place in it.
+            Some(_) if target.contains('#') && !is_file => Self::Git,
             Some("http" | "https") => Self::Url,
             None if target.starts_with("git@") => Self::Git,
             _ => Self::File,
@@ -140,6 +143,11 @@ mod tests {
             ("https://example.org/shop.git", "git"),
             ("https://example.org/shop.git#main:catalog", "git"),
             ("git@example.org:shop/catalog.git", "git"),
+            ("file:///srv/shop#main:catalog", "git"),
+            ("file:///srv/shop.git", "git"),
+            ("https://example.org/shop#main", "git"),
+            ("https://example.org/a.yaml#L7", "url"),
+            ("/srv/shop#1", "file"),
             ("ssh://git@example.org/shop", "git"),
         ] {
             let read = read(serde_json::json!({ "target": target }));

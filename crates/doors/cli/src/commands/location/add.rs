@@ -1,14 +1,18 @@
 //! `tow location add TARGET`: declares a location, or shows what it would bring in.
 
+use super::{outcome, show};
 use crate::Exit;
 use crate::commands::apply::text_of;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
-use crate::render::line;
+use crate::render::{count, line, short};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 use tow_api::Nothing;
+use tow_api::location::get::{Path, Query};
+use tow_api::location::list::{ListLocations, LocationView};
 use tow_api::location::preview::{Body as Preview, PreviewLocation, Reply};
+use tow_api::location::refresh::RefreshLocation;
 use tow_api::object::apply::{Apply, Body, Document, Verdict as Became};
 use tow_model::kinds::location::{ALLOW, ORPHANS, REFRESH};
 use tow_record::Level;
@@ -39,29 +43,86 @@ pub(crate) struct Args {
     /// Say what would come in and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Save it even if it can't be read now, or another location reads the same
+    #[arg(long)]
+    force: bool,
+    /// Do not wait until it is read
+    #[arg(long)]
+    detach: bool,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let name = args.name.clone().unwrap_or_else(|| name_of(&args.target));
     let document = Document::new("location", document(&args, &name).to_string());
-    let client = cx.client()?;
     if !args.dry_run {
-        let body = Body::of(vec![document]);
-        let reply = client.call::<Apply>(&Nothing {}, &Nothing {}, &body).await?;
-        cx.printer.data(&reply, || text_of(&reply))?;
-        cx.printer.hint(&format!("`tow location show {name}` says how it was found"));
-        return Ok(());
+        return declare(cx, &args, &name, document).await;
     }
-    cx.printer.wait("reading");
-    let reply =
-        client.call::<PreviewLocation>(&Nothing {}, &Nothing {}, &Preview { document }).await;
-    cx.printer.waited();
-    let reply = reply?;
+    let reply = preview(cx, document).await?;
     cx.printer.data(&reply, || text(&reply))?;
     if reply.items.iter().any(|item| item.level == Level::Error) {
         return Err(Failure::Shown(Exit::Invalid));
     }
     Ok(())
+}
+
+async fn preview(cx: &Context, document: Document) -> Verdict<Reply> {
+    let client = cx.client()?;
+    cx.printer.wait("reading");
+    let reply =
+        client.call::<PreviewLocation>(&Nothing {}, &Nothing {}, &Preview { document }).await;
+    cx.printer.waited();
+    Ok(reply?)
+}
+
+/// Saves it once it could be read, and shows how it was found.
+async fn declare(cx: &Context, args: &Args, name: &str, document: Document) -> Verdict {
+    let client = cx.client()?;
+    if !args.force {
+        let read = preview(cx, document.clone()).await?;
+        let known = client.call::<ListLocations>(&Nothing {}, &Nothing {}, &Nothing {}).await?;
+        admitted(args, &read, &known.items)?;
+    }
+    let body = Body::of(vec![document]);
+    let reply = client.call::<Apply>(&Nothing {}, &Nothing {}, &body).await?;
+    if args.detach {
+        cx.printer.data(&reply, || text_of(&reply))?;
+        cx.printer.hint(&format!("`tow location show {name}` says how it was found"));
+        return Ok(());
+    }
+    cx.printer.say(text_of(&reply).trim_end());
+    let (path, query) = (Path { name: name.into() }, Query::default());
+    let asked = client.call::<RefreshLocation>(&path, &query, &Nothing {}).await?;
+    let view = outcome(cx, &path, &query, asked.asked_at).await?;
+    cx.printer.data(&view, || show::text(&view))
+}
+
+/// Refused: what can't be read at all, and what another location reads already.
+fn admitted(args: &Args, read: &Reply, known: &[LocationView]) -> Verdict {
+    let target = std::slice::from_ref(&args.target);
+    // Of one target the type is told by the target, unless it is said; so the same is read in the same way.
+    let same = |other: &&LocationView| {
+        other.targets == target && args.kind.as_ref().is_none_or(|kind| *kind == other.source)
+    };
+    let other = known.iter().find(|other| other.location != read.location && same(other));
+    if let Some(other) = other {
+        let (name, target) = (short(&other.location), &args.target);
+        return Err(Failure::new("cli/location-twice", format!("{name} reads {target} already"))
+            .hint(format!("`tow location refresh {name}` reads it again; --force adds it twice")));
+    }
+    let mut errors = read.items.iter().filter(|item| item.level == Level::Error).peekable();
+    if read.total > 0 || errors.peek().is_none() {
+        return Ok(());
+    }
+    let why: Vec<&str> = errors.map(|item| item.message.as_str()).collect();
+    let git = args.kind.is_none() && (args.target.contains('#') || args.target.contains(".git"));
+    let hint = match git {
+        true => {
+            "--type git reads a repository, as in file:///srv/shop#main:catalog; --force saves it anyway"
+        }
+        false => "--force saves it anyway, and it is looked at again and again",
+    };
+    let why = format!("{} can't be read: {}", args.target, why.join("; "));
+    Err(Failure::new("cli/location-unread", why).hint(hint))
 }
 
 fn document(args: &Args, name: &str) -> Value {
@@ -129,14 +190,69 @@ fn text(reply: &Reply) -> String {
     for item in &reply.items {
         line(&mut out, format_args!("{} {}", "refused".red(), item.message));
     }
-    let (total, files) = (reply.total, reply.files);
-    line(&mut out, format_args!("{total} objects from {files} files; nothing was changed"));
+    let (total, files) = (count(reply.total, "object"), count(reply.files, "file"));
+    line(&mut out, format_args!("{total} from {files}; nothing was changed"));
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_and_what_is_read_already_is_refused() {
+        use clap::Parser;
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let args = |words: &[&str]| Line::parse_from([&["add"], words].concat()).args;
+        let read = |total, why: Option<&str>| Reply {
+            location: "location:default/shop".into(),
+            objects: Vec::new(),
+            total,
+            files: total,
+            items: why
+                .map(|why| {
+                    tow_record::StatusItem::processing(Level::Error, "location/missing", why)
+                })
+                .into_iter()
+                .collect(),
+        };
+        let told = |words: &[&str], read: Reply, known: &[LocationView]| match admitted(
+            &args(words),
+            &read,
+            known,
+        ) {
+            Ok(()) => String::new(),
+            Err(Failure::Problem(problem)) => {
+                format!("{} {} {}", problem.code, problem.detail, problem.hint.unwrap_or_default())
+            }
+            Err(_) => panic!("it is shown"),
+        };
+        let target = "file:///r#main";
+        assert_eq!(told(&[target], read(1, Some("one is wrong")), &[]), "", "some of it is read");
+        assert_eq!(told(&[target], read(0, None), &[]), "", "there is nothing in it yet");
+        let unread = told(&["/r#main"], read(0, Some("it is not there")), &[]);
+        assert!(
+            unread.starts_with("cli/location-unread") && unread.contains("--type git"),
+            "{unread}"
+        );
+        let other = |name: &str| -> LocationView {
+            serde_json::from_value(json!({
+                "location": format!("location:default/{name}"), "source": "git", "targets": [target],
+                "state": "live", "allow": [], "every": "5m", "keep_orphans": false, "objects": 1, "files": 1,
+                "revision": "", "looked_at": null, "good_at": null, "due": null, "asked": false, "push": false,
+                "items": [],
+            }))
+            .unwrap()
+        };
+        let twice = told(&[target], read(1, None), &[other("quay")]);
+        assert!(twice.starts_with("cli/location-twice quay reads"), "{twice}");
+        assert_eq!(told(&[target], read(1, None), &[other("shop")]), "", "it is the same one");
+        assert_eq!(told(&["--type", "file", target], read(1, None), &[other("quay")]), "");
+    }
 
     #[test]
     fn names_are_made_of_what_tells_most() {

@@ -8,8 +8,12 @@ mod remove;
 mod show;
 
 use crate::context::Context;
-use crate::failure::Verdict;
-use tow_api::location::get::{Path, Query};
+use crate::failure::{Failure, Verdict};
+use std::time::{Duration, Instant};
+use tow_api::Nothing;
+use tow_api::location::get::{GetLocation, Path, Query};
+use tow_api::location::list::LocationView;
+use tow_names::Timestamp;
 
 /// Read declared things from folders, URLs and git repositories
 #[derive(Debug, clap::Subcommand)]
@@ -30,6 +34,37 @@ pub(crate) async fn run(cx: &Context, verb: Verb) -> Verdict {
         Verb::Refresh(args) => refresh::run(cx, args).await,
         Verb::Remove(args) => remove::run(cx, args).await,
         Verb::PushSecret(args) => push_secret::run(cx, args).await,
+    }
+}
+
+/// So long a look that was asked for is waited for; a large repository may take longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two questions whether it is over.
+const BETWEEN: Duration = Duration::from_millis(200);
+
+/// How a location was found by the look that was asked for.
+async fn outcome(
+    cx: &Context,
+    path: &Path,
+    query: &Query,
+    asked: Timestamp,
+) -> Verdict<LocationView> {
+    let client = cx.client()?;
+    let begun = Instant::now();
+    cx.printer.wait("reading");
+    loop {
+        let view = client.call::<GetLocation>(path, query, &Nothing {}).await?;
+        if !view.asked && view.looked_at.is_some_and(|at| at >= asked) {
+            cx.printer.waited();
+            return Ok(view);
+        }
+        if begun.elapsed() > PATIENCE {
+            let name = &path.name;
+            let why = format!("{name} is still being read after {} s", PATIENCE.as_secs());
+            return Err(Failure::new("cli/still-reading", why)
+                .hint(format!("`tow location show {name}` says how it was found")));
+        }
+        tokio::time::sleep(BETWEEN).await;
     }
 }
 

@@ -4,6 +4,7 @@ use super::Which;
 use crate::commands::delete::confirm;
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::render::count;
 use tow_api::Nothing;
 use tow_api::location::get::GetLocation;
 use tow_api::object::delete::DeleteObject;
@@ -23,8 +24,15 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let (path, query) = args.which.parts();
     let client = cx.client()?;
     let view = client.call::<GetLocation>(&path, &query, &Nothing {}).await?;
-    let becomes = if view.keep_orphans { "stay, marked as orphans" } else { "go with it" };
-    cx.printer.say(&format!("{} objects come from it; they {becomes}", view.objects));
+    let becomes = match (view.keep_orphans, view.objects) {
+        (true, 1) => "stays, marked as an orphan",
+        (true, _) => "stay, marked as orphans",
+        (false, 1) => "goes with it",
+        (false, _) => "go with it",
+    };
+    let (come, they) = if view.objects == 1 { ("comes", "it") } else { ("come", "they") };
+    let objects = count(view.objects, "object");
+    cx.printer.say(&format!("{objects} {come} from it; {they} {becomes}"));
     confirm(&path.name, args.confirm.as_deref())?;
     let object = Path {
         kind: "location".into(),

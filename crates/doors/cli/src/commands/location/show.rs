@@ -3,7 +3,7 @@
 use super::Which;
 use crate::context::Context;
 use crate::failure::Verdict;
-use crate::render::{line, or_dash, short, state, time};
+use crate::render::{count, line, or_dash, short, state, time};
 use tow_api::Nothing;
 use tow_api::location::get::GetLocation;
 use tow_api::location::list::LocationView;
@@ -22,7 +22,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 }
 
 /// A location for people.
-fn text(view: &LocationView) -> String {
+pub(super) fn text(view: &LocationView) -> String {
     let mut out = String::new();
     let mut say = |name: &str, value: &str| line(&mut out, format_args!("{name:10}{value}"));
     say("location", &short(&view.location));
@@ -31,7 +31,7 @@ fn text(view: &LocationView) -> String {
         say("target", &format!("{target} ({})", view.source));
     }
     say("allows", &view.allow.join(", "));
-    say("objects", &format!("{} from {} files", view.objects, view.files));
+    say("objects", &format!("{} from {}", view.objects, count(view.files, "file")));
     if !view.revision.is_empty() {
         say("revision", &view.revision);
     }
