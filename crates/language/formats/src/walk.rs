@@ -248,7 +248,7 @@ impl Walk {
             }
         };
         if !named && !is_ours(&text) {
-            return;
+            return self.foreign(&path, &text);
         }
         self.out.files += 1;
         self.hasher.update(path.as_bytes());
@@ -277,6 +277,20 @@ impl Walk {
         targets.sort();
         targets.dedup();
         self.todo.push_front(Todo::Whole { path, text, targets, files });
+    }
+
+    /// Nothing says that a file is ours. Where it can't be parsed, and nothing says that it is another's, what it
+    /// declared may be ours all the same: it is told, and nothing is taken away for it.
+    fn foreign(&mut self, path: &str, text: &str) {
+        let versioned = text.lines().any(|line| line.trim_start().starts_with("apiVersion:"));
+        let yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+        if versioned || !yaml || text.len() > crate::MAX_BYTES {
+            return;
+        }
+        let name = (self.name_of)(path);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (_, violations) = crate::yaml::read(&crate::source::Source::new(&name, text));
+        self.broken(violations.get(..1).unwrap_or_default());
     }
 
     fn read(&mut self, path: &str, text: &str, files: &Files) {
@@ -366,7 +380,7 @@ impl Walk {
     }
 
     fn broken(&mut self, violations: &[Violation]) {
-        self.out.complete = false;
+        self.out.complete &= violations.is_empty();
         for violation in violations {
             self.say(StatusItem::violation(violation));
         }
@@ -494,6 +508,31 @@ fn part_matches(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_nobody_can_parse_does_not_vanish() {
+        let of = |path: &str, text: &str| {
+            let root = EntityRef::try_from("location:default/l".to_string()).unwrap();
+            let (none, name) = (Box::new(|_: &str| None), Box::new(str::to_string));
+            let mut walk = Walk::new(root, "file", vec![String::new()], false, none, name);
+            assert_eq!(walk.ask(), Some(Ask::List(String::new())));
+            walk.listed(Ok(Under::Folder(vec![path.into()])));
+            assert_eq!(walk.ask(), Some(Ask::Texts(vec![path.into()])));
+            walk.texts(vec![Ok(text.into())]);
+            assert_eq!(walk.ask(), None);
+            let reading = walk.done();
+            (reading.items.len(), reading.complete)
+        };
+        assert_eq!(of("a.yaml", "kind: [\nmetadata: {name: a}\n"), (1, false));
+        for (path, text) in [
+            ("a.yaml", "services: {}\n"),
+            ("a.yaml", "apiVersion: apps/v1\n{{ if .x }}\n"),
+            ("a.json", "{"),
+            ("a.yaml", ""),
+        ] {
+            assert_eq!(of(path, text), (0, true), "{path}: {text}");
+        }
+    }
 
     #[test]
     fn patterns_fit_what_they_should() {
