@@ -3,10 +3,12 @@
 use tow_api::Nothing;
 use tow_api::access::token_create::{self, Reply as TokenReply};
 use tow_api::object::apply::Document;
+use tow_api::object::get as object;
 use tow_api::operation::get::{GetOperation, OperationView};
 use tow_api::plan::create::{Body, ChangeRequest, CreatePlan, PlanView};
 use tow_api::plan::{apply::ApplyPlan, get};
 use tow_api::{Endpoint, source::upload};
+use tow_names::{EntityRef, Namespace};
 use tow_platform::{App, AppError, Call, Handle, OpCtx};
 use tow_record::{Actor, Limits, Role, Source};
 
@@ -140,7 +142,7 @@ impl Person {
     }
 
     /// A token of theirs. What this person is said to be holds only in the test; the platform believes groups and bindings,
-    /// so those are declared first.
+    /// so those are declared first, and their User with them.
     pub async fn token(&self) -> Result<String, AppError> {
         self.bind().await?;
         Ok(self.token_of(TokenBody::default()).await?.token.expect("a fresh token is shown"))
@@ -148,10 +150,33 @@ impl Person {
 
     /// A token as asked for.
     pub async fn token_of(&self, body: TokenBody) -> Result<TokenReply, AppError> {
+        self.in_catalog().await?;
         let TokenBody { owner, role, actions, only, expires_in } = body;
         let body =
             token_create::Body { note: "a test's".into(), owner, role, actions, only, expires_in };
         self.call::<token_create::CreateToken>(Nothing {}, Nothing {}, body).await
+    }
+
+    /// Declares their User where there is none: whoever is in no catalog holds no token.
+    pub async fn in_catalog(&self) -> Result<(), AppError> {
+        let name = &self.ctx.actor.name;
+        let who = EntityRef::parse(name, Some("user"), &Namespace::default());
+        let who = who.expect("a person has a name");
+        let root = Self { app: self.app.clone(), ctx: OpCtx::system("test"), key: None };
+        let path = object::Path {
+            kind: "user".into(),
+            namespace: who.namespace().to_string(),
+            name: who.name().to_string(),
+        };
+        match root.call::<object::GetObject>(path, Nothing {}, Nothing {}).await {
+            Err(error) if error.is("object/not-found") => {}
+            known => return known.map(drop),
+        }
+        let text = format!(
+            "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata:\n  name: {}\nspec:\n  memberOf: []\n",
+            who.name()
+        );
+        root.declare(&text).await
     }
 
     /// Declares the binding that gives them their role, in the platform's own name.

@@ -23,9 +23,14 @@ pub(crate) trait Listed: Serialize {
 
 impl Printer {
     /// A list, as the format asks.
-    pub(crate) fn list<T: Listed>(&self, mut items: Vec<T>) -> Verdict {
+    pub(crate) fn list<T: Listed>(&self, items: Vec<T>) -> Verdict {
+        self.list_or(items, T::EMPTY)
+    }
+
+    /// A list of only some of a kind, with a word of its own for where there are none.
+    pub(crate) fn list_or<T: Listed>(&self, mut items: Vec<T>, empty: &str) -> Verdict {
         items.iter_mut().for_each(T::shorten);
-        self.data(&items, || table(T::HEAD, items.iter().map(T::row).collect(), T::EMPTY))
+        self.data(&items, || table(T::HEAD, items.iter().map(T::row).collect(), empty))
     }
 
     /// A list of which there may be more than were asked for.

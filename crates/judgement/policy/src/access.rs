@@ -70,15 +70,30 @@ const fn who_holds(action: Action) -> &'static str {
     }
 }
 
+/// An action as a sentence says it, behind «may».
+const fn in_words(action: Action) -> &'static str {
+    match action {
+        Action::Read => "read",
+        Action::ReadPrivate => "read what is private",
+        Action::Declare => "declare",
+        Action::Govern => "govern",
+        Action::Deploy => "deploy",
+        Action::OwnTokens => "have tokens",
+        Action::ManageAccess => "manage access",
+        Action::Audit => "audit",
+        Action::Erase => "erase",
+    }
+}
+
 /// Could `actor` do `action` at all, to anything? What could not is refused before anything else is looked at.
 pub fn floor(actor: &Actor, action: Action) -> Decision {
     let role = actor.role.as_str();
     if held(actor.role, action) == Held::Nowhere {
-        let why = format!("role {role} may not {}", action.as_str());
+        let why = format!("role {role} may not {}", in_words(action));
         return Decision::no("role.too-little", why, who_holds(action));
     }
     if may_action(&actor.limits, action) {
-        let why = format!("role {role} may {} somewhere", action.as_str());
+        let why = format!("role {role} may {} somewhere", in_words(action));
         return Decision::yes("role.holds", why);
     }
     cut_action(action)
@@ -97,7 +112,7 @@ pub fn decide(actor: &Actor, action: Action, object: &Object) -> Decision {
 
 fn by_right(actor: &Actor, action: Action, object: &Object) -> Decision {
     let role = actor.role.as_str();
-    let verb = action.as_str();
+    let verb = in_words(action);
     if let Owner::Person(person) = &object.owner {
         // What is one person's alone is nobody else's by being in charge, administrators aside.
         let holds = held(actor.role, action) != Held::Nowhere;
@@ -121,7 +136,7 @@ fn by_right(actor: &Actor, action: Action, object: &Object) -> Decision {
             Decision::yes("role.reads", "everybody who is signed in may read the catalog")
         }
         (Held::Everywhere, _) => {
-            Decision::yes("role.everywhere", format!("role {role} may {verb} everything"))
+            Decision::yes("role.everywhere", format!("role {role} may {verb} everywhere"))
         }
         (Held::OnOnesOwn, Owner::Platform) if action == Action::OwnTokens => {
             Decision::yes("own.personal", "everybody has their own")
@@ -141,14 +156,14 @@ fn by_right(actor: &Actor, action: Action, object: &Object) -> Decision {
         },
         (_, _) => Decision::no(
             "role.too-little",
-            format!("role {role} may not {verb} this"),
+            format!("role {role} may not {verb}"),
             who_holds(action),
         ),
     }
 }
 
 fn cut_action(action: Action) -> Decision {
-    let why = format!("the token is not for {}", action.as_str());
+    let why = format!("with this token one may not {}", in_words(action));
     Decision::no("token.action", why, "the same person with another token")
 }
 

@@ -35,7 +35,8 @@ pub struct Membership {
 pub struct Standing {
     /// The greatest role.
     pub role: Role,
-    /// Every binding that concerns them, the greatest first; or the default, or the machine's.
+    /// Every binding that concerns them, the greatest first; or the default, or the machine's. Nothing of whoever is in
+    /// no catalog.
     pub bound: Vec<Bound>,
     /// The groups, the nearest first.
     pub memberships: Vec<Membership>,
@@ -85,9 +86,13 @@ impl Directory {
         this
     }
 
-    /// Where `who` stands, whose own object is `own` where there is one (it may say groups too).
+    /// Where `who` stands, whose own object is `own` where there is one (it may say groups too). Who is in no catalog
+    /// stands nowhere, whatever groups and bindings still name them; the machine's owner is excepted.
     pub fn standing(&self, who: &EntityRef, own: Option<&Manifest>) -> Standing {
         let name = who.to_string();
+        if own.is_none() && name != MACHINE_OWNER {
+            return Standing { role: Role::Viewer, bound: Vec::new(), memberships: Vec::new() };
+        }
         let said: &[String] = match own.map(|manifest| &manifest.spec) {
             Some(Spec::User(spec)) => &spec.member_of,
             Some(Spec::ServiceAccount(spec)) => &spec.member_of,
@@ -180,6 +185,10 @@ mod tests {
         manifest("RoleBinding", name, json!({"role": role, "subjects": subjects}))
     }
 
+    fn user(name: &str) -> Manifest {
+        manifest("User", name, json!({"memberOf": []}))
+    }
+
     fn who(text: &str) -> EntityRef {
         EntityRef::parse(text, Some("user"), &Namespace::default()).unwrap()
     }
@@ -220,21 +229,28 @@ mod tests {
             binding("team", "platform", &["group:harbour"]),
         ];
         let directory = Directory::new(&all);
-        let ann = directory.standing(&who("ann"), None);
+        let ann = directory.standing(&who("ann"), Some(&user("ann")));
         assert_eq!(ann.role, Role::Platform);
         assert_eq!(ann.bound[0].binding.as_deref(), Some("rolebinding:default/team"));
         assert_eq!(ann.bound[0].path.len(), 3);
         assert_eq!(ann.bound[1].role, Role::Viewer);
-        let ci = directory.standing(&who("serviceaccount:ci"), None);
+        let machine = |name| manifest("ServiceAccount", name, json!({"owner": "quay"}));
+        let ci = directory.standing(&who("serviceaccount:ci"), Some(&machine("ci")));
         assert_eq!(ci.role, Role::Platform, "a machine in the group as well");
-        let other = directory.standing(&who("serviceaccount:other"), None);
+        let other = directory.standing(&who("serviceaccount:other"), Some(&machine("other")));
         assert_eq!(other.role, Role::Viewer, "a machine without a binding");
+        for gone in ["ann", "serviceaccount:ci"] {
+            let gone = directory.standing(&who(gone), None);
+            assert_eq!(gone.role, Role::Viewer, "nobody of the catalog");
+            assert!(gone.bound.is_empty() && gone.memberships.is_empty(), "{gone:?}");
+        }
     }
 
     #[test]
     fn a_binding_can_lower_a_person() {
         let all = [binding("watchers", "viewer", &["user:ann"])];
-        assert_eq!(Directory::new(&all).standing(&who("ann"), None).role, Role::Viewer);
+        let ann = Directory::new(&all).standing(&who("ann"), Some(&user("ann")));
+        assert_eq!((ann.role, ann.bound.len()), (Role::Viewer, 1));
     }
 
     #[test]
@@ -245,8 +261,9 @@ mod tests {
             binding("b", "viewer", &["user:admin"]),
         ];
         let directory = Directory::new(&all);
-        assert_eq!(directory.standing(&who("ann"), None).role, Role::Developer);
-        assert_eq!(directory.standing(&who("bob"), None).role, Role::Admin);
+        let role = |name| directory.standing(&who(name), Some(&user(name))).role;
+        assert_eq!(role("ann"), Role::Developer);
+        assert_eq!(role("bob"), Role::Admin);
         assert_eq!(directory.standing(&who(MACHINE_OWNER), None).role, Role::Admin);
     }
 }

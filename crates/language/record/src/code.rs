@@ -273,7 +273,7 @@ codes! {
     "source/write" 0 Invalid "The packed folder can't be written"
 
     // What `tow` says of itself and of its way to the platform.
-    "cli/action" 0 "There is no such action"
+    "cli/action" 0 Invalid "There is no such action"
     "cli/config" 0 Invalid "Not NAME=VALUE"
     "cli/duration" 0 Invalid "Not a length of time"
     "cli/json" 0 Failed "A result can't be written as JSON"
@@ -283,7 +283,7 @@ codes! {
     "cli/no-such-kind" 0 Invalid "There is no such kind"
     "cli/no-url" 0 NotFound "There is no URL to open"
     "cli/not-confirmed" 0 Invalid "The name was not confirmed"
-    "cli/no-password" 0 "There is no password to set"
+    "cli/no-password" 0 Invalid "There is no password to set"
     "cli/not-taken" 0 Failed "The receiver did not take the test"
     "cli/nothing-to-apply" 0 Invalid "There are no documents to apply"
     "cli/nothing-to-validate" 0 Invalid "There are no documents to check"

@@ -224,6 +224,7 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
                  type: team\n  children: []\n  members: [ann]\n";
     admin.declare(group).await.unwrap();
     admin.declare(&declared("Group", "lock", "{ type: team, children: [] }")).await.unwrap();
+    admin.declare(&declared("User", "bob", "{ memberOf: [] }")).await.unwrap();
     admin.declare(&declared("ServiceAccount", "ci", "{ owner: quay }")).await.unwrap();
     let hook = async || {
         let body = tow_api::webhook::create::Body {

@@ -136,7 +136,19 @@ async fn power_is_not_declared_by_those_it_would_be_given_to() {
     for owner in ["quay", "user:default/bob"] {
         let refused = apply(&ann, &[component("mine", owner)], How::default()).await.unwrap_err();
         assert_eq!(code(&refused), "access/forbidden", "given away to {owner}");
+        let to = if owner == "quay" { "group:quay" } else { "user:bob" };
+        let told = format!(
+            "the owner would change from group:crew to {to}, and you are not of the latter"
+        );
+        assert_eq!(refused.to_string(), told);
+        assert_eq!(rules(&refused)[0].1, "all.yaml:8:10", "the line of the owner");
+        assert!(refused.problem().next.is_empty(), "what it is now is not what is refused");
     }
+    let many: Vec<String> = (0..30).map(|at| component(&format!("m{at}"), "quay")).collect();
+    let refused = apply(&ann, &many, How::default()).await.unwrap_err();
+    assert_eq!(code(&refused), "access/forbidden");
+    assert_eq!(rules(&refused).len(), 20, "all are collected, some are shown");
+    assert!(refused.to_string().ends_with("(and 29 more)"), "{refused}");
     let refused = apply(&ann, &[component("theirs", "crew")], How::default()).await.unwrap_err();
     assert_eq!(code(&refused), "access/forbidden", "taken");
     // Membership, roles, places that are read from.

@@ -31,6 +31,21 @@ fn component(name: &str, owner: &str, more: &str) -> String {
     catalog("Component", name, &spec)
 }
 
+/// Somebody in no group.
+async fn declares_user(platform: &TestPlatform, name: &str) {
+    platform.admin().declare(&catalog("User", name, "{ memberOf: [] }")).await.unwrap();
+}
+
+async fn delete(platform: &TestPlatform, kind: &str, name: &str) {
+    let path = tow_api::object::get::Path {
+        kind: kind.into(),
+        namespace: "default".into(),
+        name: name.into(),
+    };
+    use tow_api::object::delete::DeleteObject;
+    platform.admin().call::<DeleteObject>(path, Nothing {}, Nothing {}).await.unwrap();
+}
+
 /// Two teams, a harbour above one of them, some components.
 async fn town(platform: &TestPlatform) {
     let root = platform.admin();
@@ -38,6 +53,8 @@ async fn town(platform: &TestPlatform) {
         catalog("Group", "quay", "{ type: team, parent: harbour, children: [], members: [ann] }"),
         catalog("Group", "harbour", "{ type: department, children: [] }"),
         catalog("Group", "lock", "{ type: team, children: [] }"),
+        catalog("User", "ann", "{ memberOf: [] }"),
+        catalog("User", "olga", "{ memberOf: [] }"),
         catalog("System", "shop", "{ owner: quay }"),
         component("web", "quay", ""),
         component("cart", "quay", ", system: shop"),
@@ -105,13 +122,7 @@ async fn a_machine_is_what_it_is_bound_to_cut_by_its_token() {
     let left = ours("ServiceAccount", "ci", "{ owner: quay }");
     platform.admin().declare(&left).await.unwrap();
     assert_eq!(plans(&platform, &token, "cart").await, 403, "out of the group");
-    let path = tow_api::object::get::Path {
-        kind: "serviceaccount".into(),
-        namespace: "default".into(),
-        name: "ci".into(),
-    };
-    use tow_api::object::delete::DeleteObject;
-    platform.admin().call::<DeleteObject>(path, Nothing {}, Nothing {}).await.unwrap();
+    delete(&platform, "serviceaccount", "ci").await;
     let gone = platform.http(Some(&token), "GET", "/api/v1/whoami", None).await;
     assert_eq!(gone.status.as_u16(), 401, "a machine that is not declared does not act");
     platform.finish().await;
@@ -218,6 +229,58 @@ async fn a_withdrawn_token_ends_what_it_had_opened() {
     platform.finish().await;
 }
 
+#[tokio::test]
+async fn whoever_leaves_the_catalog_holds_nothing_any_more() {
+    let platform = TestPlatform::start().await;
+    town(&platform).await;
+    let (app, owner, root) = (platform.app(), ann(&platform), platform.admin());
+    let token = owner.token_of(TokenBody::default()).await.unwrap().token.unwrap();
+    assert_eq!(sets(&root, Some("ann"), None, WORD).await, Ok(0));
+    let session = app.sign_in("ann", WORD, None, "").await.unwrap();
+    let link = async || {
+        let body = sign_in_link::Body { user: Some("ann".into()), invite: false };
+        let made = root.call::<CreateSignInLink>(Nothing {}, Nothing {}, body).await;
+        made.unwrap().path.unwrap().split_once("token=").unwrap().1.to_string()
+    };
+    let (first, second) = (link().await, link().await);
+    assert!(app.redeem_sign_in(&first, None, "").await.is_ok());
+    let whoami = async |token: &str| {
+        platform.http(Some(token), "GET", "/api/v1/whoami", None).await.status.as_u16()
+    };
+    assert_eq!((whoami(&token).await, whoami(&session.token).await), (200, 200));
+    let local = app.issue_local_token("user:default/admin").await.unwrap();
+    let list = async || {
+        let asked = tow_api::access::token_list::Query { purpose: None, owner: Some("all".into()) };
+        use tow_api::access::token_list::ListTokens;
+        let reply = root.call::<ListTokens>(Nothing {}, asked, Nothing {}).await.unwrap();
+        let of = |token: tow_api::access::token_list::TokenView| (token.owner, token.role);
+        reply.items.into_iter().map(of).collect::<std::collections::BTreeSet<_>>()
+    };
+    let admin = ("user:default/admin".to_string(), Role::Admin);
+    let both = [admin.clone(), ("user:default/ann".to_string(), Role::Developer)];
+    assert_eq!(list().await, both.into(), "her session is hers, whatever it could be");
+
+    delete(&platform, "user", "ann").await;
+    let ended = async |why: &str| {
+        assert_eq!((whoami(&token).await, whoami(&session.token).await), (401, 401), "{why}");
+        let password = app.sign_in("ann", WORD, None, "").await.unwrap_err();
+        assert!(password.is("access/wrong-password"), "{why}: {password}");
+        let link = app.redeem_sign_in(&second, None, "").await.unwrap_err();
+        assert!(link.is("access/link-used"), "{why}: {link}");
+        assert_eq!(app.invitation(&second).await.unwrap(), None, "{why}");
+    };
+    ended("she is gone, though the group still names her").await;
+    assert_eq!(list().await, [admin].into());
+    assert_eq!(whoami(&local).await, 200, "the machine's owner is in no catalog");
+    // The next of that name is somebody else.
+    platform.clock().advance(Duration::from_secs(120));
+    declares_user(&platform, "ann").await;
+    ended("another of the same name").await;
+    assert_eq!(sets(&root, Some("ann"), None, WORD).await, Ok(2));
+    assert!(app.sign_in("ann", WORD, None, "").await.is_ok());
+    platform.finish().await;
+}
+
 async fn sets(
     who: &Person,
     user: Option<&str>,
@@ -240,6 +303,7 @@ async fn passwords_are_set_by_whoever_knows_them_and_end_sessions() {
     let code = |result: Result<tow_platform::Session, tow_platform::AppError>| {
         result.map(|session| session.actor.name).map_err(|error| error.problem().code)
     };
+    declares_user(&platform, "ann").await;
     assert_eq!(sets(&owner, None, None, "short").await, Err("access/password".into()));
     assert_eq!(sets(&owner, None, None, WORD).await, Ok(0));
     let session = app.sign_in("Ann", WORD, None, "req-1").await.unwrap();
@@ -254,6 +318,9 @@ async fn passwords_are_set_by_whoever_knows_them_and_end_sessions() {
     assert_eq!(code(app.sign_in("ann", other, None, "").await), Ok("user:default/ann".into()));
     let bob = Some("user:default/bob");
     assert_eq!(sets(&owner, bob, None, WORD).await, Err("access/forbidden".into()));
+    let unknown = sets(&platform.admin(), bob, None, WORD).await;
+    assert_eq!(unknown, Err("object/not-found".into()), "a slip makes nobody");
+    declares_user(&platform, "bob").await;
     assert_eq!(sets(&platform.admin(), bob, None, WORD).await, Ok(0));
     assert_eq!(code(app.sign_in("bob", WORD, None, "").await), Ok("user:default/bob".into()));
     // Nothing of a password is in the store but the hash.
@@ -271,6 +338,10 @@ async fn an_invitation_is_used_up_by_the_password_alone() {
         who.call::<CreateSignInLink>(Nothing {}, Nothing {}, body.clone()).await
     };
     assert!(invite(&platform.platform_team()).await.unwrap_err().is("access/forbidden"));
+    let unknown = invite(&platform.admin()).await.unwrap_err();
+    assert!(unknown.is("object/not-found"), "a slip makes nobody: {unknown}");
+    assert!(unknown.problem().hint.unwrap().contains("tow user add bob"));
+    declares_user(&platform, "bob").await;
     let path = invite(&platform.admin()).await.unwrap().path.unwrap();
     let secret = path.split("token=").nth(1).unwrap();
     let invitation = app.invitation(secret).await.unwrap().unwrap();
@@ -291,6 +362,7 @@ async fn an_invitation_is_used_up_by_the_password_alone() {
 async fn whoever_guesses_waits_longer_each_time_and_nobody_is_locked_out() {
     let platform = TestPlatform::start().await;
     let (app, clock) = (platform.app(), platform.clock());
+    declares_user(&platform, "ann").await;
     assert_eq!(sets(&platform.admin(), Some("ann"), None, WORD).await, Ok(0));
     let token = ann(&platform).token_of(TokenBody::default()).await.unwrap().token.unwrap();
     let local = app.issue_local_token("user:default/admin").await.unwrap();
@@ -379,6 +451,12 @@ async fn why_tells_the_whole_way() {
     assert!(no.who.unwrap().contains("group:default/lock"));
     let gate = ask(&pat, Some("olga"), Action::Declare, "group:quay").await.unwrap();
     assert!(!gate.allowed && gate.reasons[0].contains("takes govern"), "{gate:?}");
+
+    for actor in ["olgaa", "serviceaccount:nothing"] {
+        let unknown = ask(&pat, Some(actor), Action::Deploy, "gate").await.unwrap_err();
+        assert!(unknown.is("object/not-found"), "{unknown}");
+        assert!(unknown.to_string().contains("is not in the catalog"), "{unknown}");
+    }
 
     let olga = platform.outsider();
     assert!(ask(&olga, Some("me"), Action::Deploy, "gate").await.is_ok(), "of oneself");

@@ -55,6 +55,13 @@ impl AppError {
         error
     }
 
+    /// Shows at most so many of the broken rules; how many there are is said already.
+    #[must_use]
+    pub fn showing(mut self, most: usize) -> Self {
+        self.0.violations.truncate(most);
+        self
+    }
+
     /// There is no such thing, or none that the asker may see.
     pub fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new("object/not-found", format!("{what} is not there"))

@@ -26,7 +26,7 @@ pub struct TokenView {
     pub note: String,
     /// Whose it is.
     pub owner: String,
-    /// With which right at most.
+    /// With which right at present: at most what it was made with, and at most its owner's.
     pub role: Role,
     /// What form of token it is.
     pub purpose: Purpose,

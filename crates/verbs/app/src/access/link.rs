@@ -5,7 +5,7 @@ use crate::{App, AppError, Call, Handle, OpCtx, handle::body};
 use serde_json::{Value, json};
 use tow_api::Action;
 use tow_api::access::sign_in_link::{self, CreateSignInLink};
-use tow_names::{Digest, Duration, Id};
+use tow_names::{Digest, Duration, Id, Timestamp};
 use tow_policy::Object;
 use tow_record::{Role, SignInLink};
 
@@ -23,6 +23,12 @@ pub struct Invitation {
     pub invites: bool,
 }
 
+/// When it was made.
+pub(super) fn made(link: &SignInLink) -> Timestamp {
+    let holds = if link.invites { INVITATION } else { LINK };
+    Timestamp(link.expires_at.0.saturating_sub(holds.micros()))
+}
+
 /// As every link that does not work is refused.
 pub(super) fn spent() -> AppError {
     AppError::new("access/link-used", "this link was used, has expired, or never was")
@@ -37,7 +43,9 @@ impl App {
         let link = row
             .map(|row| row.value)
             .filter(|link| link.digest == digest && !link.used && link.expires_at > self.now());
-        Ok(link.map(|link| Invitation { user: link.user, invites: link.invites }))
+        let Some(link) = link else { return Ok(None) };
+        let stays = self.stays(&link.user, made(&link)).await?;
+        Ok(stays.then_some(Invitation { user: link.user, invites: link.invites }))
     }
 }
 
@@ -49,13 +57,14 @@ impl Handle<CreateSignInLink> for App {
     ) -> Result<sign_in_link::Reply, AppError> {
         let (mut reply, secret) = self
             .write_showing(ctx, &call, async |batch| {
-                let user = match &call.body.user {
-                    None => user_ref(&ctx.actor.name)?.to_string(),
-                    Some(text) => user_ref(text)?.to_string(),
-                };
+                let who = user_ref(call.body.user.as_deref().unwrap_or(&ctx.actor.name))?;
+                let user = who.to_string();
                 let own = user == ctx.actor.name;
                 let action = if own { Action::OwnTokens } else { Action::ManageAccess };
                 self.authorize(ctx, action, &Object::personal("sign-in-link", &user))?;
+                if !own {
+                    self.in_catalog(&who).await?;
+                }
                 if !ctx.actor.limits.is_none() {
                     return Err(AppError::new(
                         "access/cut-token",

@@ -149,10 +149,14 @@ impl Handle<SetPassword> for App {
         call: Call<SetPassword>,
     ) -> Result<password_set::Reply, AppError> {
         let asked = &call.body;
-        let user = user_ref(asked.user.as_deref().unwrap_or(&ctx.actor.name))?.to_string();
+        let who = user_ref(asked.user.as_deref().unwrap_or(&ctx.actor.name))?;
+        let user = who.to_string();
         let own = user == ctx.actor.name;
         let action = if own { Action::OwnTokens } else { Action::ManageAccess };
         self.authorize(ctx, action, &Object::personal("password", &user))?;
+        if !own {
+            self.in_catalog(&who).await?;
+        }
         if !ctx.actor.limits.is_none() {
             return Err(AppError::new(
                 "access/cut-token",

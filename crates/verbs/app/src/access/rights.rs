@@ -30,12 +30,14 @@ impl App {
             Some(text) if !own => actor_ref(text)?,
             _ => actor_ref(&ctx.actor.name)?,
         };
-        let standing = self.standing(&who).await?;
         let name = who.to_string();
         if own || name == ctx.actor.name {
+            let standing = self.standing(&who).await?;
             return Ok(About { actor: ctx.actor.clone(), standing, own: true });
         }
         self.authorize(ctx, Action::Govern, &Object::platform())?;
+        self.in_catalog(&who).await?;
+        let standing = self.standing(&who).await?;
         let groups = standing.memberships.iter().map(|m| m.group.clone()).collect();
         let actor = Actor { name, role: standing.role, groups, limits: Limits::default() };
         Ok(About { actor, standing, own: false })

@@ -1,7 +1,8 @@
 //! Browsers: signed in by a link or by name and password, signed out.
 
-use super::link::spent;
+use super::link::{made, spent};
 use super::token::Fresh;
+use super::who::stays;
 use super::{actor_ref, user_ref};
 use crate::{App, AppError, OpCtx, handle::body};
 use serde_json::{Value, json};
@@ -50,6 +51,9 @@ impl App {
             |link: &SignInLink| link.digest == digest && !link.used && link.expires_at > self.now();
         let row = row.filter(|row| holds(&row.value)).ok_or_else(spent)?;
         let mut link = row.value;
+        if !self.stays(&link.user, made(&link)).await? {
+            return Err(spent());
+        }
         let mut batch = Batch::new();
         let ctx = self.ctx_of(&link.user, link.role, request).await?;
         if link.invites {
@@ -87,7 +91,11 @@ impl App {
         let known = self.credential(user.as_deref()).await?;
         let phc = known.as_ref().map(|row| row.value.phc.clone());
         let right = self.passwords.verify(phc, password.to_string()).await;
-        let (Some(user), true) = (user, right && known.is_some()) else {
+        let stays = match &known {
+            Some(row) if right => self.stays(&row.value.user, row.value.set_at).await?,
+            _ => false,
+        };
+        let (Some(user), true) = (user, stays) else {
             let of = known.as_ref().map(|row| row.value.user.as_str());
             self.count_failure(tries, of, request).await?;
             return Err(wrong());
@@ -118,6 +126,13 @@ impl App {
             Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// May they still hold what was given to them `since`?
+    pub(super) async fn stays(&self, user: &str, since: Timestamp) -> Result<bool, AppError> {
+        let who = actor_ref(user)?;
+        let own = self.store().object(&who).await?;
+        Ok(stays(&who, own.as_ref(), since))
     }
 
     /// Somebody as they stand, by at most this right.

@@ -4,7 +4,7 @@ use crate::{App, AppError};
 use std::sync::Arc;
 use tow_model::{Kind, Manifest};
 use tow_names::EntityRef;
-use tow_policy::{Directory, Standing};
+use tow_policy::{Directory, MACHINE_OWNER, Standing};
 
 impl App {
     /// Role, bindings and groups of a user or service account at present.
@@ -15,6 +15,20 @@ impl App {
         }
         let own = self.store().object(who).await?.map(|row| row.manifest);
         self.standing_with(who, own).await
+    }
+
+    /// Refuses whoever is in no catalog, so that a slip in a name makes nobody; the machine's owner is excepted.
+    pub(super) async fn in_catalog(&self, who: &EntityRef) -> Result<(), AppError> {
+        if who.to_string() == MACHINE_OWNER || self.store().object(who).await?.is_some() {
+            return Ok(());
+        }
+        let what = format!("{who} is not in the catalog");
+        let name = who.name();
+        Err(AppError::new("object/not-found", what).hint(if who.kind() == "user" {
+            format!("is it a slip? else declare a User first: tow user add {name} --group GROUP")
+        } else {
+            "is it a slip? else declare a ServiceAccount first: tow apply -f FILE".to_string()
+        }))
     }
 
     /// The same, where their own object was read.

@@ -2,6 +2,7 @@
 //! them, so that scanners find a lost one and a mistyped one is known for what it is.
 
 use super::actor_ref;
+use super::who::stays;
 use crate::{App, AppError, Call, Handle, OpCtx, handle::body};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use tow_model::{Kind, Ownership};
 use tow_names::{Digest, Duration, EntityRef, Id, Namespace, Timestamp};
 use tow_policy::Object;
 use tow_record::{Limits, Purpose, Role, Token, TokenUse};
-use tow_store::{Batch, Find};
+use tow_store::{Batch, Find, ObjectRow};
 
 /// How long a token holds where nothing is said.
 const TOKEN: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -312,23 +313,42 @@ impl Handle<ListTokens> for App {
             .map(|row| (row.value.token, row.value.at))
             .collect();
         let find = Find { subject, open: Some(true), newest_first: true, ..Find::default() };
+        let rows = self.store().list::<Token>(find).await?;
+        let owners: BTreeSet<EntityRef> =
+            rows.iter().filter_map(|row| actor_ref(&row.value.owner).ok()).collect();
+        let owners: Vec<EntityRef> = owners.into_iter().collect();
+        let own = self.store().objects_by(&owners).await?;
+        let own: BTreeMap<EntityRef, ObjectRow> =
+            own.into_iter().map(|row| (row.manifest.entity(), row)).collect();
         let mut items: Vec<TokenView> = Vec::new();
-        for row in self.store().list::<Token>(find).await? {
+        for row in rows {
             let token = row.value;
             let asked = call.query.purpose.is_none_or(|purpose| purpose == token.purpose);
-            if asked && token.expires_at.is_none_or(|at| at > now) {
-                items.push(TokenView {
-                    used_at: used.get(token.id.as_str()).copied(),
-                    id: token.id.to_string(),
-                    note: token.note,
-                    owner: token.owner,
-                    role: token.role,
-                    purpose: token.purpose,
-                    limits: token.limits,
-                    created_at: token.created_at,
-                    expires_at: token.expires_at,
-                });
+            let Ok(owner) = actor_ref(&token.owner) else { continue };
+            let own = own.get(&owner);
+            let local = token.purpose == Purpose::Local;
+            let holds = token.expires_at.is_none_or(|at| at > now)
+                && (local || stays(&owner, own, token.created_at));
+            if !asked || !holds {
+                continue;
             }
+            let role = if local {
+                token.role
+            } else {
+                let own = own.map(|row| row.manifest.clone());
+                token.role.min(self.standing_with(&owner, own).await?.role)
+            };
+            items.push(TokenView {
+                used_at: used.get(token.id.as_str()).copied(),
+                id: token.id.to_string(),
+                note: token.note,
+                owner: token.owner,
+                role,
+                purpose: token.purpose,
+                limits: token.limits,
+                created_at: token.created_at,
+                expires_at: token.expires_at,
+            });
         }
         items.sort_by_key(|t| std::cmp::Reverse(t.created_at));
         Ok(token_list::Reply { items })

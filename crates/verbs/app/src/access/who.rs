@@ -5,15 +5,24 @@ use super::token::{refused, well_formed};
 use crate::{App, AppError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tow_names::EntityRef;
 use tow_names::{Digest, Duration, Timestamp};
-use tow_policy::{Directory, Standing};
+use tow_policy::{Directory, MACHINE_OWNER, Standing};
 use tow_record::{Actor, Purpose, Token, TokenUse};
-use tow_store::{Batch, Topic};
+use tow_store::{Batch, ObjectRow, Topic};
 
 /// So many are kept of each; beyond that all are forgotten and found again.
 const KEPT: usize = 20_000;
 /// The use of a token is written down at most so often.
 const COARSE: Duration = Duration::from_secs(3600);
+/// Servers of one platform tell the time this much apart at most.
+const APART: Duration = Duration::from_secs(60);
+
+/// May `who`, whose own object is `own`, hold what was given to them `since`? With their object goes what they held, for
+/// good: somebody declared under the same name later is somebody else. The machine's owner needs no object.
+pub(super) fn stays(who: &EntityRef, own: Option<&ObjectRow>, since: Timestamp) -> bool {
+    who.to_string() == MACHINE_OWNER || own.is_some_and(|own| own.created_at <= since.plus(APART))
+}
 
 /// What was found at a revision of the store.
 #[derive(Default)]
@@ -111,8 +120,8 @@ impl App {
         }
         let who = super::actor_ref(&token.owner).map_err(|_| refused())?;
         let own = self.store().object(&who).await?;
-        // A machine that is no longer declared does not act. A person may be known by nothing but a token.
-        if own.is_none() && who.kind() == "serviceaccount" {
+        // Who is no longer declared does not act. Whoever reads the data directory always does.
+        if token.purpose != Purpose::Local && !stays(&who, own.as_ref(), token.created_at) {
             return Err(refused());
         }
         let standing = self.standing_with(&who, own.map(|row| row.manifest)).await?;

@@ -7,9 +7,12 @@ use crate::{App, AppError, OpCtx};
 use std::collections::BTreeMap;
 use tow_model::{Kind, Manifest, Ownership, Spec};
 use tow_names::{EntityRef, Place};
-use tow_policy::{Object, gate};
-use tow_record::{Declaration, Operation, Placement, Verdict};
+use tow_policy::{Object, Owner, decide, gate};
+use tow_record::{Declaration, Operation, Placement, Verdict, Violation};
 use tow_store::{Batch, Find, ObjectRow, Row};
+
+/// So many refusals are shown of one apply.
+const SHOWN: usize = 20;
 
 /// Which other objects are looked at to judge a manifest.
 pub(super) fn needs(manifest: &Manifest) -> Vec<EntityRef> {
@@ -52,14 +55,109 @@ impl<'a> Admission<'a> {
         declared.or_else(|| self.there.get(entity).map(|row| &row.manifest))
     }
 
-    /// Refuses what the actor may not, and what does not hold.
+    /// What is acted on where this is declared, as far as rights go.
+    fn governed(&self, side: &Manifest) -> Object {
+        governed(side, component_of(side).and_then(|entity| self.other(&entity)))
+    }
+
+    /// Refuses what the actor may not: all of it at once, each at its line.
+    pub(super) fn permitted(&self, changes: &[Declaration]) -> Result<(), AppError> {
+        let (mut refused, mut ask) = (Vec::new(), None);
+        for change in changes {
+            if let Some((violation, next)) = self.refused(change)? {
+                refused.push(violation);
+                ask = ask.or(next);
+            }
+        }
+        let alone = refused.len() == 1;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let error = AppError::invalid("access/forbidden", refused).showing(SHOWN);
+        Err(match ask {
+            Some(ask) if alone => error.next(ask),
+            _ => error,
+        })
+    }
+
+    /// Why a change is refused, and the command that tells more of it. What a token is cut off from is an error at once.
+    fn refused(
+        &self,
+        change: &Declaration,
+    ) -> Result<Option<(Violation, Option<String>)>, AppError> {
+        let before = change.before.as_ref().map(|kept| &kept.manifest);
+        let was = before.map(|manifest| self.governed(manifest));
+        // Both sides of a change of owner are asked.
+        for (side, is_before) in before
+            .map(|side| (side, true))
+            .into_iter()
+            .chain(change.after.as_ref().map(|side| (side, false)))
+        {
+            let (action, object) = (gate(side), self.governed(side));
+            let error = match self.app.authorize(self.ctx, action, &object) {
+                Ok(()) => continue,
+                Err(error) if error.is("access/forbidden") => error,
+                Err(error) => return Err(error),
+            };
+            let decision = decide(&self.ctx.actor, action, &object);
+            let (from, to) = (was.as_ref().and_then(owner), owner(&object));
+            let foreign = decision.rule == "owner.not-a-member";
+            let (pointer, message) = match (from, to) {
+                (Some(from), Some(to)) if foreign && !is_before => {
+                    let (from, to) = (plain(from), plain(to));
+                    let what = "and you are not of the latter";
+                    ("/spec/owner", format!("the owner would change from {from} to {to}, {what}"))
+                }
+                (None, Some(to)) if foreign && side.spec.owner().is_some() => {
+                    let (to, what) = (plain(to), change.entity.name());
+                    ("/spec/owner", format!("{what} would be owned by {to}, and you are not of it"))
+                }
+                _ if decision.rule == "role.too-little" => ("/kind", error.to_string()),
+                _ => ("/metadata/name", error.to_string()),
+            };
+            let who = format!("who could: {}", decision.who);
+            let ask = format!("tow access why me {} {}", action.as_str(), change.entity);
+            let violation = self.violation(change, pointer, message, who);
+            return Ok(Some((violation, is_before.then_some(ask))));
+        }
+        Ok(None)
+    }
+
+    /// At its line where it was written; what goes is written nowhere.
+    fn violation(
+        &self,
+        change: &Declaration,
+        pointer: &str,
+        message: String,
+        hint: String,
+    ) -> Violation {
+        let (code, expected) = ("access/forbidden", "what you may declare");
+        match self.read.get(&change.entity) {
+            Some(item) => item.violation(pointer, code, message, expected, hint),
+            None => Violation {
+                code: code.into(),
+                pointer: String::new(),
+                message: format!("{}: {message}", change.entity),
+                expected: expected.into(),
+                hint: Some(hint),
+                source: None,
+            },
+        }
+    }
+
+    /// Refuses what the actor may not do to one object, and what does not hold.
+    pub(super) async fn judge_one(&mut self, change: &Declaration) -> Result<(), AppError> {
+        for side in
+            change.before.as_ref().map(|kept| &kept.manifest).into_iter().chain(&change.after)
+        {
+            self.app.authorize(self.ctx, gate(side), &self.governed(side))?;
+        }
+        self.judge(change).await
+    }
+
+    /// Refuses what does not hold; whether the actor may was asked before.
     pub(super) async fn judge(&mut self, change: &Declaration) -> Result<(), AppError> {
         let before = change.before.as_ref().map(|kept| &kept.manifest);
-        // Both sides of a change of owner are asked.
-        for side in before.into_iter().chain(&change.after) {
-            let component = component_of(side).and_then(|entity| self.other(&entity));
-            self.app.authorize(self.ctx, gate(side), &governed(side, component))?;
-        }
         match &change.after {
             Some(manifest) if change.verdict != Verdict::Unchanged => {
                 self.holds(&change.entity, manifest)
@@ -170,6 +268,18 @@ impl<'a> Admission<'a> {
         }
         Ok(())
     }
+}
+
+fn owner(object: &Object) -> Option<&String> {
+    match &object.owner {
+        Owner::Of(owner) => owner.as_ref(),
+        Owner::Platform | Owner::Person(_) => None,
+    }
+}
+
+/// `group:quay` for `group:default/quay`, as people write it.
+fn plain(owner: &str) -> String {
+    owner.replacen(":default/", ":", 1)
 }
 
 /// Whose it is: its own owner's, its component's, or the platform team's. A delivery whose component is not there

@@ -167,6 +167,7 @@ impl App {
             changes.extend(removals(held.iter().map(kept).collect(), &named));
         }
         let mut admission = Admission::new(self, ctx, &asked.read, &there);
+        admission.permitted(&changes)?;
         for change in &changes {
             admission.judge(change).await?;
         }

@@ -81,7 +81,7 @@ impl Handle<DeleteObject> for App {
                 before: Some(apply::kept(&row)),
                 after: None,
             };
-            admission.judge(&change).await?;
+            admission.judge_one(&change).await?;
             *batch = admission.extra;
             batch.declare(&change, &self.author(ctx));
             Ok(delete::Reply { entity: entity.to_string() })

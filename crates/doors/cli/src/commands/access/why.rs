@@ -1,5 +1,6 @@
 //! `tow access why ACTOR ACTION OBJECT`.
 
+use crate::Exit;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::render::{hint, line};
@@ -7,11 +8,13 @@ use tow_api::access::why::{Query, WhyAccess};
 use tow_api::{Action, Nothing};
 
 /// Show whether somebody may do something, by which rule, and who could
+///
+/// Ends with exit status 0 for yes and 3 for no, so that scripts can ask.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Who: me, a user as in ann, or serviceaccount:NAME
     actor: String,
-    /// read, read-private, declare, govern, deploy, own-tokens or manage-access
+    /// read, read-private, declare, govern, deploy, own-tokens, manage-access, audit or erase
     action: String,
     /// To what: a component's name, KIND:NAME, or platform
     object: String,
@@ -49,5 +52,26 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
             out.push_str(&hint(&format!("{ask} shows whom to ask")));
         }
         out
-    })
+    })?;
+    if reply.allowed { Ok(()) } else { Err(Failure::Shown(Exit::Refused)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Args as _;
+
+    #[test]
+    fn the_help_names_every_action() {
+        let command = Args::augment_args(clap::Command::new("why"));
+        let help = command
+            .get_arguments()
+            .find(|argument| argument.get_id() == "action")
+            .and_then(|argument| argument.get_help())
+            .map(ToString::to_string)
+            .unwrap();
+        for action in Action::ALL {
+            assert!(help.contains(action.as_str()), "{} is not in: {help}", action.as_str());
+        }
+    }
 }

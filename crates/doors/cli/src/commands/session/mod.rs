@@ -28,7 +28,7 @@ pub(crate) async fn run(cx: &Context, verb: Verb) -> Verdict {
         Verb::List(args) => {
             let query = Query { purpose: Some(Purpose::Session), owner: args.user };
             let reply = cx.client()?.call::<ListTokens>(&Nothing {}, &query, &Nothing {}).await?;
-            cx.printer.list(reply.items)
+            cx.printer.list_or(reply.items, "no sessions: no browser is signed in")
         }
         Verb::End(args) => delete::run(cx, args).await,
     }
