@@ -25,5 +25,6 @@ mod query;
 mod random;
 mod rollout;
 mod runtime_process;
+mod shown;
 mod ways_in;
 mod webhook;
