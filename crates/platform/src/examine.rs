@@ -66,6 +66,15 @@ pub async fn examine(at: &Location, patience: Option<Duration>) -> Result<Examin
     examined
 }
 
+/// What is wrong with a store's structure, through connections of its own; nothing where it is whole. Takes as long as
+/// reading all of it.
+pub async fn damage(at: &Location) -> Result<Vec<String>, StoreError> {
+    let store = Store::look(at).await?;
+    let found = store.damage().await;
+    store.close().await;
+    found
+}
+
 /// As if the server had looked halfway between question and answer.
 async fn clock_ahead(store: &Store) -> Result<Option<i64>, StoreError> {
     // The first question may make a connection; the second takes only as long as the way there and back.

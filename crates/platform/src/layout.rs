@@ -69,6 +69,10 @@ impl Layout {
     pub fn platform_file(&self) -> PathBuf {
         self.run().join("platform.json")
     }
+    /// What was found broken in the store when the platform was last started; not there where it was whole.
+    pub fn damage(&self) -> PathBuf {
+        self.run().join("damage")
+    }
     /// The token of this machine's command line.
     pub fn token_file(&self) -> PathBuf {
         self.run().join("token")

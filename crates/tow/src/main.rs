@@ -23,8 +23,8 @@ fn main() -> ExitCode {
         let host = tow_host::VARIABLES.map(|(name, doc)| tow_cli::env::Variable { name, doc });
         return code(tow_cli::reference::run(own, &command, &host));
     }
-    let (data, json) = tow_cli::host_options(&matches);
-    let global = tow_host::Global { data, json };
+    let (data, json, yaml) = tow_cli::host_options(&matches);
+    let global = tow_host::Global { data, json, yaml };
     let hosted = matches.subcommand().and_then(|(verb, own)| tow_host::run(verb, own, &global));
     code(hosted.unwrap_or_else(|| tow_cli::run(&matches)))
 }

@@ -31,6 +31,8 @@ pub struct OnShelf {
     pub size: u64,
     /// What it says of itself; nothing else was checked.
     pub manifest: Manifest,
+    /// It has the usual name: nobody named it by hand, so it may go when newer ones are there.
+    pub usual: bool,
 }
 
 impl Shelf {
@@ -54,21 +56,26 @@ impl Shelf {
         self.dir.join(file_name(at))
     }
 
-    /// The backups under their usual names, the newest first; and the files with such names that can't be read as one.
+    /// All backups, whatever their names, the newest first; and the files with usual names that can't be read as one.
+    /// Others are no business of ours.
     pub fn list(&self) -> Result<(Vec<OnShelf>, Vec<ArchiveError>), ArchiveError> {
         let io = |error: std::io::Error| ArchiveError::io(&self.dir, &error);
         let (mut found, mut strange) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(&self.dir).map_err(io)? {
             let path = entry.map_err(io)?.path();
-            if !usual(&path, BEHIND) {
+            let usual = usual(&path, BEHIND);
+            let half = path.extension().is_some_and(|end| end == "part");
+            // Opened to be read from its beginning: a pipe would wait for whoever writes.
+            let Some(meta) = path.metadata().ok().filter(|meta| meta.is_file() && !half) else {
                 continue;
-            }
-            let size = path.metadata().map_or(0, |meta| meta.len());
+            };
             match Backup::open(&path) {
                 Ok(backup) => {
-                    found.push(OnShelf { path, size, manifest: backup.manifest().clone() });
+                    let (size, manifest) = (meta.len(), backup.manifest().clone());
+                    found.push(OnShelf { path, size, manifest, usual });
                 }
-                Err(error) => strange.push(error),
+                Err(error) if usual => strange.push(error),
+                Err(_) => {}
             }
         }
         found.sort_by(|a, b| (b.manifest.made_at, &b.path).cmp(&(a.manifest.made_at, &a.path)));
@@ -82,29 +89,46 @@ impl Shelf {
             return Ok(now);
         }
         let (found, _) = self.list()?;
-        let last = found.iter().map(|backup| backup.manifest.made_at).find(|at| *at <= now);
+        let mut times = found.iter().filter(|backup| backup.usual).map(|b| b.manifest.made_at);
+        let last = times.find(|at| *at <= now);
         Ok(last.map_or(now, |at| at.plus(every)))
     }
 
-    /// Takes away all but the newest `keep` (at least one), and `.part` files that nobody writes any more. What does not
-    /// read as a backup of ours is left, whatever its name. Which went.
+    /// What [`Self::prune`] takes away: of the backups with usual names all but the newest `keep` (at least one), and
+    /// `.part` files that nobody writes any more. What was named by hand, or does not read as a backup of ours, is left.
+    pub fn prunable(&self, keep: usize) -> Result<Vec<PathBuf>, ArchiveError> {
+        let mut paths = self.old(keep)?;
+        paths.extend(self.halves()?.into_iter().map(|(path, _held)| path));
+        Ok(paths)
+    }
+
+    /// Takes it away. Which went.
     pub fn prune(&self, keep: usize) -> Result<Vec<PathBuf>, ArchiveError> {
-        let (found, _) = self.list()?;
         let mut gone = Vec::new();
-        for old in found.into_iter().skip(keep.max(1)) {
-            remove(&old.path)?;
-            gone.push(old.path);
+        for path in self.old(keep)? {
+            remove(&path)?;
+            gone.push(path);
         }
-        gone.extend(self.sweep()?);
+        // Held until they are gone, so that nobody goes on writing one of them.
+        for (path, _held) in self.halves()? {
+            remove(&path)?;
+            gone.push(path);
+        }
         if let Some(one) = gone.first() {
             write::sync_dir(one).map_err(|error| ArchiveError::io(&self.dir, &error))?;
         }
         Ok(gone)
     }
 
-    fn sweep(&self) -> Result<Vec<PathBuf>, ArchiveError> {
+    fn old(&self, keep: usize) -> Result<Vec<PathBuf>, ArchiveError> {
+        let usual = self.list()?.0.into_iter().filter(|backup| backup.usual);
+        Ok(usual.skip(keep.max(1)).map(|old| old.path).collect())
+    }
+
+    /// Those that nobody writes, each with its lock.
+    fn halves(&self) -> Result<Vec<(PathBuf, File)>, ArchiveError> {
         let io = |error: std::io::Error| ArchiveError::io(&self.dir, &error);
-        let mut gone = Vec::new();
+        let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.dir).map_err(io)? {
             let path = entry.map_err(io)?.path();
             let Some(file) = usual(&path, ".backup.tar.part").then(|| File::open(&path)) else {
@@ -112,11 +136,10 @@ impl Shelf {
             };
             let Ok(file) = file else { continue };
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                remove(&path)?;
-                gone.push(path);
+                found.push((path, file));
             }
         }
-        Ok(gone)
+        Ok(found)
     }
 }
 

@@ -241,18 +241,24 @@ fn a_shelf_knows_what_is_due_and_takes_away_only_its_own() {
     std::fs::write(&stranger, "photographs").unwrap();
     let left = dir.path().join("backups/towpath-x.backup.tar.part");
     std::fs::write(&left, "half").unwrap();
-    assert_eq!(shelf.due(day, times[3]).unwrap(), times[3].plus(day));
+    // Named by hand: it is a backup, but neither the schedule's nor ever in its way.
+    let by_hand = dir.path().join("backups/before-the-move.tar");
+    write(&by_hand, Timestamp(times[3].0 + 1));
+    assert_eq!(shelf.due(day, times[3].plus(day)).unwrap(), times[3].plus(day));
     // The clock went back: what is of the future does not count.
     assert_eq!(shelf.due(day, Timestamp(times[2].0 + 1)).unwrap(), times[2].plus(day));
     let (found, strange) = shelf.list().unwrap();
     assert_eq!(
         found.iter().map(|b| b.manifest.made_at).collect::<Vec<_>>(),
-        [times[3], times[2], times[1], times[0]]
+        [Timestamp(times[3].0 + 1), times[3], times[2], times[1], times[0]]
     );
+    assert!(found[0].path == by_hand && !found[0].usual && found[1].usual);
+    assert_eq!(shelf.prunable(2).unwrap().len(), 3);
+    assert_eq!(shelf.list().unwrap().0.len(), 5, "asking takes nothing away");
     assert_eq!(strange.len(), 1);
     let gone = shelf.prune(2).unwrap();
     assert_eq!(gone, [shelf.place(times[1]), shelf.place(times[0]), left]);
-    assert!(stranger.exists());
+    assert!(stranger.exists() && by_hand.exists());
     assert_eq!(shelf.prune(0).unwrap(), [shelf.place(times[2])], "one always stays");
 }
 

@@ -29,6 +29,10 @@ pub async fn stop_everything(
     let mut ids = Vec::new();
     for entry in std::fs::read_dir(&dir).map_err(broken)? {
         let entry = entry.map_err(broken)?;
+        // What somebody else put there is no instance, whatever its name.
+        if !entry.file_type().map_err(broken)?.is_dir() {
+            continue;
+        }
         ids.extend(entry.file_name().to_str().and_then(Id::parse));
     }
     ids.sort_unstable();

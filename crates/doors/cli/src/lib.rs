@@ -37,11 +37,14 @@ pub fn command() -> Command {
 }
 
 /// What the machine's own verbs need of the options that hold for all verbs: the data directory, and whether results
-/// are JSON.
-pub fn host_options(matches: &ArgMatches) -> (Option<std::path::PathBuf>, bool) {
+/// are JSON, or YAML.
+pub fn host_options(matches: &ArgMatches) -> (Option<std::path::PathBuf>, bool, bool) {
     match Global::from_arg_matches(matches) {
-        Ok(global) => (global.data_dir(), global.output == printer::Format::Json),
-        Err(_) => (None, false),
+        Ok(global) => {
+            let is = |format| global.output == format;
+            (global.data_dir(), is(printer::Format::Json), is(printer::Format::Yaml))
+        }
+        Err(_) => (None, false, false),
     }
 }
 

@@ -52,10 +52,13 @@ pub(crate) fn down(args: &Down, global: &Global) -> Result<(), HostError> {
 }
 
 fn say(global: &Global, count: usize, purged: bool) {
-    if global.json {
+    if global.yaml {
+        global.print(&serde_json::json!({"stopped": count, "purged": purged}));
+    } else if global.json {
         anstream::println!("{}", serde_json::json!({"stopped": count, "purged": purged}));
     } else {
-        anstream::println!("stopped: {count} processes; the control plane is down");
+        let processes = if count == 1 { "1 process".into() } else { format!("{count} processes") };
+        anstream::println!("stopped: {processes}; the control plane is down");
     }
 }
 

@@ -57,6 +57,26 @@ pub struct Global {
     pub data: Option<PathBuf>,
     /// Results as JSON.
     pub json: bool,
+    /// Results as YAML.
+    pub yaml: bool,
+}
+
+impl Global {
+    /// Results are read by programs.
+    pub(crate) const fn for_programs(&self) -> bool {
+        self.json || self.yaml
+    }
+
+    /// A result for programs, in the format that was asked for.
+    pub(crate) fn print<T: serde::Serialize>(&self, value: &T) {
+        // What these verbs answer is text, numbers and lists: there is nothing that could not be written.
+        let text = if self.yaml {
+            serde_saphyr::to_string(value).unwrap_or_default()
+        } else {
+            serde_json::to_string_pretty(value).unwrap_or_default()
+        };
+        anstream::println!("{}", text.trim_end());
+    }
 }
 
 /// The verbs of this room, to be added to the command line's.

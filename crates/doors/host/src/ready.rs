@@ -3,14 +3,18 @@
 use crate::Global;
 use tow_client::PlatformFile;
 
-/// Says how the platform is reached. Under `-o json` one line `{url, gateway, data, sign_in, pid}` on stdout.
+/// Says how the platform is reached. Under `-o json` one line, under `-o yaml` a document `{url, gateway, data, sign_in, pid}` on stdout.
 pub(crate) fn say(file: &PlatformFile, fresh: bool, global: &Global) {
-    if global.json {
+    if global.for_programs() {
         let line = serde_json::json!({
             "url": file.url, "gateway": file.gateway, "data": file.data,
             "sign_in": file.sign_in, "pid": file.pid,
         });
-        anstream::println!("{line}");
+        if global.yaml {
+            global.print(&line);
+        } else {
+            anstream::println!("{line}");
+        }
         return;
     }
     let word = if fresh { "ready" } else { "already running" };

@@ -48,8 +48,8 @@ pub(crate) fn run(verb: &Verb, global: &Global) -> Result<(), HostError> {
     if to == Location::File(layout.store()) {
         data::note_database(&layout, &to)?;
     }
-    if global.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&copied).unwrap_or_default());
+    if global.for_programs() {
+        global.print(&copied);
         return Ok(());
     }
     anstream::println!("copied: {} → {}", copied.from, copied.to);

@@ -16,4 +16,6 @@ pub use error::BackupError;
 pub use make::{Made, make};
 pub use restore::{Restored, restore};
 pub use schedule::{Schedule, keep_going};
-pub use tow_archive::{Backup, Manifest, OnShelf, Passphrase, Shelf, Summary, file_name};
+pub use tow_archive::{
+    ArchiveError, Backup, Manifest, OnShelf, Passphrase, Shelf, Summary, file_name,
+};

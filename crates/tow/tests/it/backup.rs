@@ -434,7 +434,18 @@ fn by_the_clock_backups_are_made_kept_and_missed_ones_are_told() {
     std::fs::rename(desk.path("aside"), desk.path("passphrase")).unwrap();
     until("it goes on", || !ill(&up));
     up.end(Signal::TERM);
-    let pruned = up.json(&["backup", "prune", &dir, "--keep", "1"]);
+    let unasked = up.tow(["backup", "prune", &dir, "--keep", "1", "-o", "json"]);
+    if unasked.status != 0 {
+        // There is something to be taken away, and nobody says yes.
+        assert_eq!(unasked.exits(2).problem()["code"], "host/not-confirmed");
+    }
+    let before = listed(&up).len();
+    let would = up.json(&["backup", "prune", &dir, "--keep", "1", "--dry-run"]);
+    assert!(would["would_remove"].is_array());
+    assert_eq!(listed(&up).len(), before);
+    let yaml = up.tow(["backup", "list", &dir, "-o", "yaml"]).exits(0).out;
+    assert!(yaml.starts_with("- file:"), "{yaml}");
+    let pruned = up.json(&["backup", "prune", &dir, "--keep", "1", "--yes"]);
     assert!(pruned["removed"].is_array());
     assert_eq!(listed(&up).len(), 1);
     let name = listed(&up)[0]["file"].as_str().unwrap().to_string();

@@ -198,7 +198,7 @@ fn faults_of_store_blobs_and_instances_are_named() {
     let (blob, ..) = blob.unwrap();
     let aside = up.home().join("blob");
     std::fs::rename(&blob, &aside).unwrap();
-    ask(&up, &[]).named("orphans.blob", "fail", "1 blobs are gone");
+    ask(&up, &[]).named("orphans.blob", "fail", "1 blob gone");
     std::fs::rename(&aside, &blob).unwrap();
 
     // A process whose row nobody has: the store is that of another platform.
@@ -269,6 +269,13 @@ fn lost_keys_are_never_made_anew_in_silence() {
     assert_eq!(refused.problem()["code"], "keys/missing", "{refused}");
     std::fs::write(keys.join("keys"), kept).unwrap();
     up.start();
+
+    let yaml = up.tow(["doctor", "-o", "yaml"]).exits(0).out;
+    assert!(yaml.starts_with("- check: "), "{yaml}");
+    // Somebody's file among the instances is none: everything ends all the same.
+    std::fs::write(up.data().join("run/i/i-0123456789abcdef"), "").unwrap();
+    std::fs::write(up.data().join("run/i/notes.txt"), "").unwrap();
+    up.tow(["down"]).exits(0);
 }
 
 #[test]

@@ -28,18 +28,24 @@ pub(crate) struct Backup {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum Verb {
-    /// The backups in a folder, the newest first
+    /// The backups in a folder, whatever their names, the newest first
     List {
         /// The folder
         dir: PathBuf,
     },
-    /// Take away all backups in a folder but the newest
+    /// Take away all backups in a folder but the newest; those named by hand stay
     Prune {
         /// The folder
         dir: PathBuf,
         /// How many stay
         #[arg(long, value_name = "N")]
         keep: u16,
+        /// Only say which would go
+        #[arg(long)]
+        dry_run: bool,
+        /// Don't ask
+        #[arg(long, conflicts_with = "dry_run")]
+        yes: bool,
     },
     /// Restore a backup beside, see whether it holds together, and take it away again
     Drill {

@@ -1,9 +1,14 @@
 //! What the verbs of backup do and print.
 
 use super::{Backup, Restore, Verb};
-use crate::{Global, data, error::HostError, up};
+use crate::{
+    Global, data,
+    error::{HostError, count},
+    up,
+};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use tow_platform::backup::{self, BackupError, Made, Shelf, Summary};
+use tow_platform::backup::{self, ArchiveError, BackupError, Made, Shelf, Summary};
 use tow_platform::{Layout, Location, SystemClock};
 use tow_ports::Clock as _;
 
@@ -12,7 +17,9 @@ pub(crate) fn run(args: &Backup, global: &Global) -> Result<(), HostError> {
     match &args.verb {
         None => make(args, global),
         Some(Verb::List { dir }) => list(dir, global),
-        Some(Verb::Prune { dir, keep }) => prune(dir, usize::from(*keep), global),
+        Some(Verb::Prune { dir, keep, dry_run, yes }) => {
+            prune(dir, usize::from(*keep), *dry_run, *yes, global)
+        }
         Some(Verb::Drill { file, room, secret, store }) => {
             let layout = data::layout(global)?;
             let live = up::location(store.database.as_deref(), &layout)?;
@@ -51,8 +58,8 @@ fn make(args: &Backup, global: &Global) -> Result<(), HostError> {
     let file = std::path::absolute(&file).unwrap_or(file);
     let passphrase = args.secret.get(true)?;
     let made = block(backup::make(&layout, &store, &file, &passphrase))?;
-    if global.json {
-        print(&made);
+    if global.for_programs() {
+        global.print(&made);
         return Ok(());
     }
     anstream::println!("{}", made.file.display());
@@ -75,11 +82,11 @@ fn amounts(summary: &Summary) -> String {
         summary.tables.iter().find(|found| found.table == table).map_or(0, |found| found.rows)
     };
     format!(
-        "{} objects, {} records, {} events, {} blobs",
-        rows("object"),
-        rows("record"),
-        rows("event"),
-        summary.blobs
+        "{}, {}, {}, {}",
+        count(rows("object"), "object"),
+        count(rows("record"), "record"),
+        count(rows("event"), "event"),
+        count(summary.blobs, "blob")
     )
 }
 
@@ -100,8 +107,8 @@ pub(crate) fn restore(args: &Restore, global: &Global) -> Result<(), HostError> 
     };
     let passphrase = args.secret.get(false)?;
     let done = block(backup::restore(&args.file, &passphrase, layout.root(), database.as_ref()))?;
-    if global.json {
-        print(&done);
+    if global.for_programs() {
+        global.print(&done);
         return Ok(());
     }
     anstream::println!("restored: {}", done.data.display());
@@ -127,7 +134,7 @@ pub(crate) fn restore(args: &Restore, global: &Global) -> Result<(), HostError> 
 
 fn list(dir: &Path, global: &Global) -> Result<(), HostError> {
     let (found, strange) = Shelf::new(dir).list().map_err(|e| HostError::from(&e.into()))?;
-    if global.json {
+    if global.for_programs() {
         let items: Vec<_> = found
             .iter()
             .map(|one| {
@@ -138,7 +145,9 @@ fn list(dir: &Path, global: &Global) -> Result<(), HostError> {
                 })
             })
             .collect();
-        print(&items);
+        global.print(&items);
+    } else if found.is_empty() {
+        anstream::println!("no backups in {}", dir.display());
     } else {
         for one in &found {
             let size = crate::doctor::bytes(one.size);
@@ -151,15 +160,40 @@ fn list(dir: &Path, global: &Global) -> Result<(), HostError> {
         }
     }
     for error in strange {
-        anstream::eprintln!("warning: {error} [{}]", error.code());
+        let said = crate::error::plain(&error.to_string());
+        anstream::eprintln!("warning: {said} [{}]", error.code());
     }
     Ok(())
 }
 
-fn prune(dir: &Path, keep: usize, global: &Global) -> Result<(), HostError> {
-    let gone = Shelf::new(dir).prune(keep).map_err(|e| HostError::from(&e.into()))?;
-    if global.json {
-        print(&serde_json::json!({"removed": gone}));
+fn prune(
+    dir: &Path,
+    keep: usize,
+    dry_run: bool,
+    yes: bool,
+    global: &Global,
+) -> Result<(), HostError> {
+    let failed = |e: ArchiveError| HostError::from(&BackupError::from(e));
+    let shelf = Shelf::new(dir);
+    let old = shelf.prunable(keep).map_err(failed)?;
+    if dry_run {
+        if global.for_programs() {
+            global.print(&serde_json::json!({"removed": [], "would_remove": old}));
+        } else if old.is_empty() {
+            anstream::println!("nothing to take away");
+        } else {
+            for path in old {
+                anstream::println!("would be taken away: {}", path.display());
+            }
+        }
+        return Ok(());
+    }
+    if !yes && !old.is_empty() {
+        confirm(&old, dir)?;
+    }
+    let gone = shelf.prune(keep).map_err(failed)?;
+    if global.for_programs() {
+        global.print(&serde_json::json!({"removed": gone}));
     } else if gone.is_empty() {
         anstream::println!("nothing to take away");
     } else {
@@ -170,9 +204,32 @@ fn prune(dir: &Path, keep: usize, global: &Global) -> Result<(), HostError> {
     Ok(())
 }
 
+/// What is taken away does not come back: somebody says yes to it.
+fn confirm(old: &[PathBuf], dir: &Path) -> Result<(), HostError> {
+    let refused = |detail: String| {
+        HostError::new("host/not-confirmed", detail)
+            .untouched("everything")
+            .hint("--yes takes them away unasked, --dry-run says which")
+            .exits(2)
+    };
+    let files = count(old.len(), "file");
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        let detail = format!("taking {files} away must be confirmed, and nobody can be asked here");
+        return Err(refused(detail));
+    }
+    for path in old {
+        anstream::eprintln!("{}", path.display());
+    }
+    let question = format!("Take {files} in {} away?", dir.display());
+    match inquire::Confirm::new(&question).with_default(false).prompt() {
+        Ok(true) => Ok(()),
+        _ => Err(refused("not confirmed".into())),
+    }
+}
+
 fn say_drilled(drilled: &backup::Drilled, file: &Path, global: &Global) -> Result<(), HostError> {
-    if global.json {
-        print(drilled);
+    if global.for_programs() {
+        global.print(drilled);
     } else {
         for check in &drilled.checks {
             let mark = if check.holds { "  ok " } else { "FAIL " };
@@ -188,7 +245,7 @@ fn say_drilled(drilled: &backup::Drilled, file: &Path, global: &Global) -> Resul
         )
         .hint("keep it for a look, make another one, and look at the disk it lies on"));
     }
-    if !global.json {
+    if !global.for_programs() {
         anstream::println!(
             "\nit holds: as of {}, event {}",
             drilled.manifest.made_at,
@@ -196,9 +253,4 @@ fn say_drilled(drilled: &backup::Drilled, file: &Path, global: &Global) -> Resul
         );
     }
     Ok(())
-}
-
-fn print<T: serde::Serialize>(value: &T) {
-    // What these verbs answer is text, numbers and lists: there is nothing that could not be written.
-    anstream::println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }

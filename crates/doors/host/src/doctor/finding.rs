@@ -49,7 +49,7 @@ impl Finding {
         Self::new(check, State::Fail, seen)
     }
     fn new(check: &'static str, state: State, seen: impl Into<String>) -> Self {
-        let seen = seen.into();
+        let seen = crate::error::plain(&seen.into());
         Self {
             check,
             state,

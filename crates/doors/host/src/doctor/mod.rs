@@ -14,7 +14,10 @@ mod scene;
 mod store;
 mod tools;
 
-use crate::{Global, error::HostError};
+use crate::{
+    Global,
+    error::{HostError, count},
+};
 use finding::{Finding, State};
 use scene::Scene;
 
@@ -64,13 +67,16 @@ pub(crate) fn doctor(args: &Doctor, global: &Global) -> Result<(), HostError> {
                     finding.fixed = Some(done);
                     finding.state = State::Ok;
                 }
-                Err(error) => finding.fix = format!("{}; --fix could not: {error}", finding.fix),
+                Err(error) => {
+                    let error = crate::error::plain(&error.to_string());
+                    finding.fix = format!("{}; --fix could not: {error}", finding.fix);
+                }
             }
         }
     }
-    say(&findings, global.json);
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let (failed, warned) = (count(State::Fail), count(State::Warn));
+    say(&findings, global);
+    let found = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let (failed, warned) = (found(State::Fail), found(State::Warn));
     if failed > 0 || (args.strict && warned > 0) {
         let names: std::collections::BTreeSet<&str> = findings
             .iter()
@@ -88,10 +94,9 @@ fn examined(args: &Doctor, global: &Global) -> Result<Vec<Finding>, HostError> {
     Ok(CHECKS.iter().flat_map(|check| check(&scene)).collect())
 }
 
-fn say(findings: &[Finding], json: bool) {
-    if json {
-        let text = serde_json::to_string_pretty(findings).unwrap_or_default();
-        anstream::println!("{text}");
+fn say(findings: &[Finding], global: &Global) {
+    if global.for_programs() {
+        global.print(&findings);
         return;
     }
     for finding in findings {
@@ -112,11 +117,11 @@ fn say(findings: &[Finding], json: bool) {
             }
         }
     }
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let found = |state| findings.iter().filter(|finding| finding.state == state).count();
     anstream::println!(
-        "\n{} looked at: {} to be mended, {} warnings",
+        "\n{} looked at: {} to be mended, {}",
         findings.len(),
-        count(State::Fail),
-        count(State::Warn)
+        found(State::Fail),
+        count(found(State::Warn), "warning")
     );
 }

@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Mend};
 use super::scene::{Scene, bytes};
+use crate::error::count;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,7 +77,7 @@ fn instances(scene: &Scene, rows: &BTreeSet<String>) -> Vec<Finding> {
     let gone: Vec<&str> =
         rows.iter().filter(|id| !dir.join(id).exists()).map(String::as_str).collect();
     if !gone.is_empty() {
-        let seen = format!("{} instances have no folder: {}", gone.len(), few(&gone));
+        let seen = format!("{} without a folder: {}", count(gone.len(), "instance"), few(&gone));
         found.push(if scene.up() {
             Finding::warn("orphans.row", seen)
                 .cause("their processes are gone with their folders")
@@ -86,8 +87,10 @@ fn instances(scene: &Scene, rows: &BTreeSet<String>) -> Vec<Finding> {
         });
     }
     if found.is_empty() {
-        found
-            .push(Finding::ok("orphans.instance", format!("{} instances, each known", rows.len())));
+        found.push(Finding::ok(
+            "orphans.instance",
+            format!("{}, each known", count(rows.len(), "instance")),
+        ));
     }
     found
 }
@@ -144,13 +147,13 @@ fn blobs(scene: &Scene, wanted: &BTreeSet<String>) -> Vec<Finding> {
         found.push(
             Finding::fail(
                 "orphans.blob",
-                format!("{} blobs are gone: {}", missing.len(), few(&missing)),
+                format!("{} gone: {}", count(missing.len(), "blob"), few(&missing)),
             )
             .cause("releases refer to them: they can't be deployed or rolled back to")
             .fix("tow restore a backup elsewhere and copy its blobs, or build and deploy anew"),
         );
     }
-    let text = format!("{loose} blobs of {} are referred to by nothing", bytes(weight));
+    let text = format!("{} of {} that nothing refers to", count(loose, "blob"), bytes(weight));
     found.push(if weight > WEIGHT {
         Finding::warn("orphans.blob", text)
             .cause("they take space")

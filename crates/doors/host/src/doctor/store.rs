@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::scene::Scene;
-use crate::error::HostError;
+use crate::error::{HostError, count};
 use std::time::Duration as Std;
 use tow_names::{Duration, Timestamp};
 use tow_platform::{Examined, KeysSeen, Location, StoreError};
@@ -51,7 +51,8 @@ pub(super) fn look(scene: &Scene) -> Vec<Finding> {
         }
         Some(Ok(seen)) => seen,
     };
-    let mut found = vec![whole(seen), schema(seen)];
+    let kept = std::fs::read_to_string(scene.layout.damage()).unwrap_or_default();
+    let mut found = vec![flagged(seen, &kept).unwrap_or_else(|| whole(seen)), schema(seen)];
     if seen.schema.found == seen.schema.known {
         found.extend(leases(seen, scene.up(), scene.now));
         found.push(sealer(seen, scene.up(), scene.now));
@@ -65,7 +66,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Finding> {
 fn whole(seen: &Examined) -> Finding {
     let check = "store.whole";
     match seen.damage.as_deref() {
-        Some([]) => Finding::ok(check, format!("{}: {} events", seen.at, seen.head)),
+        Some([]) => Finding::ok(check, format!("{}: {}", seen.at, count(seen.head, "event"))),
         Some(lines) => Finding::fail(check, format!("{}: {}", seen.at, lines.join("; ")))
             .cause("the database's structure is broken, by a disk or by another program")
             .fix("tow down, keep the file for a look, and tow restore the last backup"),
@@ -74,6 +75,16 @@ fn whole(seen: &Examined) -> Finding {
             format!("{}: too large to be checked at once; tow doctor --deep does", seen.at),
         ),
     }
+}
+
+/// What was found when the platform was started, where there is no time to look again.
+fn flagged(seen: &Examined, kept: &str) -> Option<Finding> {
+    let kept = kept.trim();
+    (seen.damage.is_none() && !kept.is_empty()).then(|| {
+        Finding::fail("store.whole", format!("{}: {kept}", seen.at))
+            .cause("found when the platform was last started: the database's structure is broken")
+            .fix("tow down, keep the file for a look, and tow restore the last backup; tow doctor --deep looks again")
+    })
 }
 
 fn schema(seen: &Examined) -> Finding {
@@ -125,9 +136,10 @@ fn sealer(seen: &Examined, up: bool, now: Timestamp) -> Finding {
     let Some(since) = seen.unsealed_since else {
         return Finding::ok(check, format!("all {} events are sealed", seen.head));
     };
-    let count = seen.head - seen.sealed;
     let waits = now.since(since);
-    let text = format!("{count} events are not sealed yet, the first for {}", waits.rounded());
+    let are = if seen.head - seen.sealed == 1 { "is" } else { "are" };
+    let events = count(seen.head - seen.sealed, "event");
+    let text = format!("{events} {are} not sealed yet, the first for {}", waits.rounded());
     if waits > BEHIND && up {
         return Finding::warn(check, text)
             .cause("the sealer is held up; until it goes on, those events can be changed unnoticed")
@@ -143,21 +155,20 @@ fn outboxes(seen: &Examined, up: bool, now: Timestamp) -> Vec<Finding> {
     }
     let judge = |outbox: &tow_platform::OutboxSeen| {
         let name = format!("{} to {}", outbox.webhook, outbox.origin);
-        let behind = seen.head - outbox.seq;
+        let events = count(seen.head - outbox.seq, "event");
         if let Some(why) = &outbox.paused {
             let why = if why.is_empty() { "by somebody's order" } else { why };
-            return Finding::warn(check, format!("{name} is paused: {why}; {behind} events wait"))
+            return Finding::warn(check, format!("{name} is paused: {why}; {events} to come"))
                 .cause("nobody there is told of what happens here")
                 .fix(format!("tow webhook resume {}", outbox.webhook));
         }
         match outbox.waiting_since.map(|since| now.since(since)) {
-            Some(waits) if waits > BEHIND && up => Finding::warn(
-                check,
-                format!("{name} is {} behind: {behind} events", waits.rounded()),
-            )
-            .cause("its receiver refuses, or does not answer")
-            .fix(format!("tow webhook deliveries {} says what it answers", outbox.webhook)),
-            _ => Finding::ok(check, format!("{name}: {behind} events to look at")),
+            Some(waits) if waits > BEHIND && up => {
+                Finding::warn(check, format!("{name} is {} behind: {events}", waits.rounded()))
+                    .cause("its receiver refuses, or does not answer")
+                    .fix(format!("tow webhook deliveries {} says what it answers", outbox.webhook))
+            }
+            _ => Finding::ok(check, format!("{name}: {events} to look at")),
         }
     };
     seen.outboxes.iter().map(judge).collect()
@@ -263,6 +274,10 @@ mod tests {
         assert!(whole(&store).seen.contains("record_open"));
         store.damage = None;
         assert!(whole(&store).seen.contains("--deep"));
+        assert_eq!(flagged(&store, "row 3\n").map(|found| found.state), Some(State::Fail));
+        assert!(flagged(&store, "").is_none());
+        let looked = Examined { damage: Some(Vec::new()), ..store.clone() };
+        assert!(flagged(&looked, "row 3").is_none(), "a look of now counts more");
         store.schema.found = 9;
         assert_eq!(schema(&store).state, State::Fail);
         store.schema.found = 1;

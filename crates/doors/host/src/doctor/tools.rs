@@ -64,19 +64,22 @@ fn judge(tool: &Tool, found: Option<PathBuf>, deadline: Instant) -> Finding {
             format!("{name} is not on PATH; it would be for {}", tool.wanted_for),
         );
     };
-    let Some(text) = ask(&path, tool.asks, deadline) else {
+    let Some((worked, text)) = ask(&path, tool.asks, deadline) else {
         return Finding::ok(
             check,
             format!("{name} is at {}; it did not say its version in time", path.display()),
         );
     };
     let Some(version) = version(&text) else {
-        return Finding::warn(
-            check,
-            format!("{name} is at {}, but says no version", path.display()),
-        )
-        .cause(format!("it may not work; it is for {}", tool.wanted_for))
-        .fix(format!("see what {} {} prints", path.display(), tool.asks));
+        let seen =
+            format!("{name} at {}, version unknown: it printed {}", path.display(), shown(&text));
+        if worked {
+            // It works; what it says is its own affair.
+            return Finding::ok(check, seen);
+        }
+        return Finding::warn(check, seen)
+            .cause(format!("it does not work; it is for {}", tool.wanted_for))
+            .fix(format!("see why {} {} fails", path.display(), tool.asks));
     };
     let seen = format!("{name} {}.{} at {}", version.0, version.1, path.display());
     if version < tool.least {
@@ -87,8 +90,8 @@ fn judge(tool: &Tool, found: Option<PathBuf>, deadline: Instant) -> Finding {
     Finding::ok(check, seen)
 }
 
-/// What it prints, on either stream; none where it takes too long, and then it is ended.
-fn ask(program: &std::path::Path, how: &str, deadline: Instant) -> Option<String> {
+/// Did it end well, and what it prints, on either stream; none where it takes too long, and then it is ended.
+fn ask(program: &std::path::Path, how: &str, deadline: Instant) -> Option<(bool, String)> {
     use std::io::Read as _;
     let mut child = Command::new(program)
         .arg(how)
@@ -100,19 +103,19 @@ fn ask(program: &std::path::Path, how: &str, deadline: Instant) -> Option<String
     let mut text = String::new();
     let ended = loop {
         match child.try_wait() {
-            Ok(Some(_)) => break true,
+            Ok(Some(status)) => break Some(status.success()),
             Ok(None) if Instant::now() < deadline => {
                 // Nothing tells of the end of a child within a time but looking again.
                 std::thread::park_timeout(Duration::from_millis(3));
             }
-            _ => break false,
+            _ => break None,
         }
     };
-    if !ended {
+    let Some(worked) = ended else {
         let _ = child.kill();
         let _ = child.wait();
         return None;
-    }
+    };
     let mut part = String::new();
     if let Some(mut out) = child.stdout.take() {
         let _ = out.by_ref().take(4096).read_to_string(&mut part);
@@ -123,18 +126,38 @@ fn ask(program: &std::path::Path, how: &str, deadline: Instant) -> Option<String
         let _ = err.by_ref().take(4096).read_to_string(&mut part);
         text.push_str(&part);
     }
-    Some(text)
+    Some((worked, text))
 }
 
-/// The first `N.M` or `vN` of a text.
+/// The beginning of what a program printed.
+fn shown(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if line.is_empty() {
+        "nothing".into()
+    } else {
+        format!("{:?}", line.trim().chars().take(60).collect::<String>())
+    }
+}
+
+/// The first `N.M` of a text; where there is none, a `vN`, or an `N` after the word version.
 fn version(text: &str) -> Option<(u32, u32)> {
-    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '_')).find_map(|word| {
-        let word = word.trim_start_matches("go").trim_start_matches('v');
-        let mut parts = word.split(|c: char| !c.is_ascii_digit());
-        let major = parts.next()?.parse().ok()?;
-        let minor = parts.next().and_then(|minor| minor.parse().ok()).unwrap_or(0);
-        Some((major, minor))
-    })
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '_')).collect();
+    let bare = |word: &str| word.trim_start_matches("go").trim_start_matches('v').to_string();
+    let dotted = words.iter().find_map(|word| {
+        let word = bare(word);
+        let (major, rest) = word.split_once('.')?;
+        let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    });
+    let mut before = "";
+    let single = words.iter().filter(|word| !word.is_empty()).find_map(|word| {
+        let said = word.starts_with('v') || before == "version";
+        before = word;
+        Some((bare(word).parse().ok().filter(|_| said)?, 0))
+    });
+    // Nothing is in its version 0.0: that is some other number.
+    dotted.or(single).filter(|version| *version != (0, 0))
 }
 
 #[cfg(test)]
@@ -154,10 +177,14 @@ mod tests {
             ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)", (15, 14)),
             ("OpenSSH_9.2p1 Debian-2", (9, 2)),
             ("cargo 1.95.0 (abc 2026-01-01)", (1, 95)),
+            ("v22", (22, 0)),
+            ("openjdk version \"21\" 2023-09-19", (21, 0)),
         ] {
             assert_eq!(version(text), Some(expected), "{text}");
         }
-        assert_eq!(version("no number here"), None);
+        for text in ["no number here", "error 0", "exit status 127", "version unknown", "0.0"] {
+            assert_eq!(version(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -176,6 +203,10 @@ mod tests {
         assert!(old.cause.contains("older than 2.25"), "{old:?}");
         let mute = judge(git, Some(make("mute", "exit 1")), soon());
         assert_eq!(mute.state, State::Warn);
+        assert!(mute.seen.contains("it printed nothing"), "{mute:?}");
+        let odd = judge(git, Some(make("odd", "echo built by hand")), soon());
+        assert_eq!(odd.state, State::Ok);
+        assert!(odd.seen.contains("version unknown: it printed \"built by hand\""), "{odd:?}");
         let slow = judge(git, Some(make("slow", "exec sleep 60")), Instant::now());
         assert!(slow.seen.contains("in time"), "{slow:?}");
         assert_eq!(judge(git, None, soon()).state, State::Ok);

@@ -8,6 +8,7 @@ mod doors;
 mod log;
 mod schedule;
 mod serve;
+mod whole;
 
 use crate::{Global, data, error::HostError, ready};
 use tow_platform::Layout;

@@ -1,6 +1,6 @@
 //! From a composed platform to one that answers, until a signal ends it.
 
-use super::{Up, address, compose};
+use super::{Up, address, compose, whole};
 use crate::{
     Global, data, demo,
     error::HostError,
@@ -57,7 +57,8 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
         }
         None => None,
     };
-    let demo = args.demo.then(|| tokio::spawn(demo::run(layout.clone(), global.json)));
+    let looking = tokio::spawn(whole::look(layout.clone(), platform.store().location().clone()));
+    let demo = args.demo.then(|| tokio::spawn(demo::run(layout.clone(), global.for_programs())));
 
     let reason = tokio::select! {
         reason = signals.wait() => reason,
@@ -72,7 +73,7 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
                 .untouched("workloads and gateway, which go on serving"));
         }
     };
-    for task in demo.into_iter().chain(backups) {
+    for task in demo.into_iter().chain(backups).chain([looking]) {
         // Half a backup goes with whoever writes it.
         task.abort();
     }
