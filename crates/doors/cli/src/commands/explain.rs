@@ -70,18 +70,37 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Verdict {
     cx.printer.data(&field, || text(&trail, &field))
 }
 
-/// Which kinds there are, and what each is.
+/// Which kinds there are, and what each may say.
 fn kinds(cx: &Context) -> Verdict {
+    let known = known();
+    cx.printer.data(&known, || {
+        let row = |kind: &Field| {
+            let mark = |field: &Field| match field.required {
+                true => format!("{}*", field.name),
+                false => field.name.clone(),
+            };
+            let fields: Vec<String> = kind.fields.iter().map(mark).collect();
+            vec![Cell::new(&kind.name), Cell::new(fields.join(" "))]
+        };
+        table(&["KIND", "SAYS (* MUST)"], known.iter().map(row).collect(), "there are none")
+    })
+}
+
+/// All kinds, each with the fields of its spec; of a Score file with its own.
+fn known() -> Vec<Field> {
     let all = tow_model::Kind::ALL.iter().map(|kind| kind.as_str());
     let known = std::iter::once("Workload").chain(all).filter_map(|kind| {
         let schema = tow_formats::schema(kind)?;
-        Some(describe(&schema, kind, resolved(&schema, &schema), false))
+        let root = resolved(&schema, &schema);
+        let says = child(&schema, root, "spec").map_or(root, |(spec, _)| spec);
+        let mut field = describe(&schema, kind, root, false);
+        field.fields = children(&schema, says)
+            .into_iter()
+            .map(|(name, below, must)| describe(&schema, &name, below, must))
+            .collect();
+        Some(field)
     });
-    let known: Vec<Field> = known.collect();
-    cx.printer.data(&known, || {
-        let row = |kind: &Field| vec![Cell::new(&kind.name), Cell::new(&kind.description)];
-        table(&["KIND", "WHAT IT IS"], known.iter().map(row).collect(), "there are none")
-    })
+    known.collect()
 }
 
 fn describe(root: &Value, name: &str, schema: &Value, required: bool) -> Field {
@@ -188,4 +207,18 @@ fn text(trail: &str, field: &Field) -> String {
         line(&mut out, format_args!("\n{}", "* must be there".dimmed()));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_known_with_what_it_says() {
+        let known = known();
+        assert_eq!(known.len(), tow_model::Kind::ALL.len() + 1);
+        let of = |name: &str| known.iter().find(|kind| kind.name == name).unwrap();
+        assert!(of("Component").fields.iter().any(|field| field.name == "owner" && field.required));
+        assert!(of("Workload").fields.iter().any(|field| field.name == "containers"));
+    }
 }
