@@ -130,6 +130,7 @@ impl Act {
                     note: String::new(),
                 };
                 let made = platform.platform_team().repeating("Hook");
+                made.in_catalog().await.expect("its maker is somebody");
                 let made = made.call::<CreateWebhook>(Nothing {}, Nothing {}, body).await;
                 made.expect("a good webhook is made");
             }

@@ -43,6 +43,7 @@ async fn make(who: &Person, url: &str, events: &[&str]) -> Result<create::Reply,
         events: events.iter().map(ToString::to_string).collect(),
         note: "for the harbour's board".into(),
     };
+    who.in_catalog().await.unwrap();
     who.call::<CreateWebhook>(Nothing {}, Nothing {}, body).await
 }
 
@@ -80,6 +81,29 @@ fn holds(secret: &WebhookSecret, received: &Received) -> bool {
     let seconds = received.header("webhook-timestamp").parse().unwrap();
     let (id, signature) = (received.header("webhook-id"), received.header("webhook-signature"));
     secret.verify(id, seconds, &received.body, signature)
+}
+
+#[tokio::test]
+async fn a_webhook_whose_maker_has_left_carries_nothing() {
+    let platform = TestPlatform::start().await;
+    let (pat, root) = (platform.platform_team(), platform.admin());
+    let (id, _) = hook(&pat, &["object.created"]).await;
+    declare(&root, "one").await;
+    platform.settle().await;
+    let path = tow_api::object::get::Path {
+        kind: "user".into(),
+        namespace: "default".into(),
+        name: "pat".into(),
+    };
+    use tow_api::object::delete::DeleteObject;
+    root.call::<DeleteObject>(path, Nothing {}, Nothing {}).await.unwrap();
+    declare(&root, "two").await;
+    platform.settle().await;
+    assert_eq!(subjects(&platform.world().received()), ["system:default/one"]);
+    let paused = shown(&root, &id).await.paused.unwrap();
+    assert_eq!(paused.by, "system:deliver");
+    assert!(paused.why.contains("user:default/pat"), "{paused:?}");
+    platform.finish().await;
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tow_formats::{cloud_event, standard_webhook::WebhookSecret};
-use tow_names::{Duration, EntityRef};
+use tow_names::{Duration, EntityRef, Namespace};
 use tow_plan::deliver::{Deliver, anew, deliver, judge};
-use tow_policy::{Object, about, depends_on_object, may_see};
+use tow_policy::{MACHINE_OWNER, Object, about, depends_on_object, may_see};
 use tow_ports::WebLimits;
 use tow_record::{AttemptOutcome, Delivery, Event, EventBody, NewEvent, Outbox, Paused, Webhook};
 use tow_store::{Find, Row};
@@ -61,6 +61,7 @@ impl Reconciler {
         if webhooks.is_empty() {
             return Ok(self.idle());
         }
+        let webhooks = self.of_those_there(webhooks).await?;
         let outboxes = store.list::<Outbox>(Find::default()).await?;
         let mut outboxes: BTreeMap<String, Row<Outbox>> =
             outboxes.into_iter().map(|row| (row.value.webhook.to_string(), row)).collect();
@@ -87,6 +88,43 @@ impl Reconciler {
             }
         }
         failed.map_or(Ok(all), Err)
+    }
+
+    /// Those whose makers are in the catalog still; the others are paused, for what somebody may see ends with their being
+    /// there. One statement for them all; the machine's owner needs no object.
+    async fn of_those_there(
+        &self,
+        webhooks: Vec<Row<Webhook>>,
+    ) -> Result<Vec<Row<Webhook>>, ReconcileError> {
+        let maker = |row: &Row<Webhook>| {
+            let name = &row.value.created_by.name;
+            let who = EntityRef::parse(name, None, &Namespace::default()).ok();
+            who.filter(|who| {
+                ["user", "serviceaccount"].contains(&who.kind()) && name != MACHINE_OWNER
+            })
+        };
+        let asked: BTreeSet<EntityRef> = webhooks.iter().filter_map(maker).collect();
+        let asked: Vec<EntityRef> = asked.into_iter().collect();
+        let there = self.parts.store.objects_by(&asked).await?;
+        let there: BTreeSet<EntityRef> = there.iter().map(|row| row.manifest.entity()).collect();
+        let (gone, stay): (Vec<_>, Vec<_>) = webhooks
+            .into_iter()
+            .partition(|row| maker(row).is_some_and(|maker| !there.contains(&maker)));
+        if gone.is_empty() {
+            return Ok(stay);
+        }
+        let head = self.parts.store.head().await?;
+        let mut batch = self.batch();
+        for row in gone {
+            let who = &row.value.created_by.name;
+            let why = format!("{who}, who made it, is not in the catalog; make it anew");
+            let paused = Some(Paused { at: self.now(), by: ACTOR.into(), why });
+            let paused = Webhook { paused, ..row.value };
+            batch.update(&paused, row.version);
+            batch.event(self.told(&paused, head));
+        }
+        self.parts.store.commit(batch).await?;
+        Ok(stay)
     }
 
     async fn deliver_to(&self, mut round: Round) -> Result<Ticked, ReconcileError> {
