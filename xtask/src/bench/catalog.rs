@@ -1,5 +1,5 @@
 //! The catalog with many entities: 50 groups, 100 systems, 850 APIs, the rest components, each with owner, system, an
-//! API, two dependencies, two tags and two annotations, in 20 files. Backstage was measured with the same.
+//! API, two dependencies, two tags and two annotations, 500 in a file. Backstage was measured with the same.
 
 use super::figure::Figure;
 use super::load::{Asking, ask};
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Who asks at the same time.
 const CLIENTS: usize = 10;
-const FILES: usize = 20;
+/// Entities in a file: a text is at most a megabyte.
+const EACH: usize = 500;
 
 /// What the figures of so many entities are to be.
 struct Limits {
@@ -256,13 +257,12 @@ fn entity(n: usize, entities: usize) -> String {
 
 fn write(dir: &Path, entities: usize) -> Result<()> {
     std::fs::create_dir_all(dir)?;
-    let each = entities.div_ceil(FILES);
-    for file in 0..FILES {
+    for file in 0..entities.div_ceil(EACH) {
         let mut text = String::new();
-        for n in file * each..((file + 1) * each).min(entities) {
+        for n in file * EACH..((file + 1) * EACH).min(entities) {
             write!(text, "---\n{}", entity(n, entities))?;
         }
-        std::fs::write(dir.join(format!("entities-{file:02}.yaml")), text)?;
+        std::fs::write(dir.join(format!("entities-{file:03}.yaml")), text)?;
     }
     Ok(())
 }

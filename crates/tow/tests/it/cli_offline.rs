@@ -204,12 +204,12 @@ fn an_address_that_does_not_answer_is_named() {
     assert!(got.contains("[client/unreachable]"), "{got}");
     assert!(got.contains("hint: `tow up` starts one on this machine"), "{got}");
     same(
-        &place.tow(&["--url", "https://tow.example.com", "status"]),
+        &place.tow(&["--url", "ftp://tow.example.com", "status"]),
         "\
 exit 2
 --- out
 --- err
-error: \"https://tow.example.com\" is not a platform's URL: https is not supported yet; use http on this machine [client/url]
+error: \"ftp://tow.example.com\" is not a platform's URL: expected http://host:port or https://host [client/url]
   nothing was changed
 ",
     );
@@ -308,7 +308,7 @@ exit 2
 error: there is no kind \"widget\" [cli/no-such-kind]
   nothing was changed
 
-hint: kinds are Workload, Runtime, Environment, User, Group, System, Component, Delivery
+hint: kinds are Workload, Runtime, Environment, User, Group, ServiceAccount, RoleBinding, Domain, System, Component, API, Resource, AiResource, Template, Location, Delivery
 ",
     );
 }
