@@ -71,7 +71,7 @@ impl Global {
     pub(crate) fn print<T: serde::Serialize>(&self, value: &T) {
         // What these verbs answer is text, numbers and lists: there is nothing that could not be written.
         let text = if self.yaml {
-            serde_saphyr::to_string(value).unwrap_or_default()
+            tow_formats::to_yaml(&serde_json::to_value(value).unwrap_or_default())
         } else {
             serde_json::to_string_pretty(value).unwrap_or_default()
         };
