@@ -455,9 +455,9 @@ async fn a_browser_signs_in_by_name_and_password_without_a_script() {
     };
     let none = Nothing {};
     let ann = "{ apiVersion: backstage.io/v1alpha1, kind: User, metadata: { name: ann }, spec: { memberOf: [] } }";
-    let ann = vec![tow_api::object::apply::Document::new("ann.yaml", ann)];
-    let ann = tow_api::object::apply::Body::of(ann);
-    door.client.call::<tow_api::object::apply::Apply>(&none, &none, &ann).await.unwrap();
+    let ann = vec![Document::new("ann.yaml", ann)];
+    let ann = ApplyBody::of(ann);
+    door.client.call::<Apply>(&none, &none, &ann).await.unwrap();
     door.client.call::<access::password_set::SetPassword>(&none, &none, &body).await.unwrap();
 
     let page = door.raw("GET /sign-in", &[], "").await;
