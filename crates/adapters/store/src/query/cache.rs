@@ -1,6 +1,7 @@
 //! Counts and facets that were asked for before, good for as long as no object is written. Whoever asks for the same at
 //! the same time waits for one answer.
 
+use super::pages::Pages;
 use crate::StoreError;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -34,6 +35,7 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     kept: Mutex<Kept>,
+    pub(super) pages: Pages,
 }
 
 #[derive(Debug, Default)]

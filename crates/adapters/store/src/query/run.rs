@@ -94,6 +94,16 @@ impl Store {
     /// A page of what is asked for; with the objects' relations where those are wanted.
     pub async fn query(&self, query: &Query, relations: bool) -> Result<Page, StoreError> {
         let revision = self.revision(Topic::Catalog);
+        let make = self.queried(revision, query, relations);
+        self.inner.asked.pages.get(revision, query, relations, make).await
+    }
+
+    async fn queried(
+        &self,
+        revision: u64,
+        query: &Query,
+        relations: bool,
+    ) -> Result<Page, StoreError> {
         let asked = apart(query.asked()).simplified();
         let total = self.counted(revision, &asked).await?;
         let limit = i64::from(query.limit.min(MOST_ROWS));

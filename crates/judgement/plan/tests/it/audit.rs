@@ -111,7 +111,9 @@ fn at(log: &mut Log, seq: i64) -> &mut Logged {
 
 #[test]
 fn each_field_of_an_event_is_proved() {
-    let changes: [(&str, fn(&mut Logged)); 6] = [
+    /// What is changed, and how.
+    type Change = (&'static str, fn(&mut Logged));
+    let changes: [Change; 6] = [
         ("at", |e| e.at += 1),
         ("actor", |e| e.actor.push('x')),
         ("request", |e| e.request.clear()),
