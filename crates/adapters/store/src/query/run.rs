@@ -237,6 +237,29 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Found {
+    /// For tests of what is kept.
+    pub(super) fn of_size(bytes: usize) -> Self {
+        Self {
+            id: 1,
+            kind: String::new(),
+            reference: String::new(),
+            uid: String::new(),
+            generation: 1,
+            version: 1,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+            created_by: String::new(),
+            source: None,
+            status: None,
+            body: "x".repeat(bytes),
+            relations: Vec::new(),
+            sorted: Vec::new(),
+        }
+    }
+}
+
 fn read(row: &Row, orders: &[Order]) -> Result<Found, StoreError> {
     let mut sorted = Vec::with_capacity(orders.len());
     for (at, order) in orders.iter().enumerate() {
