@@ -137,10 +137,8 @@ mod tests {
         let mut made = false;
         let make = async {
             made = true;
-            let mut page = Page::default();
-            page.total = Some(bytes as i64);
-            page.rows = vec![super::super::Found::of_size(bytes)];
-            Ok(page)
+            let rows = vec![super::super::Found::of_size(bytes)];
+            Ok(Page { total: Some(bytes as i64), rows, ..Page::default() })
         };
         let page = pages.get(revision, &query, true, make).await.unwrap();
         assert_eq!(page.total, Some(bytes as i64));

@@ -94,7 +94,8 @@ impl Store {
     /// A page of what is asked for; with the objects' relations where those are wanted.
     pub async fn query(&self, query: &Query, relations: bool) -> Result<Page, StoreError> {
         let revision = self.revision(Topic::Catalog);
-        let make = self.queried(revision, query, relations);
+        // On the heap: whoever asks is often deep in other futures already.
+        let make = Box::pin(self.queried(revision, query, relations));
         self.inner.asked.pages.get(revision, query, relations, make).await
     }
 

@@ -303,7 +303,7 @@ impl App {
         let path = at::Path { name: entity.name().to_string() };
         let query = at::Query { namespace: Some(entity.namespace().to_string()) };
         let call = Call::<RefreshLocation> { path, query, body: Nothing {}, idempotency_key: None };
-        self.handle(ctx, call).await.map(|_| ())
+        Box::pin(self.handle(ctx, call)).await.map(|_| ())
     }
 
     async fn declare_location(&self, ctx: &OpCtx, document: &Value) -> Result<(), AppError> {
@@ -311,7 +311,7 @@ impl App {
         let body = Body::of(vec![Document::new("location", document.to_string())]);
         let (path, query) = (Nothing {}, Nothing {});
         let call = Call::<Apply> { path, query, body, idempotency_key: None };
-        self.handle(ctx, call).await.map(|_| ())
+        Box::pin(self.handle(ctx, call)).await.map(|_| ())
     }
 
     /// A location as it would be declared; one that can't be read at all is refused.

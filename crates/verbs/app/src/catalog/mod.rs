@@ -261,7 +261,7 @@ impl App {
         };
         let (query, body) = (Nothing {}, Nothing {});
         let call = Call::<DeleteObject> { path, query, body, idempotency_key: None };
-        self.handle(ctx, call).await.map(|_| ())
+        Box::pin(self.handle(ctx, call)).await.map(|_| ())
     }
 
     /// For each key its values as they are written, by value, with the number of entities.
