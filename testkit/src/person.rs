@@ -64,7 +64,7 @@ impl Person {
     {
         let idempotency_key = self.key.as_ref().map(|key| format!("{key}/{}", E::ID));
         let call = Call::<E> { path, query, body, idempotency_key };
-        self.app.handle(&self.ctx, call).await
+        Box::pin(self.app.handle(&self.ctx, call)).await
     }
 
     /// Uploads a folder that is this text.
