@@ -33,7 +33,7 @@ const TEN: Limits = Limits {
     start: 1.0,
     list_p99: 20.0,
     memory: 120.0,
-    after: 200.0,
+    after: 120.0,
 };
 const HUNDRED: Limits = Limits {
     entities: 100_000,
