@@ -76,7 +76,8 @@ pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
         running.down()?;
         measured?;
     }
-    catalog::measure(&tow, &scratch.join("catalog"), options.short, &mut figures)?;
+    let examples = root.join("examples");
+    catalog::measure(&tow, &examples, &scratch.join("catalog"), options.short, &mut figures)?;
 
     figure::print(&figures);
     if let Some(file) = &options.json {

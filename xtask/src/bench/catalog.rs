@@ -5,6 +5,7 @@ use super::figure::Figure;
 use super::load::{Asking, ask};
 use super::memory;
 use super::platform::Running;
+use super::rollout;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -47,11 +48,13 @@ const HUNDRED: Limits = Limits {
 /// Measures with 10,000 entities, and unless it shall be short with 100,000.
 pub(super) fn measure(
     tow: &Path,
+    examples: &Path,
     scratch: &Path,
     short: bool,
     figures: &mut Vec<Figure>,
 ) -> Result<()> {
     with(tow, &scratch.join("ten"), &TEN, short, figures)?;
+    beside(tow, examples, &scratch.join("beside"), short, figures)?;
     if short { Ok(()) } else { with(tow, &scratch.join("hundred"), &HUNDRED, short, figures) }
 }
 
@@ -117,8 +120,11 @@ fn on(
         "-o",
         "json",
     ];
-    let token = running.json(&made)?;
-    let token = token.first().and_then(|t| t["token"].as_str()).context("no token")?.to_string();
+    let token = secret(&running.json(&made)?)?;
+    let only = (0..10).flat_map(|n| ["--only".to_string(), format!("system:system-{n:03}")]);
+    let cut: Vec<String> = made.iter().map(ToString::to_string).chain(only).collect();
+    let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
+    let cut = secret(&running.json(&cut)?)?;
 
     let path = edit_path(count);
     let mut edits = Vec::new();
@@ -144,9 +150,9 @@ fn on(
                   &orderField=metadata.name%2Casc&limit=20";
     let facets = "/api/v1/facets?keys=kind,type,tag&q=kind%3Dcomponent";
     let text = "/api/v1/objects?q=%22component%20number%2077%22&limit=20";
-    let several = |paths: Vec<String>| Asking {
+    let several = |token: &str, paths: Vec<String>| Asking {
         url: running.url.clone(),
-        token: token.clone(),
+        token: token.to_string(),
         paths,
         clients: CLIENTS,
         time,
@@ -160,15 +166,20 @@ fn on(
             })
         })
         .collect();
-    for (what, paths, least, p99) in [
-        ("list of 20, kind and type, by name", one(ours), 1_500.0, limits.list_p99),
-        ("the same as Backstage's clients ask it", one(theirs), 1_500.0, limits.list_p99),
-        ("lists of 20, type and owner, by title", pages, 500.0, limits.list_p99),
-        ("by name", (0..500).map(by_name).collect(), 5_000.0, limits.list_p99),
-        ("facets of three keys", one(facets), 1_000.0, limits.list_p99),
-        ("full text, 20", one(text), 500.0, limits.list_p99),
+    // No two alike, so that no answer that was kept helps.
+    let unlike: Vec<String> =
+        (0..100_000).map(|n| ours.replace("q=", &format!("q=title%21%3Dt{n}%20"))).collect();
+    for (what, token, paths, least, p99) in [
+        ("list of 20, kind and type, by name", &token, one(ours), 1_500.0, limits.list_p99),
+        ("no two alike", &token, unlike.clone(), 1_500.0, limits.list_p99),
+        ("no two alike, token cut to ten systems", &cut, unlike, 1_500.0, limits.list_p99),
+        ("the same as Backstage's clients ask it", &token, one(theirs), 1_500.0, limits.list_p99),
+        ("lists of 20, type and owner, by title", &token, pages, 500.0, limits.list_p99),
+        ("by name", &token, (0..500).map(by_name).collect(), 5_000.0, limits.list_p99),
+        ("facets of three keys", &token, one(facets), 1_000.0, limits.list_p99),
+        ("full text, 20", &token, one(text), 500.0, limits.list_p99),
     ] {
-        let answered = ask(&several(paths))?;
+        let answered = ask(&several(token, paths))?;
         figures.push(Figure::least(
             &name(&format!("{what}, 10 clients")),
             "/s",
@@ -185,6 +196,65 @@ fn on(
     let after = name("PSS of the control plane after all of it");
     figures.push(memory::plane(running, &after, limits.after)?);
     Ok(())
+}
+
+/// Rollouts while 10,000 entities are applied, against the same rollouts before: none fails, none is held up by more
+/// than a second, and nobody takes the control lease.
+fn beside(
+    tow: &Path,
+    examples: &Path,
+    scratch: &Path,
+    short: bool,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
+    let entities = scratch.join("entities");
+    write(&entities, TEN.entities)?;
+    let running = Running::start(tow, &scratch.join("data"))?;
+    let measured = rollouts_beside(&running, examples, &entities, short);
+    let log = std::fs::read_to_string(running.data.with_extension("log"));
+    running.down()?;
+    let (alone, beside) = measured?;
+    anyhow::ensure!(!log?.contains("lease was lost"), "the control lease was lost meanwhile");
+    let longest = beside.iter().copied().fold(0.0, f64::max);
+    let quiet = Figure::median("a rollout alone", "s", 10.0, alone);
+    let slowed = longest - quiet.value();
+    let count = TEN.entities;
+    let name = format!("the longest rollout beside an apply of {count} entities: slowed by");
+    figures.push(quiet);
+    figures.push(Figure::most(&name, "s", 1.0, vec![slowed]));
+    Ok(())
+}
+
+/// Seconds of each rollout: before the apply, and of those that began while it went on.
+fn rollouts_beside(
+    running: &Running,
+    examples: &Path,
+    entities: &Path,
+    short: bool,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    rollout::deploy(running, examples)?;
+    let component = rollout::component(running)?;
+    let roll = || -> Result<f64> {
+        let begun = Instant::now();
+        running.tow(&["restart", "--component", &component, "-o", "json"])?;
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    let alone: Vec<f64> = (0..if short { 3 } else { 10 }).map(|_| roll()).collect::<Result<_>>()?;
+    let dir = entities.display().to_string();
+    std::thread::scope(|scope| {
+        let applying = scope.spawn(|| running.tow(&["apply", "-f", &dir, "-o", "json"]));
+        let mut beside = Vec::new();
+        while !applying.is_finished() || beside.is_empty() {
+            beside.push(roll()?);
+        }
+        applying.join().map_err(|_| anyhow::anyhow!("the apply panicked"))??;
+        Ok((alone, beside))
+    })
+}
+
+/// A token's own text, of the answer that shows it.
+fn secret(made: &[serde_json::Value]) -> Result<String> {
+    Ok(made.first().and_then(|t| t["token"].as_str()).context("no token")?.to_string())
 }
 
 /// How many of them are components.

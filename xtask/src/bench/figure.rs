@@ -52,6 +52,11 @@ impl Figure {
         self
     }
 
+    /// What it is judged by.
+    pub(super) fn value(&self) -> f64 {
+        self.value
+    }
+
     fn holds(&self) -> bool {
         if self.by == "least" { self.value >= self.limit } else { self.value <= self.limit }
     }

@@ -16,11 +16,16 @@ pub(super) fn deploy(running: &Running, examples: &Path) -> Result<()> {
     running.tow(&["deploy", &sample, "-o", "json"]).map(drop)
 }
 
-/// Restarts the sample so many times and reads the times of each switch from its event.
-pub(super) fn switches(running: &Running, samples: usize) -> Result<Figure> {
+/// The component that is deployed.
+pub(super) fn component(running: &Running) -> Result<String> {
     let status = running.json(&["status", "-o", "json"])?;
     let component = status.first().and_then(|row| row["component"].as_str());
-    let component = component.context("nothing is deployed")?.to_string();
+    component.context("nothing is deployed").map(str::to_string)
+}
+
+/// Restarts the sample so many times and reads the times of each switch from its event.
+pub(super) fn switches(running: &Running, samples: usize) -> Result<Figure> {
+    let component = component(running)?;
     let mut taken = Vec::new();
     let mut seen = last_switch(running)?.map_or(0, |(seq, _)| seq);
     for _ in 0..samples {
