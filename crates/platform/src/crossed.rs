@@ -8,12 +8,12 @@ use std::sync::{
 };
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{
-    Answer, Builder, Crossings, Edge, Fetched, LogQuery, PortError, Runtime, Web, WebError,
-    WebLimits, When,
+    Answer, Builder, Crossings, Edge, ExecSession, ExecSpec, Fetched, LogQuery, PortError, Runtime,
+    Web, WebError, WebLimits, When,
 };
 use tow_record::{
-    BuildSpec, InstanceSpec, Isolation, LogLine, ObservedBuild, ObservedEdge, ObservedInstance,
-    RouteAck, RouteSet,
+    BuildSpec, Executes, InstanceSpec, LogLine, ObservedBuild, ObservedEdge, ObservedInstance,
+    RouteAck, RouteSet, RuntimeFacts,
 };
 
 /// Aborts the process at the k-th crossing, counted from 1: the binary's side of the crash tests.
@@ -86,8 +86,12 @@ impl Runtime for Crossed<dyn Runtime> {
     fn node(&self) -> String {
         self.inner.node()
     }
-    fn isolation(&self) -> Isolation {
-        self.inner.isolation()
+    async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
+        self.inner.facts(runtime).await
+    }
+    // A command that somebody runs is no step of anything: there is nothing to make whole after it.
+    async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError> {
+        self.inner.exec(epoch, id, spec).await
     }
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
         self.inner.observe().await

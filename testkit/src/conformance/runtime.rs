@@ -70,6 +70,7 @@ impl Harness {
             }),
             grace: Duration::from_secs(5),
             time_limit: None,
+            setting: tow_record::Setting::default(),
             title: format!("{id}/0 main"),
         }
     }
@@ -166,7 +167,7 @@ async fn started_once(h: &Harness) {
     (h.advance)(Duration::from_millis(100)).await;
     let second = h.look(&spec.id).await.expect("it is there");
     assert_eq!((first.pid, second.restarts), (second.pid, 0), "one start per id");
-    assert_eq!(second.isolation, h.runtime.isolation());
+    assert_eq!(second.isolation, tow_record::Isolation::None);
     h.finish(&spec.id).await;
 }
 

@@ -91,6 +91,7 @@ impl ProcessBuilder {
             restart: Restart::Never,
             grace: GRACE,
             time_limit: Some(order.spec.timeout),
+            setting: tow_record::Setting::default(),
             title: format!("build of {}", order.spec.source.short()),
         }
     }

@@ -3,8 +3,7 @@
 use crate::script::Script;
 use tow_names::{Duration, Timestamp};
 use tow_record::{
-    Exit, InstanceSpec, Isolation, LogLine, LogStream, ObservedInstance, Phase, Probe, ProbeReport,
-    Restart,
+    Exit, InstanceSpec, LogLine, LogStream, ObservedInstance, Phase, Probe, ProbeReport, Restart,
 };
 
 const SIGTERM: i32 = 15;
@@ -225,7 +224,7 @@ impl Life {
             restarts: self.starts.saturating_sub(1),
             exit: self.exit,
             probe,
-            isolation: Isolation::None,
+            isolation: self.spec.setting.isolation,
             listening: self.listening.clone(),
             message: self.message.clone(),
         }

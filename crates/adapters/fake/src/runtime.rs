@@ -10,8 +10,8 @@ use futures::stream::{self, BoxStream};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_names::{Duration, Id, Timestamp};
-use tow_ports::{LogQuery, PortError, Runtime};
-use tow_record::{InstanceSpec, Isolation, LogLine, ObservedInstance};
+use tow_ports::{ExecSession, ExecSpec, LogQuery, PortError, Runtime};
+use tow_record::{Can, Executes, InstanceSpec, Isolation, LogLine, ObservedInstance, RuntimeFacts};
 
 /// Where pretended ports begin.
 const FIRST_PORT: u16 = 20_000;
@@ -74,8 +74,19 @@ impl Runtime for FakeRuntime {
         "fake".into()
     }
 
-    fn isolation(&self) -> Isolation {
-        Isolation::None
+    async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
+        // Pretending is easy: whatever is declared is there.
+        let all = [Can::Artifacts, Can::Volumes, Can::MemoryLimit, Can::CpuLimit, Can::Exec];
+        let inside = [Can::AbsoluteFiles, Can::ProcessLimit, Can::OwnNetwork];
+        let mut can = BTreeSet::from(all);
+        can.extend(inside.into_iter().filter(|_| runtime.isolation() != Isolation::None));
+        can.extend((runtime.isolation() == Isolation::Container).then_some(Can::Images));
+        let isolation = runtime.isolation();
+        Ok(RuntimeFacts { isolation, can, unavailable: None, notes: Vec::new() })
+    }
+
+    async fn exec(&self, _: i64, id: &Id, _: ExecSpec) -> Result<ExecSession, PortError> {
+        Err(PortError::Refused(format!("{id}: commands are not pretended yet")))
     }
 
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {

@@ -46,6 +46,7 @@ fn spec(title: &str) -> InstanceSpec {
         }),
         grace: secs(10),
         time_limit: None,
+        setting: tow_record::Setting::default(),
         title: title.into(),
     }
 }

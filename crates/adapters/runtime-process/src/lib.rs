@@ -6,6 +6,7 @@
 //! ([`ProcessRuntime`], in the control plane) and the shim ([`shim_main`], one process an instance).
 
 mod everything;
+mod facts;
 mod folder;
 mod launch;
 mod link;

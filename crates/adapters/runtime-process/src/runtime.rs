@@ -16,8 +16,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_names::{Duration, Id};
-use tow_ports::{Blobs, Clock, LogQuery, PortError, Runtime};
-use tow_record::{InstanceSpec, Isolation, LogLine, ObservedInstance};
+use tow_ports::{Blobs, Clock, ExecSession, ExecSpec, LogQuery, PortError, Runtime};
+use tow_record::{
+    Executes, InstanceSpec, Isolation, LogLine, ObservedInstance, Program, RuntimeFacts,
+};
 
 /// Folders that are being deleted; no id begins with a dot.
 const TRASH: &str = ".trash-";
@@ -170,8 +172,12 @@ impl Runtime for ProcessRuntime {
         self.node.clone()
     }
 
-    fn isolation(&self) -> Isolation {
-        Isolation::None
+    async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
+        Ok(crate::facts::facts(runtime))
+    }
+
+    async fn exec(&self, _: i64, id: &Id, _: ExecSpec) -> Result<ExecSession, PortError> {
+        Err(PortError::Refused(format!("{id}: commands are not run here yet")))
     }
 
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
@@ -190,6 +196,14 @@ impl Runtime for ProcessRuntime {
 
     async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
         self.fence(epoch)?;
+        if let Program::Image { image, .. } = &spec.program {
+            return Err(PortError::Refused(format!("{image} is an image: it needs an engine")));
+        }
+        if spec.setting.isolation > Isolation::None
+            && let Some(why) = crate::facts::facts(&spec.setting.runtime).unavailable
+        {
+            return Err(PortError::Refused(why));
+        }
         let turn = self.turn(&spec.id);
         let _turn = turn.lock().await;
         let folder = Folder::of(&self.dir, &spec.id);

@@ -53,6 +53,9 @@ pub(crate) struct State {
     pub(crate) stop: Option<Stop>,
     /// When the next start is due.
     pub(crate) next: Option<Timestamp>,
+    /// How far it is kept from the others.
+    #[serde(default)]
+    pub(crate) isolation: Isolation,
 }
 
 impl State {
@@ -76,6 +79,7 @@ impl State {
             listening: Vec::new(),
             stop: None,
             next: None,
+            isolation: Isolation::None,
         }
     }
 
@@ -95,7 +99,7 @@ impl State {
             restarts: self.restarts,
             exit: self.exit,
             probe: self.probe.clone(),
-            isolation: Isolation::None,
+            isolation: self.isolation,
             listening: self.listening.clone(),
             message: self.message.clone(),
         }

@@ -11,8 +11,8 @@ use tow_model::{
     },
     placeholder::{self, Part},
 };
-use tow_names::Name;
-use tow_record::Release;
+use tow_names::Place;
+use tow_record::{Can, Executes, Isolation, Release, RuntimeFacts};
 
 /// A broken rule and the Score file it is broken in (by `metadata.name`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +24,47 @@ pub struct Refusal {
 }
 
 /// The types of resource that the platform makes by itself.
-const MADE: [&str; 2] = ["environment", "route"];
+const MADE: [&str; 3] = ["environment", "route", "volume"];
 
-/// Everything that keeps this release from running in this environment. `keys` are the names of configuration that
-/// are set there.
-pub fn refusals(
-    release: &Release,
-    name: &Name,
-    environment: &EnvironmentSpec,
-    keys: &BTreeSet<String>,
-) -> Vec<Refusal> {
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Admitted<'a> {
+    /// What shall run.
+    pub release: &'a Release,
+    /// Where.
+    pub place: &'a Place,
+    /// Its environment.
+    pub environment: &'a EnvironmentSpec,
+    /// What would execute it.
+    pub runtime: &'a Executes,
+    /// What that can do just now.
+    pub facts: &'a RuntimeFacts,
+    /// The names of configuration that are set there.
+    pub keys: &'a BTreeSet<String>,
+}
+
+/// Everything that keeps this release from running in this environment.
+pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
+    let Admitted { release, environment, keys, facts, .. } = *asked;
+    let name = &asked.place.environment;
     let mut all = Vec::new();
     for (workload, file) in &release.workloads {
         let mut found = Vec::new();
         let delivered = delivered(&release.delivery, &file.score, name, environment);
+        if let Some(why) = &facts.unavailable {
+            found.push(
+                Invalid::new(
+                    "/metadata/name",
+                    "plan/runtime-unavailable",
+                    format!(
+                        "runtime {} of {name} can't run anything now: {why}",
+                        asked.runtime.name
+                    ),
+                    "a runtime that is there",
+                )
+                .hint("tow doctor says what this machine can do"),
+            );
+        }
         if matches!(delivered.kind, WorkloadKind::Cron | WorkloadKind::Job) {
             found.push(
                 Invalid::new(
@@ -49,21 +76,22 @@ pub fn refusals(
                 .hint("say `kind: worker` for it in tow.yaml, or leave it out of this folder"),
             );
         }
-        if environment.tier == Tier::Production {
+        if environment.tier == Tier::Production && facts.isolation < Isolation::Sandbox {
             found.push(
                 Invalid::new(
                     "/metadata/name",
                     "plan/isolation",
                     format!(
-                        "{name} is of tier production, and the process runtime isolates nothing"
+                        "{name} is of tier production, and its runtime {} isolates nothing",
+                        asked.runtime.name
                     ),
                     "isolation of level sandbox or better",
                 )
-                .hint("deploy to an environment of tier development or staging"),
+                .hint("isolation: sandbox or type: container in its Runtime; or deploy to development or staging"),
             );
         }
         for (container, spec) in &file.score.containers {
-            container_refusals(&format!("/containers/{container}"), spec, &mut found);
+            container_refusals(&format!("/containers/{container}"), spec, facts, &mut found);
         }
         resource_refusals(&file.score, keys, &mut found);
         all.extend(
@@ -74,10 +102,12 @@ pub fn refusals(
 }
 
 /// What is allowed but should be known.
-pub fn warnings(release: &Release, environment: &EnvironmentSpec) -> Vec<String> {
-    let mut all = vec![
-        "isolation is none: instances run as the platform's own user and see its files".to_string(),
-    ];
+pub fn warnings(release: &Release, runtime: &RuntimeFacts) -> Vec<String> {
+    let mut all = runtime.notes.clone();
+    if runtime.isolation == Isolation::None {
+        let what = "isolation is none: instances run as the platform's own user and see its files";
+        all.push(what.into());
+    }
     for (workload, file) in &release.workloads {
         for (container, spec) in &file.score.containers {
             if spec.variables.contains_key("PORT") {
@@ -92,12 +122,11 @@ pub fn warnings(release: &Release, environment: &EnvironmentSpec) -> Vec<String>
             }
         }
     }
-    let _ = environment;
     all
 }
 
-fn container_refusals(at: &str, spec: &Container, found: &mut Vec<Invalid>) {
-    if spec.image != "." {
+fn container_refusals(at: &str, spec: &Container, facts: &RuntimeFacts, found: &mut Vec<Invalid>) {
+    if spec.image != "." && !facts.can(Can::Images) {
         found.push(
             Invalid::new(
                 format!("{at}/image"),
@@ -111,17 +140,24 @@ fn container_refusals(at: &str, spec: &Container, found: &mut Vec<Invalid>) {
             .hint("an image is never replaced by a program of the machine"),
         );
     }
-    if spec.resources.as_ref().is_some_and(|r| r.limits.is_some()) {
-        found.push(Invalid::new(
-            format!("{at}/resources/limits"),
-            "plan/limits",
-            "limits can't be kept by this runtime yet",
-            "no limits, or a runtime that keeps them",
-        ));
+    let limits = spec.resources.as_ref().and_then(|r| r.limits.as_ref());
+    for (key, said, kept) in [
+        ("memory", limits.is_some_and(|l| l.memory.is_some()), Can::MemoryLimit),
+        ("cpu", limits.is_some_and(|l| l.cpu.is_some()), Can::CpuLimit),
+    ] {
+        if said && !facts.can(kept) {
+            found.push(Invalid::new(
+                format!("{at}/resources/limits/{key}"),
+                "plan/limits",
+                format!("a limit of {key} can't be kept by this runtime"),
+                "no such limit, or a runtime that keeps it",
+            ));
+        }
     }
     for (target, file) in &spec.files {
         let pointer = format!("{at}/files/{}", escape(target));
-        let outside = target.starts_with('/') || target.split('/').any(|part| part == "..");
+        let absolute = target.starts_with('/') && !facts.can(Can::AbsoluteFiles);
+        let outside = absolute || target.split('/').any(|part| part == "..");
         if outside {
             found.push(
                 Invalid::new(
@@ -147,12 +183,12 @@ fn container_refusals(at: &str, spec: &Container, found: &mut Vec<Invalid>) {
             );
         }
     }
-    for target in spec.volumes.keys() {
+    for target in spec.volumes.keys().filter(|_| !facts.can(Can::Volumes)) {
         found.push(Invalid::new(
             format!("{at}/volumes/{}", escape(target)),
             "plan/volumes",
-            "volumes can't be mounted by this runtime yet",
-            "no volumes",
+            "volumes can't be mounted by this runtime",
+            "no volumes, or a runtime that mounts them",
         ));
     }
     for (name, probe) in

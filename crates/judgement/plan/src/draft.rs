@@ -3,7 +3,9 @@
 use crate::{delivered, gate, pods, routes::why_no_route, warnings};
 use std::collections::BTreeMap;
 use tow_model::kinds::environment::EnvironmentSpec;
-use tow_record::{Action, BuildSpec, Change, Deployment, Gate, Placement, PlanStep, Release};
+use tow_record::{
+    Action, BuildSpec, Change, Deployment, Gate, Placement, PlanStep, Release, RuntimeFacts,
+};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +16,8 @@ pub struct Draft<'a> {
     pub placement: &'a Placement,
     /// The environment.
     pub environment: &'a EnvironmentSpec,
+    /// What its runtime can do.
+    pub runtime: &'a RuntimeFacts,
     /// What is deployed now.
     pub current: Option<(&'a Deployment, &'a Release)>,
     /// What would be deployed; its number is 0 where it gets a new one.
@@ -118,7 +122,7 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     }
     let changes = steps.iter().filter(|step| step.action != Action::None).count() as u32;
     let gates = if wanted.is_empty() || changes == 0 { Vec::new() } else { gates(input) };
-    Drafted { steps, changes, gates, warnings: warnings(release, input.environment) }
+    Drafted { steps, changes, gates, warnings: warnings(release, input.runtime) }
 }
 
 fn gates(input: &Draft<'_>) -> Vec<Gate> {

@@ -17,7 +17,7 @@ mod settle;
 mod spec;
 mod status;
 
-pub use admit::{Refusal, refusals, warnings};
+pub use admit::{Admitted, Refusal, refusals, warnings};
 pub use catalog::{Claim, Claimed, LOCATION, declarations, removals};
 pub use delivery::{Delivered, delivered};
 pub use draft::{Draft, Drafted, draft};

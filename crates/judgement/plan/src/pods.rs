@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use tow_model::kinds::workload::{ReadyState, Workload};
 use tow_names::Digest;
-use tow_record::{Deployment, Release};
+use tow_record::{Deployment, Executes, Release};
 
 /// One wanted replica of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +18,21 @@ pub struct PodWanted {
     pub containers: Vec<String>,
 }
 
-/// What makes pods interchangeable: the same release, configuration and salt. Replicas don't count, so that a scale
+/// What makes pods interchangeable: the same release, configuration, runtime and salt. Replicas don't count, so that a scale
 /// keeps what runs.
 pub fn revision(deployment: &Deployment) -> String {
-    let parts = serde_json::json!([
-        deployment.place,
-        deployment.release,
-        deployment.config,
-        deployment.variables,
-        deployment.salt
-    ]);
+    let mut parts = vec![
+        serde_json::json!(deployment.place),
+        serde_json::json!(deployment.release),
+        serde_json::json!(deployment.config),
+        serde_json::json!(deployment.variables),
+        serde_json::json!(deployment.salt),
+    ];
+    // Not said where it is what there was before runtimes could be told apart: what runs since then stays.
+    if deployment.runtime != Executes::default() {
+        parts.push(serde_json::json!(deployment.runtime));
+    }
+    let parts = serde_json::Value::from(parts);
     Digest::of(parts.to_string().as_bytes()).short().to_string()
 }
 

@@ -10,10 +10,10 @@ use tow_model::{
     },
     placeholder,
 };
-use tow_names::{Duration, Name};
+use tow_names::{Cpu, Digest, Duration, Memory, Name, QuantityError};
 use tow_record::{
-    Artifact, Backoff, Deployment, ExecProbe, GateKind, HttpProbe, Instance, InstanceSpec, Probe,
-    Program, Release, Restart,
+    Artifact, Backoff, Bounds, Deployment, ExecProbe, GateKind, HttpProbe, Instance, InstanceSpec,
+    Isolation, Mount, Probe, Program, Release, Restart, Setting,
 };
 
 /// What an instance is made of.
@@ -60,18 +60,21 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     let delivered = delivered(&release.delivery, score, name, environment);
     let values = values(deployment, config);
 
-    let mut env = values.clone();
+    // A sidecar sees what it names and nothing else: configuration is the component's own.
+    let is_own = container.image == "." || score.containers.len() == 1;
+    let mut env = if is_own { values.clone() } else { BTreeMap::new() };
     for (key, text) in &container.variables {
         env.insert(key.clone(), expand(score, &values, text)?);
     }
-    for (port, number) in &instance.ports {
-        env.insert(
-            format!("PORT_{}", port.to_ascii_uppercase().replace('-', "_")),
-            number.to_string(),
-        );
+    let isolation = deployment.runtime.isolation();
+    let own_network = isolation == Isolation::Container;
+    let binds = binds(score, instance, own_network);
+    for (port, number) in &binds {
+        let name = format!("PORT_{}", port.to_ascii_uppercase().replace('-', "_"));
+        env.insert(name, number.to_string());
     }
     if let Some((port, _)) = primary_port(score)
-        && let Some(number) = instance.ports.get(port)
+        && let Some(number) = binds.get::<str>(port)
     {
         env.insert("PORT".into(), number.to_string());
     }
@@ -105,6 +108,11 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
         command.iter().chain(container.args.iter().flatten()).cloned().collect()
     };
     let program = match (&container.command, artifact) {
+        _ if container.image != "." => Program::Image {
+            image: container.image.clone(),
+            command: container.command.clone().filter(|command| !command.is_empty()),
+            args: container.args.clone(),
+        },
         (Some(command), _) if !command.is_empty() => Program::Command { argv: argv(command) },
         (_, Some(artifact)) if artifact.is_static => Program::Static,
         (_, Some(artifact)) if !artifact.entry.is_empty() => {
@@ -132,7 +140,46 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     } else {
         Restart::Always(BACKOFF)
     };
+    let mut mounts = Vec::new();
+    for (target, volume) in &container.volumes {
+        mounts.push(Mount {
+            volume: volume_of(score, instance, &volume.source)?,
+            target: target.clone(),
+            path: volume.path.clone(),
+            read_only: volume.read_only == Some(true),
+        });
+    }
+    let limits = container.resources.as_ref().and_then(|r| r.limits.clone()).unwrap_or_default();
+    let bytes = |text: &str| text.parse().map(|m: Memory| m.0).map_err(broken);
+    let millis = |text: &str| text.parse().map(|c: Cpu| c.0).map_err(broken);
+    let setting = Setting {
+        // The platform's own file server needs no engine, whatever executes the rest.
+        isolation: if program == Program::Static {
+            isolation.min(Isolation::Sandbox)
+        } else {
+            isolation
+        },
+        runtime: deployment.runtime.clone(),
+        pod: format!(
+            "{}/{}/{}/{}",
+            instance.place, instance.workload, instance.replica, instance.revision
+        ),
+        mounts,
+        bounds: Bounds {
+            memory: limits.memory.as_deref().map(bytes).transpose()?,
+            cpu_millis: limits.cpu.as_deref().map(millis).transpose()?,
+            ..Bounds::default()
+        },
+        inside: instance
+            .ports
+            .iter()
+            .filter_map(|(name, outside)| Some((*outside, *binds.get::<str>(name)?)))
+            .filter(|(outside, inside)| outside != inside)
+            .collect(),
+        tool: artifact.map(|artifact| artifact.tool),
+    };
     Ok(InstanceSpec {
+        setting,
         id: instance.id.clone(),
         program,
         artifact: artifact.filter(|_| container.image == ".").map(|a| a.digest.clone()),
@@ -170,6 +217,40 @@ fn probe_of(score: &Workload, instance: &Instance, probe: &ScoreProbe) -> Probe 
         (None, Some(exec)) => Probe::Exec(ExecProbe { argv: exec.command.clone() }),
         (None, None) => Probe::Alive,
     }
+}
+
+fn broken(error: QuantityError) -> SpecError {
+    SpecError(error.to_string())
+}
+
+/// What the program listens on, by the port's name: with a network of its own what the Score file says, else what this
+/// machine has free.
+fn binds<'a>(
+    score: &'a Workload,
+    instance: &'a Instance,
+    own_network: bool,
+) -> BTreeMap<&'a str, u16> {
+    let declared = score.service.iter().flat_map(|s| &s.ports);
+    declared
+        .filter_map(|(name, port)| {
+            let given = *instance.ports.get(name)?;
+            let own = port.target_port.unwrap_or(port.port);
+            Some((name.as_str(), if own_network { own } else { given }))
+        })
+        .collect()
+}
+
+/// `${resources.NAME}` of type `volume`: named by place and resource, so that nobody else has it.
+fn volume_of(score: &Workload, instance: &Instance, source: &str) -> Result<String, SpecError> {
+    let name = source.strip_prefix("${resources.").and_then(|rest| rest.strip_suffix('}'));
+    let name = name.unwrap_or(source);
+    let resource = score.resources.get(name).filter(|resource| resource.kind == "volume");
+    let resource = resource.ok_or_else(|| SpecError(format!("{source} is no volume")))?;
+    // With an id it is the same for every workload of the component here.
+    let own = format!("{}.{name}", instance.workload);
+    let id = resource.id.as_deref().unwrap_or(&own);
+    let parts = serde_json::json!([instance.place, "volume", id]);
+    Ok(format!("v-{}", Digest::of(parts.to_string().as_bytes()).short()))
 }
 
 /// A probe names the port that the program would listen on in a pod of its own; here the program was given another one.

@@ -48,6 +48,11 @@ impl Name {
         if ok { Ok(Self(text)) } else { Err(NameError { text, what: "name", expected: NAME_RULE }) }
     }
 
+    /// `local`: what the platform calls this machine's processes.
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0

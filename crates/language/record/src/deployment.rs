@@ -1,10 +1,11 @@
 //! A deployment: a release in an environment.
 
-use crate::{Record, State};
+use crate::{Isolation, Record, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tow_names::{Id, Place, Timestamp};
+use tow_model::kinds::runtime::{ProcessIsolation, RuntimeSpec, RuntimeType};
+use tow_names::{Id, Name, Place, Timestamp};
 
 /// Why it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,34 @@ impl Reason {
     }
 }
 
+/// What executes a deployment: the environment's runtime as it was when the deployment was made, so that what runs goes
+/// on where it is until the next deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Executes {
+    /// The `Runtime` object.
+    pub name: Name,
+    /// What it says.
+    pub spec: RuntimeSpec,
+}
+
+impl Executes {
+    /// How far instances are to be kept from each other.
+    pub fn isolation(&self) -> Isolation {
+        match (self.spec.kind, self.spec.isolation) {
+            (RuntimeType::Container, _) => Isolation::Container,
+            (RuntimeType::Process, Some(ProcessIsolation::Sandbox)) => Isolation::Sandbox,
+            (RuntimeType::Process, _) => Isolation::None,
+        }
+    }
+}
+
+impl Default for Executes {
+    /// Processes of this machine: what there is before anything else is declared.
+    fn default() -> Self {
+        Self { name: Name::local(), spec: RuntimeSpec::default() }
+    }
+}
+
 /// How the rollout of a deployment ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
@@ -67,6 +96,9 @@ pub struct Deployment {
     /// The environment's own variables as seen.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// What executes it.
+    #[serde(default)]
+    pub runtime: Executes,
     /// How many of each workload.
     pub replicas: BTreeMap<String, u32>,
     /// Told apart from an otherwise equal one (a restart); part of every pod's revision.

@@ -1,10 +1,10 @@
 //! An instance: one container of one pod as a runtime executes it. The row is committed before the process starts.
 
-use crate::Record;
+use crate::{BuildTool, Executes, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tow_names::{Digest, Duration, Id, Place, Timestamp};
+use tow_names::{Digest, Duration, Id, Name, Place, Timestamp};
 
 /// What the row wants of the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,10 +17,13 @@ pub enum Desired {
 }
 
 /// How far an instance is kept from the others. Shown on every instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// The same user, no namespaces.
+    #[default]
     None,
     /// Own user, mount and pid namespaces.
     Sandbox,
@@ -28,6 +31,17 @@ pub enum Isolation {
     Container,
     /// A cluster's pod.
     Cluster,
+}
+
+impl std::fmt::Display for Isolation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::Sandbox => "sandbox",
+            Self::Container => "container",
+            Self::Cluster => "cluster",
+        })
+    }
 }
 
 /// The store's row of an instance. Holds no value of a secret.
@@ -51,6 +65,12 @@ pub struct Instance {
     pub revision: String,
     /// On which machine.
     pub node: String,
+    /// The `Runtime` object that executes it.
+    #[serde(default = "Name::local")]
+    pub runtime: Name,
+    /// The run it belongs to; none: it belongs to a pod of the deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Id>,
     /// By the port's name in the Score file: what the program listens on. Unique on the node while the row is.
     pub ports: BTreeMap<String, u16>,
     /// What is wanted.
@@ -83,6 +103,66 @@ pub enum Program {
     },
     /// The platform's own file server on `ports`' only port.
     Static,
+    /// What an image holds. Only where the isolation is `container`.
+    Image {
+        /// As written: `nginx:1.27`, `registry.example/team/app@sha256:…`.
+        image: String,
+        /// Instead of the image's entry point.
+        command: Option<Vec<String>>,
+        /// Instead of the image's arguments.
+        args: Option<Vec<String>>,
+    },
+}
+
+/// A folder that outlives the instance, seen inside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Which volume: a name that no other component, environment or resource has. The runtime makes its folder.
+    pub volume: String,
+    /// Where it is seen: absolute.
+    pub target: String,
+    /// What of the volume, below its root; all of it where nothing is said.
+    pub path: Option<String>,
+    /// It can't be written to.
+    pub read_only: bool,
+}
+
+/// The most an instance may use; nothing said: no limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Bounds {
+    /// Bytes of memory, of all its processes together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Thousandths of a processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u64>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+    /// Bytes of files that it may write beside its volumes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u64>,
+}
+
+/// Where an instance is put: by what it is executed, and what it shares with whom.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Setting {
+    /// How far it is kept from the others; what a runtime can't keep, it refuses.
+    pub isolation: Isolation,
+    /// The runtime as it was when the deployment was made.
+    pub runtime: Executes,
+    /// Instances of one pod share their network where they have one of their own; empty: no pod.
+    pub pod: String,
+    /// Volumes.
+    pub mounts: Vec<Mount>,
+    /// The most it may use.
+    pub bounds: Bounds,
+    /// Port of this machine → port that the program binds, where these differ because it has a network of its own.
+    pub inside: BTreeMap<u16, u16>,
+    /// The tool that built the artifact, which tells in what image it runs.
+    pub tool: Option<BuildTool>,
 }
 
 /// A GET.
@@ -157,7 +237,8 @@ pub struct InstanceSpec {
     pub artifact: Option<Digest>,
     /// The whole environment, but for what the runtime passes on (PATH, HOME, locale, proxies).
     pub env: BTreeMap<String, String>,
-    /// Files written into the working folder: relative path → (bytes, octal mode). Absolute paths were refused.
+    /// Files: path → (bytes, octal mode). Relative ones are written into the working folder; absolute ones only into a
+    /// view of files of its own, never onto the machine.
     pub files: BTreeMap<String, (Vec<u8>, u32)>,
     /// Ports of this machine that it may listen on.
     pub ports: Vec<u16>,
@@ -181,6 +262,9 @@ pub struct InstanceSpec {
     pub grace: Duration,
     /// It is killed after so long (builds).
     pub time_limit: Option<Duration>,
+    /// Where it is put.
+    #[serde(default)]
+    pub setting: Setting,
     /// What it is, for people: `web/0 main`.
     pub title: String,
 }

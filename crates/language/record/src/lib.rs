@@ -10,6 +10,7 @@ mod configuration;
 mod declaration;
 mod deployment;
 mod event;
+mod facts;
 mod installation;
 mod instance;
 mod item;
@@ -32,12 +33,13 @@ pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
 pub use code::{CODES, Code, ExitStatus};
 pub use configuration::{ConfigVersion, Sealed};
 pub use declaration::{Declaration, Kept, Verdict};
-pub use deployment::{Deployment, Outcome, Reason};
+pub use deployment::{Deployment, Executes, Outcome, Reason};
 pub use event::{EVENTS, Event, EventBody, NewEvent};
+pub use facts::{Can, RuntimeFacts};
 pub use installation::Installation;
 pub use instance::{
-    Backoff, Desired, ExecProbe, HttpProbe, Instance, InstanceSpec, Isolation, Probe, Program,
-    Restart,
+    Backoff, Bounds, Desired, ExecProbe, HttpProbe, Instance, InstanceSpec, Isolation, Mount,
+    Probe, Program, Restart, Setting,
 };
 pub use item::{CATALOG_PROCESSING, ItemError, Level, StatusItem};
 pub use lease::{Fence, Lease};

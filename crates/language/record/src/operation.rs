@@ -1,6 +1,6 @@
 //! An operation: a plan being carried out. Its journal is evidence and is never replayed.
 
-use crate::{BuildSpec, Instance, Pod, Reason, Record, Release};
+use crate::{BuildSpec, Executes, Instance, Pod, Reason, Record, Release};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -146,6 +146,9 @@ pub struct Operation {
     /// The environment's own variables as seen.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// What will execute the deployment.
+    #[serde(default)]
+    pub runtime: Executes,
     /// Told apart from an otherwise equal one.
     pub salt: i64,
     /// A release that exists already.

@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use crossing::{Crossings, NoCrossings, When};
 pub use edge::Edge;
 pub use keys::Keys;
-pub use runtime::{LogQuery, Runtime};
+pub use runtime::{ExecIn, ExecOut, ExecSession, ExecSpec, LogQuery, Runtime, Size};
 pub use sources::{
     CatalogSource, CatalogTree, Listed, LocationFiles, LocationRead, Locations, MAX_SOURCE_BYTES,
     MAX_SOURCE_FILES, Opened, Place, SourceError, Sources,

@@ -2,9 +2,12 @@
 
 use crate::PortError;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
 use tow_names::{Duration, Id, Timestamp};
-use tow_record::{InstanceSpec, Isolation, LogLine, ObservedInstance};
+use tow_record::{Executes, Exit, InstanceSpec, LogLine, ObservedInstance, RuntimeFacts};
 
 /// Which lines of a log.
 #[derive(Debug, Clone, Default)]
@@ -17,13 +20,62 @@ pub struct LogQuery {
     pub follow: bool,
 }
 
+/// A terminal's size, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field says it")]
+pub struct Size {
+    pub columns: u16,
+    pub rows: u16,
+}
+
+/// A command to run beside a program that runs, inside what it sees.
+#[derive(Debug, Clone, Default)]
+pub struct ExecSpec {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Over the instance's own environment.
+    pub env: BTreeMap<String, String>,
+    /// On a terminal of this size; none: three plain streams.
+    pub tty: Option<Size>,
+}
+
+/// What goes into a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecIn {
+    /// Its standard input.
+    Bytes(Bytes),
+    /// No more of it.
+    End,
+    /// The terminal has this size now.
+    Resize(Size),
+}
+
+/// What comes out of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecOut {
+    /// Standard output, or all of a terminal.
+    Out(Bytes),
+    /// Standard error.
+    Err(Bytes),
+    /// How it ended: the last of all.
+    Ended(Exit),
+}
+
+/// A command under way. Dropping either half ends it: a terminal that went away leaves nothing running.
+pub struct ExecSession {
+    /// Into it.
+    pub input: mpsc::Sender<ExecIn>,
+    /// Out of it; ends after [`ExecOut::Ended`].
+    pub output: BoxStream<'static, Result<ExecOut, PortError>>,
+}
+
 /// Executes instances. Restarts, probes and grace go on in it without the caller.
 #[async_trait]
 pub trait Runtime: Send + Sync {
     /// The machine, as `Instance::node`.
     fn node(&self) -> String;
-    /// The best isolation it offers.
-    fn isolation(&self) -> Isolation;
+    /// What it can do for deployments that name this runtime, as things are now.
+    async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError>;
     /// Everything of which anything is left, ended ones included until removed.
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError>;
     /// Starts an instance and returns when accepted; never waits for health. The same id again does nothing, whether
@@ -41,6 +93,9 @@ pub trait Runtime: Send + Sync {
         id: &Id,
         query: LogQuery,
     ) -> Result<BoxStream<'static, LogLine>, PortError>;
+    /// Runs a command in a running instance. [`PortError::NotThere`] where it does not run; [`PortError::Refused`] where
+    /// the command can't be run, with the reason.
+    async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError>;
     /// `count` ports that nobody listens on just now and that are not in `taken`.
     async fn free_ports(&self, count: usize, taken: &[u16]) -> Result<Vec<u16>, PortError>;
     /// Returns when something may have changed since the last return; a hint, never the only way to learn it.

@@ -51,6 +51,7 @@ impl Reconciler {
                 stops: placement.stopped,
                 config: deployed.0.config,
                 variables: deployed.0.variables.clone(),
+                runtime: deployed.0.runtime.clone(),
                 salt: deployed.0.salt,
                 release_number: Some(deployed.1.number),
                 deadline: None,

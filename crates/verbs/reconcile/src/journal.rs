@@ -88,6 +88,8 @@ impl Reconciler {
             replica: draft.replica,
             revision: draft.revision,
             node: self.parts.runtime.node(),
+            runtime: deployed.0.runtime.name.clone(),
+            run: None,
             ports,
             desired: Desired::Running,
             created_at: self.now(),

@@ -261,6 +261,7 @@ impl Reconciler {
             release: release.number,
             config: op.config,
             variables: op.variables.clone(),
+            runtime: op.runtime.clone(),
             replicas: op.replicas.clone(),
             salt: op.salt,
             reason: op.reason,

@@ -40,6 +40,9 @@ pub(super) fn make(folder: &Folder, file: &SpecFile) -> io::Result<Waiting> {
     match &file.spec.program {
         Program::Command { argv } => command.args(argv),
         Program::Static => command.arg(&own).arg("static").arg(folder.work()),
+        Program::Image { image, .. } => {
+            return Err(io::Error::other(format!("{image} is an image, and this is no engine")));
+        }
     };
     command.env_clear().envs(file.env());
     if let (Program::Static, Some(port)) = (&file.spec.program, file.spec.ports.first()) {

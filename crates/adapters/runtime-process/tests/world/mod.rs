@@ -255,6 +255,7 @@ pub fn command(name: &str, argv: &[&str]) -> InstanceSpec {
         }),
         grace: Duration::from_secs(5),
         time_limit: None,
+        setting: tow_record::Setting::default(),
         title: format!("{name}/0 main"),
     }
 }

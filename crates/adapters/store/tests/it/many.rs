@@ -96,6 +96,7 @@ pub(crate) async fn places_together_are_what_each_is_alone(place: place::Place) 
                 release: n,
                 config: 0,
                 variables: BTreeMap::new(),
+                runtime: tow_record::Executes::default(),
                 replicas: BTreeMap::new(),
                 salt: 0,
                 reason: Reason::Deploy,

@@ -77,6 +77,7 @@ pub(crate) fn deployment(number: i64, release: &Release, replicas: u32) -> Deplo
         release: release.number,
         config: 0,
         variables: BTreeMap::new(),
+        runtime: tow_record::Executes::default(),
         replicas: release.workloads.keys().map(|name| (name.clone(), replicas)).collect(),
         salt: 0,
         reason: Reason::Deploy,

@@ -3,12 +3,15 @@
 use crate::given::{deployment, environment, place, release, score, web};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use tow_model::kinds::{delivery::DeliverySpec, environment::Tier};
+use tow_model::kinds::{
+    delivery::DeliverySpec,
+    environment::{EnvironmentSpec, Tier},
+};
 use tow_names::{Duration, Id, Name};
-use tow_plan::{Draft, Placed, delivered, draft, gate, refusals, routes, workload_urls};
+use tow_plan::{Admitted, Draft, Placed, delivered, draft, gate, refusals, routes, workload_urls};
 use tow_record::{
-    Action, Change, Desired, GateKind, Instance, Isolation, Observed, ObservedInstance, Phase,
-    Placement, Pod, State,
+    Action, Can, Change, Desired, Executes, GateKind, Instance, Isolation, Observed,
+    ObservedInstance, Phase, Placement, Pod, Release, RuntimeFacts, State,
 };
 
 fn delivery(yaml_as_json: serde_json::Value) -> DeliverySpec {
@@ -65,22 +68,42 @@ fn what_this_runtime_cannot_do_is_refused_at_its_pointer() {
         json!({"A": "${resources.env.MISSING}", "B": "${resources.env.SET}"});
     json["resources"] = json!({"db": {"type": "postgres"}, "env": {"type": "environment"}});
     let keys = BTreeSet::from(["SET".to_string()]);
-    let name = Name::new("development").unwrap();
-    let found = refusals(&release(1, &[json]), &name, &environment(Tier::Development), &keys);
+    let (place, executes, facts) = (place(), Executes::default(), plain());
+    let asked = |release: &Release, environment: &EnvironmentSpec| {
+        refusals(&Admitted {
+            release,
+            place: &place,
+            environment,
+            runtime: &executes,
+            facts: &facts,
+            keys: &keys,
+        })
+    };
+    let found = asked(&release(1, &[json]), &environment(Tier::Development));
     let at: Vec<(&str, &str)> =
         found.iter().map(|r| (r.invalid.pointer.as_str(), r.invalid.code)).collect();
     assert_eq!(
         at,
         [
             ("/containers/main/image", "plan/no-container-runtime"),
-            ("/containers/main/resources/limits", "plan/limits"),
+            ("/containers/main/resources/limits/cpu", "plan/limits"),
             ("/containers/main/files/~1etc~1app.conf", "plan/absolute-target"),
             ("/resources/db/type", "plan/no-recipe"),
             ("/containers/main/variables/A", "plan/config-missing"),
         ]
     );
-    let live = refusals(&release(1, &[web("web")]), &name, &environment(Tier::Production), &keys);
+    let live = asked(&release(1, &[web("web")]), &environment(Tier::Production));
     assert_eq!(live[0].invalid.code, "plan/isolation");
+}
+
+/// Plain processes.
+fn plain() -> RuntimeFacts {
+    RuntimeFacts {
+        isolation: Isolation::None,
+        can: BTreeSet::from([Can::Artifacts]),
+        unavailable: None,
+        notes: Vec::new(),
+    }
 }
 
 fn ready(id: &Id, ready: bool) -> ObservedInstance {
@@ -119,6 +142,8 @@ fn routes_name_ready_instances_only_and_say_why_there_are_none() {
             replica: n as u32,
             revision: "r".into(),
             node: "n".into(),
+            runtime: Name::local(),
+            run: None,
             ports: BTreeMap::from([("http".to_string(), 20_000 + n as u16)]),
             desired: Desired::Running,
             created_at: tow_names::Timestamp(0),
@@ -193,20 +218,20 @@ fn a_draft_says_what_is_kept_and_what_is_replaced() {
         });
     }
     let environment = environment(Tier::Development);
-    let drafted =
-        |change: &Change, release: &tow_record::Release, deployment: &tow_record::Deployment| {
-            draft(&Draft {
-                change,
-                placement: &placement,
-                environment: &environment,
-                current: Some((&current, &old)),
-                release,
-                deployment,
-                build: None,
-                creates: &[],
-                urls: &[],
-            })
-        };
+    let drafted = |change: &Change, release: &Release, deployment: &tow_record::Deployment| {
+        draft(&Draft {
+            change,
+            placement: &placement,
+            environment: &environment,
+            runtime: &plain(),
+            current: Some((&current, &old)),
+            release,
+            deployment,
+            build: None,
+            creates: &[],
+            urls: &[],
+        })
+    };
     let same = drafted(&Change::Deploy { release: None }, &old, &current);
     assert_eq!((same.changes, same.gates.len()), (0, 0), "{:?}", same.steps);
 

@@ -192,6 +192,7 @@ impl App {
                 || (stopped && deployment.reason == Reason::Config),
             config: deployment.config,
             variables: deployment.variables.clone(),
+            runtime: deployment.runtime.clone(),
             salt: deployment.salt,
             release_number: plan.release_number,
             deadline: None,

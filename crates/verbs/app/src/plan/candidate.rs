@@ -10,7 +10,8 @@ use tow_model::{
 };
 use tow_names::{Digest, Duration, EntityRef, Id, Place};
 use tow_record::{
-    BuildSpec, Change, ConfigVersion, Deployment, Outcome, Reason, Release, Sealed, Source, State,
+    BuildSpec, Change, ConfigVersion, Deployment, Executes, Outcome, Reason, Release, Sealed,
+    Source, State,
 };
 use tow_store::{Find, PlaceFacts};
 
@@ -34,6 +35,7 @@ pub(super) struct Asked<'a> {
     pub(super) place: &'a Place,
     pub(super) facts: &'a PlaceFacts,
     pub(super) environment: &'a EnvironmentSpec,
+    pub(super) runtime: &'a Executes,
     pub(super) body: &'a Body,
     pub(super) folder: Option<&'a Folder>,
 }
@@ -142,6 +144,7 @@ impl App {
             release: release.number,
             config: config_number,
             variables: asked.environment.variables.clone(),
+            runtime: asked.runtime.clone(),
             replicas,
             salt,
             reason,

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tow_api::Action;
 use tow_api::plan::create::{Body, ChangeRequest, CreatePlan, PlanView};
-use tow_model::kinds::environment::EnvironmentSpec;
+use tow_model::{Kind, Spec, kinds::environment::EnvironmentSpec};
 use tow_names::{Id, Name, Place};
 use tow_policy::Object;
 use tow_record::{
-    Action as StepAction, Change, ConfigVersion, Placement, Plan, PlanStep, ReadMember, RouteSet,
-    Violation,
+    Action as StepAction, Change, ConfigVersion, Executes, Placement, Plan, PlanStep, ReadMember,
+    RouteSet, RuntimeFacts, Violation,
 };
 use tow_store::{Batch, PlaceFacts, environment_ref};
 
@@ -51,6 +51,7 @@ impl App {
         let place = Place::new(component, &name);
         let facts = self.store().place(&place).await?;
         let environment = self.environment_of(&place, &facts).await?;
+        let (runtime, runtime_seen) = self.runtime_of(&environment).await?;
 
         let creates = folder.as_ref().and_then(|f| f.entry.clone());
         let row = self.store().object(&place.component).await?;
@@ -77,6 +78,7 @@ impl App {
             place: &place,
             facts: &facts,
             environment: &environment,
+            runtime: &runtime,
             body: asked,
             folder: folder.as_ref(),
         };
@@ -91,6 +93,7 @@ impl App {
         };
         let component = row.as_ref().map_or((String::new(), 0), |r| (r.uid.clone(), r.generation));
         plan.read_set = read_set(&place, &facts, component);
+        plan.read_set.push(runtime_seen);
         batch.create(&plan);
         let what = body(
             format!("a plan for {} with {} changes", place.short(), plan.changes),
@@ -99,6 +102,38 @@ impl App {
         );
         batch.event(self.event(ctx, "plan.created", place.to_string(), what));
         Ok(view(&plan))
+    }
+}
+
+impl App {
+    /// What executes an environment's deployments, and how it was seen.
+    async fn runtime_of(
+        &self,
+        environment: &EnvironmentSpec,
+    ) -> Result<(Executes, ReadMember), AppError> {
+        let entity = Kind::Runtime.named(&environment.runtime);
+        let row = self.store().object(&entity).await?;
+        let row = row.ok_or_else(|| {
+            AppError::not_found(format!("runtime {}", environment.runtime))
+                .hint("the environment names it; declare it, or let the environment name another")
+                .next("tow get runtimes")
+        })?;
+        let Spec::Runtime(spec) = row.manifest.spec else {
+            return Err(AppError::not_found(&entity));
+        };
+        let seen = ReadMember {
+            kind: "object".into(),
+            id: entity.to_string(),
+            version: row.generation,
+            uid: row.uid,
+            what: format!("runtime {}", environment.runtime),
+        };
+        Ok((Executes { name: environment.runtime.clone(), spec }, seen))
+    }
+
+    /// What a runtime can do just now.
+    async fn runtime_facts(&self, runtime: &Executes) -> Result<RuntimeFacts, AppError> {
+        Ok(self.parts.runtime.facts(runtime).await?)
     }
 }
 
@@ -201,7 +236,16 @@ impl App {
             return Ok(());
         }
         let keys = self.config_keys(candidate, place).await?;
-        let found = tow_plan::refusals(&candidate.release, &place.environment, environment, &keys);
+        let runtime = &candidate.deployment.runtime;
+        let facts = self.runtime_facts(runtime).await?;
+        let found = tow_plan::refusals(&tow_plan::Admitted {
+            release: &candidate.release,
+            place,
+            environment,
+            runtime,
+            facts: &facts,
+            keys: &keys,
+        });
         let mut violations: Vec<Violation> = Vec::new();
         for refusal in found {
             let file = &candidate.release.workloads[&refusal.workload];
@@ -243,7 +287,9 @@ impl App {
             .collect();
         let creates: Vec<String> =
             candidate.creates.iter().map(|m| m.entity().to_string()).collect();
+        let runtime = self.runtime_facts(&candidate.deployment.runtime).await?;
         let drafted = tow_plan::draft(&tow_plan::Draft {
+            runtime: &runtime,
             change: &candidate.change,
             placement,
             environment,
