@@ -180,7 +180,17 @@ impl Filter {
                         other => flat.push(other),
                     }
                 }
-                Self::one_or(distinct(flat), Self::All)
+                let flat = distinct(flat);
+                match one_kind(&flat) {
+                    Some(kind) if flat.iter().any(|part| part.asks_kind_within()) => {
+                        let known = flat.into_iter().map(|part| match part {
+                            Self::In(..) => part,
+                            other => other.knowing(&kind),
+                        });
+                        Self::All(known.collect()).simplified()
+                    }
+                    _ => Self::one_or(flat, Self::All),
+                }
             }
             Self::Any(parts) => {
                 let mut flat = Vec::new();
@@ -199,6 +209,38 @@ impl Filter {
                 other => other.negated(),
             },
             Self::In(_, values) if values.is_empty() => Self::nothing(),
+            other => other,
+        }
+    }
+
+    /// Asks for a kind somewhere below its top.
+    fn asks_kind_within(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| match part {
+                Self::In(key, _) => key.field() == Field::Kind,
+                other => other.asks_kind_within(),
+            }),
+            Self::Not(inner) => match &**inner {
+                Self::In(key, _) => key.field() == Field::Kind,
+                other => other.asks_kind_within(),
+            },
+            _ => false,
+        }
+    }
+
+    /// The same for objects of this kind: what asks for the kind is answered.
+    fn knowing(self, kind: &str) -> Self {
+        match self {
+            Self::All(parts) => Self::All(parts.into_iter().map(|p| p.knowing(kind)).collect()),
+            Self::Any(parts) => Self::Any(parts.into_iter().map(|p| p.knowing(kind)).collect()),
+            Self::Not(inner) => Self::Not(Box::new(inner.knowing(kind))),
+            Self::In(key, values) if key.field() == Field::Kind => {
+                if values.iter().any(|value| value == kind) {
+                    Self::everything()
+                } else {
+                    Self::nothing()
+                }
+            }
             other => other,
         }
     }
@@ -260,6 +302,17 @@ impl Filter {
             }
         }
     }
+}
+
+/// The kind that all of them must be of, where it is one: said by one of the conditions.
+fn one_kind(parts: &[Filter]) -> Option<String> {
+    parts.iter().find_map(|part| match part {
+        Filter::In(key, values) if key.field() == Field::Kind => match values.as_slice() {
+            [kind] => Some(kind.clone()),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 fn distinct(parts: Vec<Filter>) -> Vec<Filter> {
@@ -511,6 +564,23 @@ mod tests {
             relations: BTreeSet::from([("ownedBy".into(), format!("group:default/{name}"))]),
             ..Facts::default()
         }
+    }
+
+    #[test]
+    fn what_asks_for_a_known_kind_is_answered_beforehand() {
+        let components = || Filter::is("kind", "component");
+        let of_team = || Filter::is("relations.ownedBy", "group:default/a");
+        let governed = Filter::Any(vec![
+            Filter::any_of("kind", ["group", "user"]),
+            Filter::All(vec![Filter::any_of("kind", ["component", "api"]), of_team()]),
+        ]);
+        let simple = components().and(governed.clone());
+        assert_eq!(simple, Filter::All(vec![components(), of_team()]));
+        let groups = Filter::is("kind", "group").and(governed.clone());
+        assert_eq!(groups, Filter::is("kind", "group"));
+        let not = components().and(governed.clone().negated());
+        assert_eq!(not, Filter::All(vec![components(), of_team().negated()]));
+        assert_eq!(Filter::is("kind", "location").and(governed), Filter::nothing());
     }
 
     #[test]
