@@ -7,6 +7,7 @@ mod entity;
 mod id;
 mod name;
 mod quantity;
+mod schedule;
 mod time;
 
 pub use digest::{Digest, DigestError, Hasher, Tally};
@@ -14,4 +15,5 @@ pub use entity::{EntityRef, LONGEST_REF, Place, canonical_ref};
 pub use id::Id;
 pub use name::{Name, NameError, Namespace, host_label, is_absolute_url, is_score_name};
 pub use quantity::{Cpu, Memory, QuantityError};
+pub use schedule::{Schedule, ScheduleError};
 pub use time::{Duration, DurationError, Timestamp};
