@@ -9,7 +9,7 @@ use tow_api::object::delete::DeleteObject;
 use tow_api::object::get::{GetObject, Path};
 use tow_names::{EntityRef, Namespace};
 use tow_platform::AppError;
-use tow_testkit::{Person, TestPlatform};
+use tow_testkit::{Fault, Person, TestPlatform, Watch};
 
 fn component(name: &str, owner: &str) -> String {
     format!(
@@ -202,6 +202,89 @@ async fn more_than_fits_one_commit_is_written_in_pieces_and_goes_on_where_it_sto
     let gone = gone.await.unwrap();
     let removed = gone.objects.iter().filter(|o| o.verdict == Verdict::Removed).count();
     assert_eq!(removed, 1_199);
+    platform.finish().await;
+}
+
+/// A component whose deployment is stopped, first of many in the order in which they go.
+async fn at_rest() -> TestPlatform {
+    use crate::given::{DEVELOPMENT, FOLDER_ONE, ann};
+    let platform = TestPlatform::start().await;
+    let mut all: Vec<String> = (0..1_200).map(|n| component(&format!("x{n:04}"), "crew")).collect();
+    all.push(component("web", "quay"));
+    let team = platform.platform_team();
+    apply(&team, &all, How { source: "s", ..How::default() }).await.unwrap();
+    let ann = ann(&platform);
+    ann.deploy(DEVELOPMENT, &FOLDER_ONE, "one").await.unwrap();
+    platform.settle().await;
+    ann.change("web", DEVELOPMENT, tow_api::plan::create::ChangeRequest::Stop).await.unwrap();
+    platform.settle().await;
+    assert_eq!(placements(&platform).await.len(), 1);
+    platform
+}
+
+async fn placements(platform: &TestPlatform) -> Vec<String> {
+    let rows = platform.store().list::<tow_record::Placement>(tow_store::Find::default()).await;
+    rows.unwrap().iter().map(|row| row.value.place.to_string()).collect()
+}
+
+#[tokio::test]
+async fn whoever_dies_between_two_pieces_leaves_no_placement_without_its_component() {
+    let given = at_rest().await;
+    let image = given.image();
+    given.finish().await;
+    let counted = Watch::new(Fault::None);
+    let platform = TestPlatform::revive(&image, counted.clone()).await;
+    let composed = counted.crossed();
+    platform.kill();
+    let prune = How { source: "s", prune: true, ..How::default() };
+    let stays = [component("x1199", "crew")];
+    // Before and after the commit of each of the three pieces.
+    for crossing in 1..=6 {
+        let watch = Watch::new(Fault::DieAt(composed + crossing));
+        let platform = TestPlatform::revive(&image, watch.clone()).await;
+        let team = platform.platform_team();
+        let died = tokio::select! {
+            biased;
+            () = watch.died() => true,
+            _ = apply(&team, &stays, prune) => false,
+        };
+        assert!(died, "{crossing}");
+        let left = watch.images().pop().unwrap();
+        platform.kill();
+        let platform = TestPlatform::revive(&left, Watch::new(Fault::None)).await;
+        let team = platform.platform_team();
+        let there = there(&team, "web").await;
+        assert_eq!(there, crossing == 1, "web goes with the first piece");
+        assert_eq!(placements(&platform).await.len(), usize::from(there), "{crossing}");
+        let gone = apply(&team, &stays, prune).await.unwrap();
+        let removed = gone.objects.iter().filter(|o| o.verdict == Verdict::Removed).count();
+        assert_eq!(removed, [1_200, 700, 700, 200, 200, 0][crossing - 1], "{crossing}");
+        assert_eq!(placements(&platform).await, [""; 0], "{crossing}");
+        platform.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_component_and_its_environment_go_together() {
+    use crate::given::{FOLDER_ONE, ann, declare_staging};
+    let platform = TestPlatform::start().await;
+    declare_staging(&platform).await;
+    let staging = "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata:\n  name: staging\nspec:\n  \
+                   tier: staging\n  runtime: local\n";
+    let admin = platform.admin();
+    let (source, stays) =
+        (How { source: "s", take: true, ..How::default() }, component("b", "crew"));
+    let all = [component("web", "quay"), staging.into(), stays.clone()];
+    apply(&admin, &all, source).await.unwrap();
+    ann(&platform).deploy("staging", &FOLDER_ONE, "one").await.unwrap();
+    platform.settle().await;
+    let stop = tow_api::plan::create::ChangeRequest::Stop;
+    ann(&platform).change("web", "staging", stop).await.unwrap();
+    platform.settle().await;
+    assert_eq!(placements(&platform).await.len(), 1);
+    let gone = apply(&admin, &[stays], How { prune: true, ..source }).await.unwrap();
+    let removed = gone.objects.iter().filter(|o| o.verdict == Verdict::Removed).count();
+    assert_eq!((removed, placements(&platform).await.len()), (2, 0));
     platform.finish().await;
 }
 

@@ -4,7 +4,7 @@
 use super::apply::component_of;
 use super::documents::Read;
 use crate::{App, AppError, OpCtx};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tow_model::{Kind, Manifest, Ownership, Spec};
 use tow_names::{EntityRef, Place};
 use tow_policy::{Object, Owner, decide, gate};
@@ -29,14 +29,40 @@ struct InUse {
     environments: Vec<ObjectRow>,
 }
 
-/// Judges declarations one by one; what must be written with them gathers in `extra`.
+/// Placements at rest, by the object that they go with.
+#[derive(Default)]
+pub(super) struct AtRest {
+    /// Name and version of each.
+    of: BTreeMap<EntityRef, Vec<(String, i64)>>,
+    gone: BTreeSet<String>,
+}
+
+impl AtRest {
+    /// Takes away what goes with these, in the very batch that removes them: nobody dies in between. A placement goes
+    /// once, with its component or its environment, whichever is removed first.
+    pub(super) fn go_with<'a>(
+        &mut self,
+        removed: impl IntoIterator<Item = &'a EntityRef>,
+        batch: &mut Batch,
+    ) {
+        for entity in removed {
+            for (place, version) in self.of.remove(entity).into_iter().flatten() {
+                if self.gone.insert(place.clone()) {
+                    batch.remove::<Placement>(place, Some(version));
+                }
+            }
+        }
+    }
+}
+
+/// Judges declarations one by one; what goes with those that are removed gathers in `at_rest`.
 pub(super) struct Admission<'a> {
     app: &'a App,
     ctx: &'a OpCtx,
     read: &'a Read<'a>,
     there: &'a BTreeMap<EntityRef, ObjectRow>,
     in_use: Option<InUse>,
-    pub(super) extra: Batch,
+    pub(super) at_rest: AtRest,
 }
 
 impl<'a> Admission<'a> {
@@ -46,7 +72,7 @@ impl<'a> Admission<'a> {
         read: &'a Read<'a>,
         there: &'a BTreeMap<EntityRef, ObjectRow>,
     ) -> Self {
-        Self { app, ctx, read, there, in_use: None, extra: Batch::new() }
+        Self { app, ctx, read, there, in_use: None, at_rest: AtRest::default() }
     }
 
     /// As declared together with it, else as it is.
@@ -264,7 +290,8 @@ impl<'a> Admission<'a> {
                     place.environment
                 )));
             }
-            self.extra.remove::<Placement>(place.to_string(), Some(row.version));
+            let placement = (place.to_string(), row.version);
+            self.at_rest.of.entry(entity.clone()).or_default().push(placement);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Applying documents: read → authorize → admit → declare. What it makes of the catalog is decided in `plan`; the same
 //! decision is made for locations.
 
-use super::admit::Admission;
+use super::admit::{Admission, AtRest};
 use super::documents::{Read, Source, declared, read_all};
 use crate::{App, AppError, Call, Handle, OpCtx, handle::internal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +27,10 @@ struct Asked<'a> {
     also: BTreeSet<EntityRef>,
 }
 
-/// Which changes, and what else must be written with them.
+/// Which changes, and what goes with those that are removed.
 struct Judged {
     changes: Vec<Declaration>,
-    /// What goes with an object that is removed.
-    extra: Batch,
+    at_rest: AtRest,
 }
 
 impl Handle<Apply> for App {
@@ -86,7 +85,7 @@ impl App {
     ) -> Result<BTreeMap<EntityRef, Applied>, AppError> {
         let mut lines: BTreeMap<EntityRef, Applied> = BTreeMap::new();
         for attempt in 1.. {
-            let Judged { changes, extra } = self.judged(ctx, asked).await?;
+            let Judged { changes, mut at_rest } = self.judged(ctx, asked).await?;
             for change in &changes {
                 let line = Applied {
                     entity: change.entity.to_string(),
@@ -113,6 +112,7 @@ impl App {
             let mut moved = None;
             for piece in earlier {
                 let mut part = Batch::new();
+                at_rest.go_with(piece.iter().map(|change| &change.entity), &mut part);
                 piece.iter().for_each(|change| part.declare(change, &by));
                 match self.store().commit(part).await {
                     Ok(_) => {}
@@ -131,7 +131,7 @@ impl App {
                 tracing::debug!(%error, "an apply begins anew");
                 continue;
             }
-            *batch = extra;
+            at_rest.go_with(last.iter().map(|change| &change.entity), batch);
             last.iter().for_each(|change| batch.declare(change, &by));
             break;
         }
@@ -171,7 +171,7 @@ impl App {
         for change in &changes {
             admission.judge(change).await?;
         }
-        Ok(Judged { changes, extra: admission.extra })
+        Ok(Judged { changes, at_rest: admission.at_rest })
     }
 }
 

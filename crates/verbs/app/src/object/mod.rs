@@ -82,7 +82,7 @@ impl Handle<DeleteObject> for App {
                 after: None,
             };
             admission.judge_one(&change).await?;
-            *batch = admission.extra;
+            admission.at_rest.go_with([&entity], batch);
             batch.declare(&change, &self.author(ctx));
             Ok(delete::Reply { entity: entity.to_string() })
         })
