@@ -95,17 +95,19 @@ impl Shelf {
     }
 
     /// What [`Self::prune`] takes away: of the backups with usual names all but the newest `keep` (at least one), and
-    /// `.part` files that nobody writes any more. What was named by hand, or does not read as a backup of ours, is left.
-    pub fn prunable(&self, keep: usize) -> Result<Vec<PathBuf>, ArchiveError> {
-        let mut paths = self.old(keep)?;
+    /// `.part` files that nobody writes any more. What was named by hand, or does not read as a backup of ours, is left;
+    /// so is what says that it was made after `now`, and it is not one of those kept either: where the clock was wrong
+    /// once, it would take the place of what is made since.
+    pub fn prunable(&self, keep: usize, now: Timestamp) -> Result<Vec<PathBuf>, ArchiveError> {
+        let mut paths = self.old(keep, now)?;
         paths.extend(self.halves()?.into_iter().map(|(path, _held)| path));
         Ok(paths)
     }
 
-    /// Takes it away. Which went.
-    pub fn prune(&self, keep: usize) -> Result<Vec<PathBuf>, ArchiveError> {
+    /// Takes it away, the oldest first: whoever dies over it leaves the newest, without a gap. Which went.
+    pub fn prune(&self, keep: usize, now: Timestamp) -> Result<Vec<PathBuf>, ArchiveError> {
         let mut gone = Vec::new();
-        for path in self.old(keep)? {
+        for path in self.old(keep, now)? {
             remove(&path)?;
             gone.push(path);
         }
@@ -120,9 +122,10 @@ impl Shelf {
         Ok(gone)
     }
 
-    fn old(&self, keep: usize) -> Result<Vec<PathBuf>, ArchiveError> {
-        let usual = self.list()?.0.into_iter().filter(|backup| backup.usual);
-        Ok(usual.skip(keep.max(1)).map(|old| old.path).collect())
+    fn old(&self, keep: usize, now: Timestamp) -> Result<Vec<PathBuf>, ArchiveError> {
+        let mut found = self.list()?.0;
+        found.retain(|backup| backup.usual && backup.manifest.made_at <= now);
+        Ok(found.into_iter().skip(keep.max(1)).map(|old| old.path).rev().collect())
     }
 
     /// Those that nobody writes, each with its lock.

@@ -253,13 +253,16 @@ fn a_shelf_knows_what_is_due_and_takes_away_only_its_own() {
         [Timestamp(times[3].0 + 1), times[3], times[2], times[1], times[0]]
     );
     assert!(found[0].path == by_hand && !found[0].usual && found[1].usual);
-    assert_eq!(shelf.prunable(2).unwrap().len(), 3);
+    let later = times[3].plus(day);
+    assert_eq!(shelf.prunable(2, later).unwrap().len(), 3);
+    // What is of the future neither goes nor takes the place of what was made since.
+    assert_eq!(shelf.prunable(1, times[1]).unwrap(), [shelf.place(times[0]), left.clone()]);
     assert_eq!(shelf.list().unwrap().0.len(), 5, "asking takes nothing away");
     assert_eq!(strange.len(), 1);
-    let gone = shelf.prune(2).unwrap();
-    assert_eq!(gone, [shelf.place(times[1]), shelf.place(times[0]), left]);
+    let gone = shelf.prune(2, later).unwrap();
+    assert_eq!(gone, [shelf.place(times[0]), shelf.place(times[1]), left], "the oldest first");
     assert!(stranger.exists() && by_hand.exists());
-    assert_eq!(shelf.prune(0).unwrap(), [shelf.place(times[2])], "one always stays");
+    assert_eq!(shelf.prune(0, later).unwrap(), [shelf.place(times[2])], "one always stays");
 }
 
 proptest! {

@@ -98,14 +98,19 @@ async fn look(
 ) -> Result<Looked, BackupError> {
     let (dir, every, keep) = (schedule.dir.clone(), schedule.every, schedule.keep);
     let due = off(move || Ok(Shelf::new(dir).due(every, now)?)).await?;
-    if due > now {
-        return Ok(Looked::Later(due));
-    }
     let shelf = Shelf::new(&schedule.dir);
     shelf.make()?;
+    if due > now {
+        // Whoever made the last one may have died before the old ones were gone: they don't wait for the next one.
+        let gone = off(move || Ok(shelf.prune(keep, SystemClock.now())?)).await?;
+        if !gone.is_empty() {
+            tracing::info!(removed = gone.len(), "old backups taken away");
+        }
+        return Ok(Looked::Later(due));
+    }
     let passphrase = passphrase(&schedule.passphrase)?;
     let made = make(layout, store, &shelf.place(now), &passphrase).await?;
-    let gone = off(move || Ok(shelf.prune(keep)?)).await?;
+    let gone = off(move || Ok(shelf.prune(keep, SystemClock.now())?)).await?;
     Ok(Looked::Made(Box::new(made), gone.len()))
 }
 

@@ -175,7 +175,7 @@ fn prune(
 ) -> Result<(), HostError> {
     let failed = |e: ArchiveError| HostError::from(&BackupError::from(e));
     let shelf = Shelf::new(dir);
-    let old = shelf.prunable(keep).map_err(failed)?;
+    let old = shelf.prunable(keep, SystemClock.now()).map_err(failed)?;
     if dry_run {
         if global.for_programs() {
             global.print(&serde_json::json!({"removed": [], "would_remove": old}));
@@ -191,7 +191,7 @@ fn prune(
     if !yes && !old.is_empty() {
         confirm(&old, dir)?;
     }
-    let gone = shelf.prune(keep).map_err(failed)?;
+    let gone = shelf.prune(keep, SystemClock.now()).map_err(failed)?;
     if global.for_programs() {
         global.print(&serde_json::json!({"removed": gone}));
     } else if gone.is_empty() {
