@@ -6,10 +6,11 @@ use crate::world::obey;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tow_names::{Id, Timestamp};
 use tow_ports::{Blobs, Builder, PortError};
-use tow_record::{Artifact, BuildSpec, BuildTool, Exit, LogLine, LogStream, ObservedBuild};
+use tow_record::{Artifact, BuildSpec, BuildTool, Exit, Found, LogLine, LogStream, ObservedBuild};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Build {
@@ -17,11 +18,24 @@ pub(crate) struct Build {
     pub(crate) spec: BuildSpec,
     script: BuildScript,
     began: Timestamp,
+    /// When and why somebody ended it.
+    cancelled: Option<(Timestamp, String)>,
+}
+
+fn tool(spec: &BuildSpec, script: &BuildScript) -> BuildTool {
+    match (&spec.command, script.is_static) {
+        (Some(_), _) => BuildTool::Command,
+        (None, true) => BuildTool::Static,
+        (None, false) => BuildTool::Cargo,
+    }
 }
 
 impl Build {
     /// When it ends, and whether for taking too long.
     fn end(&self) -> (Timestamp, bool) {
+        if let Some((at, _)) = &self.cancelled {
+            return (*at, false);
+        }
         let late = self.script.takes > self.spec.timeout;
         (self.began.plus(self.script.takes.min(self.spec.timeout)), late)
     }
@@ -38,6 +52,7 @@ impl Build {
         match (self.running(now), self.end().1, &self.script.fails) {
             (true, ..) => None,
             (_, true, _) => Some(Exit::Timeout),
+            _ if self.cancelled.is_some() => Some(Exit::Signal { signal: 15 }),
             (_, _, Some(_)) => Some(Exit::Code { code: 1 }),
             _ => Some(Exit::Code { code: 0 }),
         }
@@ -67,6 +82,9 @@ impl Build {
     }
 
     fn message(&self, now: Timestamp) -> String {
+        if let Some((_, why)) = &self.cancelled {
+            return why.clone();
+        }
         match (self.exit(now), &self.script.fails) {
             (Some(Exit::Timeout), _) => format!("it took longer than {}", self.spec.timeout),
             (Some(_), Some(why)) => why.clone(),
@@ -96,20 +114,37 @@ impl FakeBuilder {
 
 #[async_trait]
 impl Builder for FakeBuilder {
+    async fn inspect(&self, spec: &BuildSpec) -> Result<Found, PortError> {
+        self.world.ask("builder.inspect", |state, _| {
+            let tool = tool(spec, &state.build_script);
+            Ok(Found {
+                tool,
+                because: "a pretended source holds what is wanted".into(),
+                toolchain: "pretended 1".into(),
+                platform: "linux/x86_64".into(),
+                content: None,
+                runs: tool == BuildTool::Cargo,
+                notes: Vec::new(),
+            })
+        })
+    }
+
     async fn start(
         &self,
         epoch: i64,
         id: &Id,
         spec: &BuildSpec,
+        _secrets: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<(), PortError> {
         self.world.call("builder.start", |state, _| {
             obey(&mut state.builder_epoch, epoch)?;
             if !state.builds.contains_key(id) {
                 let script = state.build_script.clone();
-                let build = Build { id: id.clone(), spec: spec.clone(), script, began: now };
+                let (id, spec) = (id.clone(), spec.clone());
+                let build = Build { id: id.clone(), spec, script, began: now, cancelled: None };
                 state.builds.insert(id.clone(), build);
-                *state.build_starts.entry(id.clone()).or_default() += 1;
+                *state.build_starts.entry(id).or_default() += 1;
             }
             Ok(())
         })
@@ -127,11 +162,7 @@ impl Builder for FakeBuilder {
             let archive = build.archive();
             let stream = futures::stream::iter([Ok(archive)]).boxed();
             let (digest, size) = self.blobs.put(stream, u64::MAX).await?;
-            let tool = match (&build.spec.command, build.script.is_static) {
-                (Some(_), _) => BuildTool::Command,
-                (None, true) => BuildTool::Static,
-                (None, false) => BuildTool::Cargo,
-            };
+            let tool = tool(&build.spec, &build.script);
             Some(Artifact {
                 key: build.spec.key(),
                 digest,
@@ -141,6 +172,10 @@ impl Builder for FakeBuilder {
                 is_static: build.script.is_static,
                 build: id.clone(),
                 created_at: build.end().0,
+                toolchain: build.spec.found.clone().map(|f| f.toolchain).unwrap_or_default(),
+                platform: build.spec.found.clone().map(|f| f.platform).unwrap_or_default(),
+                component: build.spec.component.clone(),
+                source: Some(build.spec.source.clone()),
             })
         } else {
             None
@@ -151,6 +186,16 @@ impl Builder for FakeBuilder {
             exit,
             artifact,
             message: build.message(now),
+        })
+    }
+
+    async fn cancel(&self, epoch: i64, id: &Id, why: &str) -> Result<(), PortError> {
+        self.world.call("builder.cancel", |state, now| {
+            obey(&mut state.builder_epoch, epoch)?;
+            if let Some(build) = state.builds.get_mut(id).filter(|build| build.running(now)) {
+                build.cancelled = Some((now, why.to_string()));
+            }
+            Ok(())
         })
     }
 

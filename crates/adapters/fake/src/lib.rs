@@ -4,10 +4,12 @@
 //! the platform is dropped and built again. Everything moves by the clock it was given and by nothing else. Decides
 //! nothing, and is never the default.
 
+mod act;
 mod blobs;
 mod builder;
 mod clock;
 mod edge;
+mod exec;
 mod keys;
 mod life;
 mod runtime;
@@ -15,6 +17,7 @@ mod script;
 mod web;
 mod world;
 
+pub use act::Act;
 pub use blobs::FakeBlobs;
 pub use builder::FakeBuilder;
 pub use clock::FakeClock;

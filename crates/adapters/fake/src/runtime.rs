@@ -1,9 +1,10 @@
 //! The port `runtime`: instances that are only pretended.
 
-use crate::World;
+use crate::act;
+use crate::exec;
 use crate::life::Life;
 use crate::script::{Script, VARIABLE};
-use crate::world::{WorldState, obey};
+use crate::world::{World, WorldState, obey};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
@@ -11,7 +12,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{ExecSession, ExecSpec, LogQuery, PortError, Runtime};
-use tow_record::{Can, Executes, InstanceSpec, Isolation, LogLine, ObservedInstance, RuntimeFacts};
+use tow_record::{
+    Can, Executes, InstanceSpec, Isolation, LogLine, ObservedInstance, Program, RuntimeFacts,
+};
 
 /// Where pretended ports begin.
 const FIRST_PORT: u16 = 20_000;
@@ -41,10 +44,59 @@ fn script_for(state: &WorldState, spec: &InstanceSpec) -> Result<Script, PortErr
     if let Some((_, script)) = state.scripts.iter().rev().find(|(to, _)| to.meets(spec)) {
         return Ok(script.clone());
     }
-    match spec.env.get(VARIABLE) {
-        Some(text) => Script::parse(text).map_err(|error| PortError::Refused(error.to_string())),
-        None => Ok(Script::default()),
+    if let Some(text) = spec.env.get(VARIABLE) {
+        return Script::parse(text).map_err(|error| PortError::Refused(error.to_string()));
     }
+    let argv = match &spec.program {
+        Program::Command { argv } => argv.clone(),
+        Program::Image { command, args, .. } => {
+            command.iter().chain(args).flatten().cloned().collect()
+        }
+        Program::Static => Vec::new(),
+    };
+    match act::acts_of(&argv) {
+        // Any other program is a good one.
+        Some(acts) if argv.first().is_some_and(|word| word == act::PRETENDED) => {
+            Ok(Script::of(acts))
+        }
+        _ => Ok(Script::default()),
+    }
+}
+
+/// What this runtime, or any, can't do is refused before anything is there.
+fn admit(spec: &InstanceSpec) -> Result<(), PortError> {
+    let can = can(spec.setting.isolation);
+    if let Some(lacking) = spec.needs().into_iter().find(|need| !can.contains(need)) {
+        return Err(PortError::Refused(format!("this runtime lacks {lacking}")));
+    }
+    let escapes = |path: &str| path.split('/').any(|part| part == "..");
+    let files = spec.files.keys().map(String::as_str);
+    let below = spec.setting.mounts.iter().filter_map(|mount| mount.path.as_deref());
+    let targets = spec.setting.mounts.iter().map(|mount| mount.target.as_str());
+    if let Some(path) = files.chain(below).chain(targets.clone()).find(|path| escapes(path)) {
+        return Err(PortError::Refused(format!("{path} leads out of its folder")));
+    }
+    match targets.into_iter().find(|target| !target.starts_with('/')) {
+        Some(target) => Err(PortError::Refused(format!("{target} is not absolute"))),
+        None => Ok(()),
+    }
+}
+
+/// Pretending is easy: whatever is declared is there.
+fn can(isolation: Isolation) -> BTreeSet<Can> {
+    let all = [
+        Can::Artifacts,
+        Can::Volumes,
+        Can::MemoryLimit,
+        Can::CpuLimit,
+        Can::Exec,
+        Can::HandedSockets,
+    ];
+    let inside = [Can::AbsoluteFiles, Can::ProcessLimit, Can::DiskLimit, Can::OwnNetwork];
+    let mut can = BTreeSet::from(all);
+    can.extend(inside.into_iter().filter(|_| isolation != Isolation::None));
+    can.extend((isolation == Isolation::Container).then_some(Can::Images));
+    can
 }
 
 fn ports(state: &WorldState, now: Timestamp) -> BTreeSet<u16> {
@@ -75,18 +127,13 @@ impl Runtime for FakeRuntime {
     }
 
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
-        // Pretending is easy: whatever is declared is there.
-        let all = [Can::Artifacts, Can::Volumes, Can::MemoryLimit, Can::CpuLimit, Can::Exec];
-        let inside = [Can::AbsoluteFiles, Can::ProcessLimit, Can::OwnNetwork];
-        let mut can = BTreeSet::from(all);
-        can.extend(inside.into_iter().filter(|_| runtime.isolation() != Isolation::None));
-        can.extend((runtime.isolation() == Isolation::Container).then_some(Can::Images));
         let isolation = runtime.isolation();
+        let can = can(isolation);
         Ok(RuntimeFacts { isolation, can, unavailable: None, notes: Vec::new() })
     }
 
-    async fn exec(&self, _: i64, id: &Id, _: ExecSpec) -> Result<ExecSession, PortError> {
-        Err(PortError::Refused(format!("{id}: commands are not pretended yet")))
+    async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError> {
+        exec::exec(&self.world, epoch, id, spec)
     }
 
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
@@ -101,11 +148,13 @@ impl Runtime for FakeRuntime {
             if state.lives.contains_key(&spec.id) {
                 return Ok(());
             }
+            admit(spec)?;
             let script = script_for(state, spec)?;
             let started: u32 = state.starts.values().sum();
-            let mut life = Life::begin(spec.clone(), script, (started + 1) * PIDS, now);
+            let pid = (started + 1) * PIDS;
+            let mut life = Life::begin(spec.clone(), script, pid, now, &mut state.ground);
             life.listening = bind(state, spec, now);
-            life.settle(now);
+            life.settle(now, &mut state.ground);
             state.lives.insert(spec.id.clone(), life);
             *state.starts.entry(spec.id.clone()).or_default() += 1;
             Ok(())
@@ -116,7 +165,7 @@ impl Runtime for FakeRuntime {
         self.world.call("runtime.stop", |state, now| {
             obey(&mut state.runtime_epoch, epoch)?;
             if let Some(life) = state.lives.get_mut(id) {
-                life.stop(now, grace);
+                life.stop(now, grace, &mut state.ground);
             }
             Ok(())
         })

@@ -1,5 +1,6 @@
 //! What a pretended program or build does.
 
+use crate::Act;
 use tow_names::Duration;
 use tow_record::{Exit, InstanceSpec};
 
@@ -20,6 +21,9 @@ pub struct Script {
     pub stops_after: Duration,
     /// What it prints at each start.
     pub says: Vec<String>,
+    /// What it does at each start, one after the other. Then its probes and SIGTERM find what it did, and `ready_after`
+    /// and `stops_after` say nothing.
+    pub acts: Option<Vec<Act>>,
 }
 
 impl Default for Script {
@@ -31,6 +35,7 @@ impl Default for Script {
             ends_times: u32::MAX,
             stops_after: Duration::ZERO,
             says: Vec::new(),
+            acts: None,
         }
     }
 }
@@ -72,6 +77,11 @@ impl Script {
     /// Ends with code 1 at once, each time.
     pub fn crash_loops() -> Self {
         Self::exits(Duration::ZERO, 1)
+    }
+
+    /// Does this.
+    pub fn of(acts: Vec<Act>) -> Self {
+        Self { acts: Some(acts), ..Self::default() }
     }
 
     /// Does not heed SIGTERM.

@@ -1,5 +1,6 @@
 //! What there is: instances, routes, builds, blobs. Survives the platform; a test looks into it and breaks it.
 
+use crate::act::Ground;
 use crate::builder::Build;
 use crate::edge::EdgeState;
 use crate::life::Life;
@@ -31,6 +32,8 @@ pub(crate) struct WorldState {
     pub(crate) starts: BTreeMap<Id, u32>,
     pub(crate) scripts: Vec<(To, Script)>,
     pub(crate) runtime_epoch: i64,
+    pub(crate) ground: Ground,
+    pub(crate) commands: u64,
     pub(crate) edge: EdgeState,
     pub(crate) builds: BTreeMap<Id, Build>,
     pub(crate) build_starts: BTreeMap<Id, u32>,
@@ -117,7 +120,7 @@ impl World {
     pub fn kill(&self, id: &Id, exit: Exit) {
         self.act(|state, now| {
             if let Some(life) = state.lives.get_mut(id) {
-                life.kill(now, exit);
+                life.kill(now, exit, &mut state.ground);
             }
         });
     }
@@ -125,6 +128,7 @@ impl World {
     pub fn reboot(&self) {
         self.act(|state, _| {
             state.lives.values_mut().for_each(Life::lose);
+            state.ground.answering.clear();
             state.edge.restart();
         });
     }
@@ -162,6 +166,13 @@ impl World {
     /// All instances of which anything is left.
     pub fn instances(&self) -> Vec<ObservedInstance> {
         self.sight().0
+    }
+    /// What GET / says on a port of the machine, where somebody answers.
+    pub fn reached(&self, port: u16) -> Option<String> {
+        self.look(|state, _| {
+            let specs: Vec<_> = state.lives.values().map(|life| life.spec.clone()).collect();
+            state.ground.reached(&specs, port)
+        })
     }
     /// What an instance was started with.
     pub fn spec(&self, id: &Id) -> Option<InstanceSpec> {
@@ -222,7 +233,8 @@ impl World {
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut WorldState, Timestamp) -> T) -> T {
         let now = self.clock.now();
         let mut state = self.lock();
-        state.lives.values_mut().for_each(|life| life.settle(now));
+        let WorldState { lives, ground, .. } = &mut *state;
+        lives.values_mut().for_each(|life| life.settle(now, ground));
         look(&mut state, now)
     }
 

@@ -353,17 +353,12 @@ async fn builds_make_the_same_of_the_same() {
     let (clock, world) = fresh();
     let blobs: Arc<dyn Blobs> = Arc::new(world.blobs());
     let builder = world.builder(Arc::clone(&blobs));
-    let spec = |text: &str| BuildSpec {
-        source: Digest::of(text.as_bytes()),
-        dir: String::new(),
-        command: None,
-        output: None,
-        timeout: secs(100),
-    };
+    let spec = |text: &str| BuildSpec::new(Digest::of(text.as_bytes()), secs(100));
+    let none = std::collections::BTreeMap::new();
     let (one, two, other) = (Id::fresh("build"), Id::fresh("build"), Id::fresh("build"));
     world.script_builds(BuildScript { takes: secs(5), ..BuildScript::default() });
     for (id, text) in [(&one, "x"), (&two, "x"), (&other, "y"), (&one, "x")] {
-        builder.start(1, id, &spec(text), clock.now()).await.unwrap();
+        builder.start(1, id, &spec(text), &none, clock.now()).await.unwrap();
     }
     let running = builder.observe(&one).await.unwrap();
     assert_eq!((running.running, running.exit, running.artifact), (true, None, None));
@@ -381,9 +376,9 @@ async fn builds_make_the_same_of_the_same() {
     let (fails, late) = (Id::fresh("build"), Id::fresh("build"));
     let broken = BuildScript { fails: Some("no such crate".into()), ..BuildScript::default() };
     world.script_builds(broken);
-    builder.start(1, &fails, &spec("x"), clock.now()).await.unwrap();
+    builder.start(1, &fails, &spec("x"), &none, clock.now()).await.unwrap();
     world.script_builds(BuildScript { takes: secs(1000), ..BuildScript::default() });
-    builder.start(1, &late, &spec("x"), clock.now()).await.unwrap();
+    builder.start(1, &late, &spec("x"), &none, clock.now()).await.unwrap();
     let failed = builder.observe(&fails).await.unwrap();
     assert_eq!(failed.exit, Some(Exit::Code { code: 1 }));
     assert_eq!((failed.artifact, failed.message.as_str()), (None, "no such crate"));

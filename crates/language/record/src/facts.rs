@@ -1,6 +1,6 @@
 //! What a runtime can do on its machine: plans refuse by it, people read it, the conformance matrix is made of it.
 
-use crate::Isolation;
+use crate::{InstanceSpec, Isolation, Program, Setting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -35,6 +35,31 @@ pub enum Can {
     HandedSockets,
 }
 
+impl Can {
+    /// As written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Artifacts => "artifacts",
+            Self::AbsoluteFiles => "absolute-files",
+            Self::Volumes => "volumes",
+            Self::MemoryLimit => "memory-limit",
+            Self::CpuLimit => "cpu-limit",
+            Self::ProcessLimit => "process-limit",
+            Self::DiskLimit => "disk-limit",
+            Self::OwnNetwork => "own-network",
+            Self::Exec => "exec",
+            Self::HandedSockets => "handed-sockets",
+        }
+    }
+}
+
+impl std::fmt::Display for Can {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// A runtime as it is on this machine now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeFacts {
@@ -52,5 +77,26 @@ impl RuntimeFacts {
     /// Can it?
     pub fn can(&self, what: Can) -> bool {
         self.can.contains(&what)
+    }
+}
+
+impl InstanceSpec {
+    /// What a runtime must be able to do to run this. A runtime that lacks any of it refuses the start: a plan has said
+    /// so before, and a plan may be older than the machine is now.
+    pub fn needs(&self) -> BTreeSet<Can> {
+        let Setting { mounts, bounds, inside, .. } = &self.setting;
+        let said = [
+            (Can::Images, matches!(self.program, Program::Image { .. })),
+            (Can::Artifacts, self.artifact.is_some()),
+            (Can::AbsoluteFiles, self.files.keys().any(|path| path.starts_with('/'))),
+            (Can::Volumes, !mounts.is_empty()),
+            (Can::MemoryLimit, bounds.memory.is_some()),
+            (Can::CpuLimit, bounds.cpu_millis.is_some()),
+            (Can::ProcessLimit, bounds.processes.is_some()),
+            (Can::DiskLimit, bounds.disk.is_some()),
+            (Can::OwnNetwork, !inside.is_empty()),
+            (Can::HandedSockets, !self.listen.is_empty()),
+        ];
+        said.into_iter().filter_map(|(can, needed)| needed.then_some(can)).collect()
     }
 }
