@@ -1,12 +1,13 @@
-//! A file as an answer: type, length, validators, ranges.
+//! A file as an answer: type, length, validators, ranges, packed texts, headers that its site says.
 
 use super::found::{self, Found};
+use super::packed::{Packed, takes_gzip};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
-    LOCATION, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -35,6 +36,8 @@ type Stamp = (u64, i64, i64, u64);
 pub(super) struct Site {
     root: PathBuf,
     tags: Mutex<BTreeMap<PathBuf, (Stamp, String)>>,
+    packed: Packed,
+    says: tow_record::Site,
 }
 
 struct Piece {
@@ -42,6 +45,8 @@ struct Piece {
     length: u64,
     tag: String,
     modified: Option<SystemTime>,
+    /// The body in gzip's format, where that is what goes out.
+    packed: Option<Bytes>,
 }
 
 impl Site {
@@ -49,7 +54,12 @@ impl Site {
     pub(super) fn new(root: &Path) -> io::Result<Self> {
         let root = root.canonicalize()?;
         std::fs::read_dir(&root)?;
-        Ok(Self { root, tags: Mutex::default() })
+        let says = match std::fs::read(root.join(tow_record::Site::FILE)) {
+            Ok(text) => serde_json::from_slice(&text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => tow_record::Site::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { root, tags: Mutex::default(), packed: Packed::default(), says })
     }
 
     /// Answers a request; its body is not looked at.
@@ -64,9 +74,10 @@ impl Site {
         }
         let head = *request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
+        let packs = takes_gzip(request.headers()) && !request.headers().contains_key(RANGE);
         let site = self.clone();
-        let opened = tokio::task::spawn_blocking(move || site.open(&path)).await;
-        match opened {
+        let opened = tokio::task::spawn_blocking(move || site.open(&path, packs)).await;
+        let mut response = match opened {
             Ok(Ok(Opened::File(path, piece))) => {
                 file(&path, piece, request.headers(), head, StatusCode::OK).await
             }
@@ -80,18 +91,56 @@ impl Site {
             }
             Ok(Ok(Opened::Missing(None))) => text(StatusCode::NOT_FOUND, "404 not found\n"),
             _ => text(StatusCode::INTERNAL_SERVER_ERROR, "500 the file could not be read\n"),
+        };
+        if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+            for (name, value) in self.says.headers_of(request.uri().path()) {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+                {
+                    response.headers_mut().insert(name, value);
+                }
+            }
         }
+        response
     }
 
     /// Blocking: looks for the file, opens it and makes its tag.
-    fn open(&self, path: &str) -> io::Result<Opened> {
+    fn open(&self, path: &str, packs: bool) -> io::Result<Opened> {
+        let shown = |file: PathBuf| -> io::Result<(PathBuf, Piece)> {
+            let mut piece = self.piece(file.clone())?;
+            if packs && is_text(&mime_guess::from_path(&file).first_or_octet_stream()) {
+                self.pack(&file, &mut piece);
+            }
+            Ok((file, piece))
+        };
+        let opened = |(file, piece)| Opened::File(file, piece);
         match found::find(&self.root, path) {
-            Found::File(file) => Ok(Opened::File(file.clone(), self.piece(file)?)),
+            Found::File(file) => shown(file).map(opened),
             Found::Slash => Ok(Opened::Slash),
-            Found::Nothing => Ok(Opened::Missing(match found::find(&self.root, "/404.html") {
-                Found::File(file) => Some((file.clone(), self.piece(file)?)),
-                _ => None,
-            })),
+            Found::Nothing => {
+                // What looks like a file is one that is missing, and no page of the application.
+                let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
+                let fallback = self.says.fallback.as_ref().filter(|_| is_page);
+                let fallback = fallback.map(|file| found::find(&self.root, &format!("/{file}")));
+                if let Some(Found::File(file)) = fallback {
+                    return shown(file).map(opened);
+                }
+                Ok(Opened::Missing(match found::find(&self.root, "/404.html") {
+                    Found::File(file) => Some((file.clone(), self.piece(file)?)),
+                    _ => None,
+                }))
+            }
+        }
+    }
+
+    fn pack(&self, file: &Path, piece: &mut Piece) {
+        if Packed::is_worth_while(piece.length)
+            && let Some(body) = self.packed.pack(&piece.tag, || std::fs::read(file))
+        {
+            // Another body, another tag (RFC 9110, section 8.8.3).
+            piece.tag = format!("{}-gz\"", piece.tag.trim_end_matches('"'));
+            piece.length = body.len() as u64;
+            piece.packed = Some(body);
         }
     }
 
@@ -119,7 +168,7 @@ impl Site {
         let modified = seen.modified().ok().filter(|at| {
             at.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since > MEANT)
         });
-        Ok(Piece { file, length: seen.len(), tag, modified })
+        Ok(Piece { file, length: seen.len(), tag, modified, packed: None })
     }
 }
 
@@ -157,6 +206,9 @@ async fn file(
     if let Some(modified) = piece.modified {
         set(&mut response, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
     }
+    if is_text(&mime_guess::from_path(path).first_or_octet_stream()) {
+        set(&mut response, VARY, ACCEPT_ENCODING.as_str());
+    }
     if unchanged(&piece, asked) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
@@ -164,15 +216,18 @@ async fn file(
     set(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(&mut response, ACCEPT_RANGES, "bytes");
     let kind = mime_guess::from_path(path).first_or_octet_stream();
-    let textual = kind.type_() == "text"
-        || matches!(
-            kind.essence_str(),
-            "application/javascript" | "application/json" | "image/svg+xml"
-        );
     let charset =
-        if textual && kind.get_param("charset").is_none() { "; charset=utf-8" } else { "" };
+        if is_text(&kind) && kind.get_param("charset").is_none() { "; charset=utf-8" } else { "" };
     set(&mut response, CONTENT_TYPE, &format!("{kind}{charset}"));
 
+    if let Some(body) = piece.packed {
+        set(&mut response, CONTENT_ENCODING, "gzip");
+        set(&mut response, CONTENT_LENGTH, &body.len().to_string());
+        if !head {
+            *response.body_mut() = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        }
+        return response;
+    }
     let (from, length) = match range(asked, &piece) {
         Wanted::All => (0, piece.length),
         Wanted::Part(from, to) => {
@@ -196,6 +251,20 @@ async fn file(
         }
     }
     response
+}
+
+/// Is it read by people or parsers, and so gets a character set and fewer bytes?
+fn is_text(kind: &mime_guess::Mime) -> bool {
+    kind.type_() == "text"
+        || matches!(
+            kind.essence_str(),
+            "application/javascript"
+                | "application/json"
+                | "application/manifest+json"
+                | "application/wasm"
+                | "application/xml"
+                | "image/svg+xml"
+        )
 }
 
 async fn stream(file: std::fs::File, from: u64, length: u64) -> io::Result<Body> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod found;
+mod packed;
 
 use answer::Site;
 use hyper::service::service_fn;

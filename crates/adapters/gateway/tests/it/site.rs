@@ -125,3 +125,49 @@ fn a_port_that_is_taken_or_missing_is_said() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot serve"));
     assert_eq!(run("x").status.code(), Some(2));
 }
+
+#[tokio::test]
+async fn a_site_says_its_fallback_and_its_headers_and_texts_are_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("assets")).unwrap();
+    std::fs::create_dir_all(dir.path().join(".tow")).unwrap();
+    let page = format!("<h1>app</h1>{}", "<p>the same again</p>".repeat(200));
+    std::fs::write(dir.path().join("index.html"), &page).unwrap();
+    std::fs::write(dir.path().join("404.html"), "nothing here").unwrap();
+    std::fs::write(dir.path().join("assets/app.js"), "let a = 1;".repeat(300)).unwrap();
+    std::fs::write(dir.path().join("assets/dot.png"), vec![0u8; 4000]).unwrap();
+    let says = serde_json::json!({"fallback": "index.html", "headers": [
+        {"path": "*", "set": {"X-Frame-Options": "DENY", "Cache-Control": "no-store"}},
+        {"path": "/assets/*", "set": {"Cache-Control": "public, max-age=31536000, immutable"}},
+    ]});
+    std::fs::write(dir.path().join(".tow/site.json"), says.to_string()).unwrap();
+    let server = Server::start(dir.path()).await;
+
+    let deep = server.get("/orders/17", &[]).await;
+    assert_eq!((deep.status, deep.body.as_str()), (200, page.as_str()));
+    assert_eq!(deep.headers["cache-control"], "no-store");
+    assert_eq!(server.get("/assets/gone.js", &[]).await.status, 404, "a file is not a page");
+    assert_eq!(server.get("/.tow/site.json", &[]).await.status, 404);
+
+    let plain = server.get("/assets/app.js", &[]).await;
+    assert_eq!(plain.headers["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(plain.headers["x-frame-options"], "DENY");
+    assert_eq!(plain.headers["vary"], "accept-encoding");
+    assert!(!plain.headers.contains_key("content-encoding"));
+    let packed = server.get("/assets/app.js", &[("accept-encoding", "br, gzip")]).await;
+    assert_eq!((packed.status, packed.headers["content-encoding"].as_bytes()), (200, &b"gzip"[..]));
+    let length: usize = packed.headers["content-length"].to_str().unwrap().parse().unwrap();
+    assert!(length < 300, "{length} of 3000 bytes");
+    assert_ne!(plain.headers["etag"], packed.headers["etag"]);
+    let tag = packed.headers["etag"].to_str().unwrap().to_string();
+    let again =
+        server.get("/assets/app.js", &[("accept-encoding", "gzip"), ("if-none-match", &tag)]).await;
+    assert_eq!(again.status, 304);
+
+    let part =
+        server.get("/assets/app.js", &[("accept-encoding", "gzip"), ("range", "bytes=0-9")]).await;
+    assert_eq!((part.status, part.body.as_str()), (206, "let a = 1;"));
+    let image = server.get("/assets/dot.png", &[("accept-encoding", "gzip")]).await;
+    assert!(!image.headers.contains_key("content-encoding"));
+    assert_eq!(image.body.len(), 4000);
+}

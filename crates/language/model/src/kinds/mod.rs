@@ -12,6 +12,7 @@ pub mod resource;
 pub mod role_binding;
 pub mod runtime;
 pub mod service_account;
+pub mod site;
 pub mod system;
 pub mod template;
 pub mod user;
