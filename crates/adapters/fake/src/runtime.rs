@@ -53,6 +53,7 @@ fn script_for(state: &WorldState, spec: &InstanceSpec) -> Result<Script, PortErr
             command.iter().chain(args).flatten().cloned().collect()
         }
         Program::Static => Vec::new(),
+        Program::Role { args } => args.clone(),
     };
     match act::acts_of(&argv) {
         // Any other program is a good one.

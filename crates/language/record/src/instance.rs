@@ -112,6 +112,13 @@ pub enum Program {
         /// Instead of the image's arguments.
         args: Option<Vec<String>>,
     },
+    /// A hidden role of the platform's own executable that stands for a program elsewhere, such as in a container. Its
+    /// standard input is a socket: its end says that the program runs, words on it why it does not. SIGINT tells it that
+    /// the grace is over.
+    Role {
+        /// The role and its arguments.
+        args: Vec<String>,
+    },
 }
 
 /// A folder that outlives the instance, seen inside it.

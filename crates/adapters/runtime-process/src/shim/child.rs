@@ -40,6 +40,7 @@ pub(super) fn make(folder: &Folder, file: &SpecFile) -> io::Result<Waiting> {
     match &file.spec.program {
         Program::Command { argv } => command.args(argv),
         Program::Static => command.arg(&own).arg("static").arg(folder.work()),
+        Program::Role { args } => command.arg(&own).args(args),
         Program::Image { image, .. } => {
             return Err(io::Error::other(format!("{image} is an image, and this is no engine")));
         }

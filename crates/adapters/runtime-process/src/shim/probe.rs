@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tow_record::{ExecProbe, HttpProbe, Probe, ProbeReport};
+use tow_record::{ExecProbe, HttpProbe, Probe, ProbeReport, Program};
 
 /// How much of a body or an output is shown.
 const HEAD: usize = 256;
@@ -25,6 +25,8 @@ const STEADY: Duration = Duration::from_secs(1);
 /// A refused connection is explained from then on, and again after as long: it takes a walk through all processes,
 /// and a program that is still starting needs the time more.
 const EXPLAIN: Duration = Duration::from_millis(300);
+/// Who accepts in place of a program that is not there hangs up within this.
+const HOLLOW: Duration = Duration::from_millis(30);
 
 /// What is probed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +101,10 @@ impl Prober {
 
     async fn tcp(&self, port: u16, limit: Duration) -> (bool, String) {
         match tokio::time::timeout(limit, TcpStream::connect(("127.0.0.1", port))).await {
-            Ok(Ok(_)) => (true, format!("connect to {port} → accepted")),
+            Ok(Ok(stream)) => match self.is_hollow(stream).await {
+                true => (false, format!("connect to {port} → nothing listens behind it")),
+                false => (true, format!("connect to {port} → accepted")),
+            },
             Ok(Err(err)) => (false, format!("connect to {port} → {}", self.refusal(port, &err))),
             Err(_) => (false, format!("connect to {port} → no answer within {}", length(limit))),
         }
@@ -121,6 +126,13 @@ impl Prober {
             Ok(Err(Failed::Talk(why))) => (false, format!("{get} → no HTTP answer: {why}")),
             Err(_) => (false, format!("{get} → no answer within {}", length(limit))),
         }
+    }
+
+    /// A container engine may accept in place of the program, and hangs up at once where there is none.
+    async fn is_hollow(&self, mut stream: TcpStream) -> bool {
+        use tokio::io::AsyncReadExt as _;
+        matches!(self.file.spec.program, Program::Role { .. })
+            && matches!(tokio::time::timeout(HOLLOW, stream.read_u8()).await, Ok(Err(_)))
     }
 
     /// Why nobody answers on the port; and, where the program listens elsewhere, where.

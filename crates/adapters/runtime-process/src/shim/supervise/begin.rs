@@ -56,6 +56,7 @@ impl Supervisor {
     pub(super) fn launch(&mut self) {
         self.adopted = false;
         self.not_run = None;
+        self.urged = false;
         if self.state.attempt > 0 {
             self.state.restarts += 1;
             self.state.streak += 1;

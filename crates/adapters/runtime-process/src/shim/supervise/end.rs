@@ -10,6 +10,8 @@ use tow_record::{Exit, Phase};
 
 /// What a program that ended by itself leaves behind gets so long to end too.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
+/// A role that was told that the grace is over gets so long to kill what it stands for.
+const URGED: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     /// SIGTERM now, SIGKILL then.
@@ -93,6 +95,13 @@ impl Supervisor {
         let Stage::Ending { why, kill_at } = self.stage else { return };
         let is_late = kill_at <= Instant::now();
         if self.ended.is_none() && !is_late {
+            return;
+        }
+        if is_late && self.is_role() && !self.urged && self.ended.is_none() {
+            self.urged = true;
+            self.log.say("did not end in time: to be killed");
+            self.signal_group(Signal::INT);
+            self.stage = Stage::Ending { why, kill_at: Instant::now() + URGED };
             return;
         }
         let members = self.members();

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tow_record::{Exit, LogStream, ProbeReport};
+use tow_record::{Exit, LogStream, ProbeReport, Program};
 
 /// How often what is being ended is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -83,6 +83,8 @@ struct Supervisor {
     not_run: Option<String>,
     /// The child was let go and has not said yet whether it became the program.
     becoming: bool,
+    /// A role was told that the grace is over, and ends what it stands for.
+    urged: bool,
     held: u32,
     failed: u32,
     liveness_failed: u32,
@@ -144,6 +146,7 @@ pub(super) async fn supervise(
         ended: None,
         not_run: None,
         becoming: false,
+        urged: false,
         held: 0,
         failed: 0,
         liveness_failed: 0,
@@ -160,8 +163,8 @@ pub(super) async fn supervise(
             Some(event) = inbox.recv() => this.on(event),
             () = due, if wake.is_some() => this.tick(),
             // What the program writes comes after the word that it was started.
-            () = this.err.readable(), if !this.becoming => this.err.pump(&mut this.log),
-            () = this.out.readable(), if !this.becoming => this.out.pump(&mut this.log),
+            () = this.err.readable(), if this.is_heard() => this.err.pump(&mut this.log),
+            () = this.out.readable(), if this.is_heard() => this.out.pump(&mut this.log),
         }
     }
     // Everybody who watches gets the last state; nobody keeps the shim from ending.
@@ -171,6 +174,15 @@ pub(super) async fn supervise(
 }
 
 impl Supervisor {
+    fn is_role(&self) -> bool {
+        matches!(self.file.spec.program, Program::Role { .. })
+    }
+
+    /// A role may take long until its program runs, and tells why meanwhile.
+    fn is_heard(&self) -> bool {
+        !self.becoming || self.is_role()
+    }
+
     fn on(&mut self, event: Event) {
         match event {
             Event::Became { attempt, failure } if attempt == self.state.attempt => {
