@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use std::collections::BTreeMap;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -137,9 +138,16 @@ impl Builder for Crossed<dyn Builder> {
         epoch: i64,
         id: &Id,
         spec: &BuildSpec,
+        secrets: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        self.around("builder.start", self.inner.start(epoch, id, spec, now)).await
+        self.around("builder.start", self.inner.start(epoch, id, spec, secrets, now)).await
+    }
+    async fn inspect(&self, spec: &BuildSpec) -> Result<tow_record::Found, PortError> {
+        self.inner.inspect(spec).await
+    }
+    async fn cancel(&self, epoch: i64, id: &Id, why: &str) -> Result<(), PortError> {
+        self.around("builder.cancel", self.inner.cancel(epoch, id, why)).await
     }
     async fn observe(&self, id: &Id) -> Result<ObservedBuild, PortError> {
         self.inner.observe(id).await

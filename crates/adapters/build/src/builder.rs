@@ -136,6 +136,10 @@ impl ProcessBuilder {
             is_static: made.is_static,
             build: order.id.clone(),
             created_at: self.config.clock.now(),
+            toolchain: String::new(),
+            platform: String::new(),
+            component: order.spec.component.clone(),
+            source: Some(order.spec.source.clone()),
         };
         let kept = artifact.clone();
         off(move || {
@@ -150,11 +154,28 @@ impl ProcessBuilder {
 
 #[async_trait]
 impl Builder for ProcessBuilder {
+    async fn inspect(&self, spec: &BuildSpec) -> Result<tow_record::Found, PortError> {
+        Ok(tow_record::Found {
+            tool: tow_record::BuildTool::None,
+            because: spec.command.clone().unwrap_or_default(),
+            toolchain: String::new(),
+            platform: String::new(),
+            content: None,
+            runs: true,
+            notes: Vec::new(),
+        })
+    }
+
+    async fn cancel(&self, epoch: i64, id: &Id, _why: &str) -> Result<(), PortError> {
+        self.config.runtime.stop(epoch, id, GRACE).await
+    }
+
     async fn start(
         &self,
         epoch: i64,
         id: &Id,
         spec: &BuildSpec,
+        _secrets: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<(), PortError> {
         let dir = self.dir(id);

@@ -92,11 +92,9 @@ mod tests {
             std::fs::write(dir.path().join(file), "").unwrap();
         }
         let spec = BuildSpec {
-            source: Digest::of(b""),
-            dir: String::new(),
             command: command.map(Into::into),
             output: output.map(Into::into),
-            timeout: Duration::from_secs(1),
+            ..BuildSpec::new(Digest::of(b""), Duration::from_secs(1))
         };
         let found = detect(dir.path(), &spec);
         (found.tool, found.keep)

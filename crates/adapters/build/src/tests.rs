@@ -27,7 +27,7 @@ async fn a_site_becomes_an_artifact_once() {
     assert_eq!(files.keys().collect::<Vec<_>>(), ["a/b.css", "index.html"]);
 
     assert_eq!(world.builder.observe(&id).await.unwrap(), seen, "looking again changes nothing");
-    world.builder.start(1, &id, &spec, Timestamp(9)).await.unwrap();
+    world.builder.start(1, &id, &spec, &Default::default(), Timestamp(9)).await.unwrap();
     assert_eq!(world.builder.observe(&id).await.unwrap(), seen, "nor does starting again");
     let (other, again) = world.build(&spec).await;
     assert_eq!(again.artifact.unwrap().digest, artifact.digest, "the same source, the same bytes");
@@ -110,7 +110,8 @@ async fn failures_say_why() {
     }
     let mut spec = plain;
     spec.source = Digest::of(b"nobody brought this");
-    let refused = world.builder.start(1, &Id::fresh("b"), &spec, Timestamp(1)).await;
+    let refused =
+        world.builder.start(1, &Id::fresh("b"), &spec, &Default::default(), Timestamp(1)).await;
     assert!(matches!(refused, Err(PortError::NotThere(_))), "{refused:?}");
 }
 
@@ -149,7 +150,7 @@ async fn removing_a_running_build_leaves_nothing() {
     let mut spec = world.source(&[("a.txt", "1")]).await;
     spec.command = Some("echo $$ >pid.tmp; mv pid.tmp pid; sleep 1000".into());
     let id = Id::fresh("b");
-    world.builder.start(1, &id, &spec, Timestamp(1)).await.unwrap();
+    world.builder.start(1, &id, &spec, &Default::default(), Timestamp(1)).await.unwrap();
     let dir = world.root.path().join("b").join(id.as_str());
     let began = std::time::Instant::now();
     let pid: u32 = loop {
@@ -189,7 +190,7 @@ async fn a_crash_between_order_and_start_is_made_good() {
     order::write(&dir, order::BUILD, &known).unwrap();
     let unstarted = world.builder.observe(&id).await;
     assert!(matches!(unstarted, Err(PortError::NotThere(_))), "{unstarted:?}");
-    world.builder.start(1, &id, &spec, Timestamp(2)).await.unwrap();
+    world.builder.start(1, &id, &spec, &Default::default(), Timestamp(2)).await.unwrap();
     assert!(world.ended(&id).await.artifact.is_some());
 }
 

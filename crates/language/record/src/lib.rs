@@ -23,13 +23,14 @@ mod plan;
 mod problem;
 mod release;
 mod route;
+mod run;
 mod seal;
 mod state;
 mod token;
 mod webhook;
 
 pub use access::{Actor, Right};
-pub use artifact::{Artifact, BuildSpec, BuildTool, Source};
+pub use artifact::{Artifact, Build, BuildBounds, BuildSpec, BuildTool, Found, Source};
 pub use code::{CODES, Code, ExitStatus};
 pub use configuration::{ConfigVersion, Sealed};
 pub use declaration::{Declaration, Kept, Verdict};
@@ -54,10 +55,12 @@ pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Targe
 pub use problem::{Problem, SourceLine, Violation};
 pub use release::{Release, ReleaseWorkload};
 pub use route::{Route, RouteAck, RouteSet, RouteTarget};
+pub use run::{CronPaused, CronState, OnUnknown, Run, RunKind, RunState};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;
+pub use tow_model::kinds::site::{Site, SiteHeaders};
 pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 
 /// A produced thing that the store keeps: a kind, an id unique in the kind, the subject it is about, a number within

@@ -4,9 +4,11 @@ use crate::{
     driver::{ReconcileError, Reconciler},
     rollout::Driven,
 };
+use std::collections::BTreeMap;
+use tow_names::Place;
 use tow_plan::SpecInput;
 use tow_ports::PortError;
-use tow_record::{Effect, Instance, RouteSet, StepRow};
+use tow_record::{BuildSpec, Effect, Instance, RouteSet, StepRow};
 use tow_store::Row;
 
 impl Reconciler {
@@ -19,7 +21,9 @@ impl Reconciler {
         let done = match &row.value.step.effect {
             Effect::Build { spec } => {
                 let id = driven.op.value.build_id();
-                self.parts.builder.start(self.epoch, &id, spec, self.now()).await
+                let op = &driven.op.value;
+                let secrets = self.build_secrets(&op.place, op.config, spec).await?;
+                self.parts.builder.start(self.epoch, &id, spec, &secrets, self.now()).await
             }
             Effect::Start { instance } => return self.start(driven, row, instance).await,
             Effect::Switch { .. } => {
@@ -43,6 +47,22 @@ impl Reconciler {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What of a place's configuration a build sees: what it names, and no more. A name that is not set is left out;
+    /// the plan has refused it.
+    pub(crate) async fn build_secrets(
+        &self,
+        place: &Place,
+        version: i64,
+        spec: &BuildSpec,
+    ) -> Result<BTreeMap<String, String>, ReconcileError> {
+        if spec.secrets.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut plain = self.plain_values(place, version).await?;
+        plain.retain(|name, _| spec.secrets.contains(name));
+        Ok(plain)
     }
 
     async fn start(

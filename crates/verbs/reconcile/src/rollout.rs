@@ -224,7 +224,15 @@ impl Reconciler {
         driven: &Driven,
         version: i64,
     ) -> Result<BTreeMap<String, String>, ReconcileError> {
-        let place = &driven.op.value.place;
+        self.plain_values(&driven.op.value.place, version).await
+    }
+
+    /// A version of a place's configuration, opened.
+    pub(crate) async fn plain_values(
+        &self,
+        place: &tow_names::Place,
+        version: i64,
+    ) -> Result<BTreeMap<String, String>, ReconcileError> {
         let id = format!("{place}/{version}");
         let Some(row) = self.parts.store.get::<tow_record::ConfigVersion>(&id).await? else {
             return Ok(BTreeMap::new());

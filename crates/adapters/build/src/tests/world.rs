@@ -64,19 +64,13 @@ impl World {
         }
         let bytes = tar.into_inner().unwrap();
         let source = self.blobs.keep(&bytes);
-        BuildSpec {
-            source,
-            dir: String::new(),
-            command: None,
-            output: None,
-            timeout: Duration::from_secs(300),
-        }
+        BuildSpec::new(source, Duration::from_secs(300))
     }
 
     /// Builds to the end.
     pub(super) async fn build(&self, spec: &BuildSpec) -> (Id, ObservedBuild) {
         let id = Id::fresh("b");
-        self.builder.start(1, &id, spec, Timestamp(7)).await.unwrap();
+        self.builder.start(1, &id, spec, &BTreeMap::new(), Timestamp(7)).await.unwrap();
         let seen = self.ended(&id).await;
         (id, seen)
     }

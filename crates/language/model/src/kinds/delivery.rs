@@ -2,6 +2,7 @@
 //! `tow.yaml` and becomes part of the release.
 
 use super::environment::Tier;
+use super::site::{self, Site};
 use super::workload::NAME_PATTERN;
 use crate::Invalid;
 use crate::declared::{Declared, KindFacts, Ownership, Reference};
@@ -9,7 +10,7 @@ use crate::envelope::API_VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tow_names::{Duration, Name};
+use tow_names::{Duration, Name, Schedule, ScheduleError};
 
 /// How a component is built and run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +48,104 @@ pub struct Build {
     /// How long it may take; 20 minutes where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// What counts beside `dir`, as files and folders below the one that holds `tow.yaml`: a change elsewhere builds
+    /// nothing, and nothing else is there when it builds. Everything counts where nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<String>,
+    /// May it reach the network? `on` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<BuildNetwork>,
+    /// Names in the component's configuration that the build sees, as variables and as files in `TOW_SECRETS`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// The most it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<BuildLimits>,
+}
+
+/// May a build reach the network?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BuildNetwork {
+    /// It may.
+    On,
+    /// It sees nothing but itself.
+    Off,
+}
+
+/// The most a build may use, all its processes together. Nothing said: the platform's own limits.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BuildLimits {
+    /// Memory, as in `2Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Processors, as in `1.5` or `500m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Disk, as in `4Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 8, max = 100_000))]
+    pub processes: Option<u64>,
+}
+
+/// The broken rules of `build`: folders stay below the one that holds `tow.yaml`, quantities are some, names can be set.
+fn check_build(build: &serde_json::Value, out: &mut Vec<Invalid>) {
+    let mut below = |at: String, path: &str| {
+        if !stays_below(path) {
+            out.push(Invalid::new(
+                at,
+                "delivery/path",
+                format!("{path:?} leads out of the folder"),
+                "a path below the folder that holds tow.yaml, with no .. and no leading /",
+            ));
+        }
+    };
+    for key in ["dir", "output"] {
+        if let Some(path) = build[key].as_str() {
+            below(format!("/spec/build/{key}"), path);
+        }
+    }
+    for (index, path) in build["watch"].as_array().into_iter().flatten().enumerate() {
+        if let Some(path) = path.as_str() {
+            below(format!("/spec/build/watch/{index}"), path);
+        }
+    }
+    for (index, name) in build["secrets"].as_array().into_iter().flatten().enumerate() {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if let Some(name) = name.as_str()
+            && (name.is_empty()
+                || !name.chars().all(word)
+                || name.starts_with(|c: char| c.is_ascii_digit())
+                || name.starts_with("TOW_"))
+        {
+            out.push(Invalid::new(
+                format!("/spec/build/secrets/{index}"),
+                "delivery/secret",
+                format!("{name:?} can't be the name of a variable"),
+                "a name as tow config set takes it: letters, digits and _, not beginning with a digit or TOW_",
+            ));
+        }
+    }
+    let limits = &build["limits"];
+    let mut quantity = |key: &str, broken: Option<tow_names::QuantityError>| {
+        if let Some(error) = broken {
+            out.push(Invalid::new(
+                format!("/spec/build/limits/{key}"),
+                "delivery/quantity",
+                error.to_string(),
+                error.expected,
+            ));
+        }
+    };
+    for key in ["memory", "disk"] {
+        let said = limits[key].as_str();
+        quantity(key, said.and_then(|said| said.parse::<tow_names::Memory>().err()));
+    }
+    quantity("cpu", limits["cpu"].as_str().and_then(|said| said.parse::<tow_names::Cpu>().err()));
 }
 
 /// What a workload is for.
@@ -61,8 +160,44 @@ pub enum WorkloadKind {
     Static,
     /// Runs on a schedule.
     Cron,
-    /// Runs once.
+    /// Runs once, when somebody asks.
     Job,
+}
+
+impl WorkloadKind {
+    /// As written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Worker => "worker",
+            Self::Static => "static",
+            Self::Cron => "cron",
+            Self::Job => "job",
+        }
+    }
+}
+
+/// What is done with a firing while an earlier run of the workload is unfinished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Concurrency {
+    /// It is not run, and reported as missed.
+    #[default]
+    Forbid,
+    /// It is run after the earlier one.
+    Queue,
+    /// The earlier one is cancelled, then it is run.
+    Replace,
+}
+
+/// How a new release takes over from the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The new one runs and is ready before the old one is stopped.
+    BlueGreen,
+    /// The old one is stopped before the new one starts: where both can't be at once.
+    Recreate,
 }
 
 /// How one workload is run. What is left out follows from the environment's tier.
@@ -82,6 +217,47 @@ pub struct WorkloadDelivery {
     /// How it is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
+    /// How the files of a `static` workload are served.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub site: Option<Site>,
+    /// How a new release takes over; `blue-green` where nothing is said and nothing else is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// With `cron`: when it is due, as five fields: minute, hour, day of the month, month, weekday; or `@daily` and the
+    /// like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub schedule: Option<String>,
+    /// The time zone of the schedule, as in `Europe/Berlin`; `UTC` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub timezone: Option<String>,
+    /// What is done with a firing while an earlier run is unfinished; `forbid` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// How late a firing may still be run, after the platform was down; one hour where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_deadline: Option<Duration>,
+    /// How long one attempt of a run may take; one hour where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// How often a run is tried again after it did not end well; not at all where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 20))]
+    pub retries: Option<u32>,
+    /// How many ended runs are kept, with their logs; 10 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub history: Option<u32>,
+    /// Program and arguments, run once per deployment before anything of the release starts; if it does not end well,
+    /// the release is not deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub release: Option<Vec<String>>,
+    /// Program and arguments, run once per deployment after the release took over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub post_deploy: Option<Vec<String>>,
 }
 
 /// What gates a switch, by number.
@@ -156,16 +332,32 @@ impl Declared for DeliverySpec {
 /// The broken rules of a `Delivery` document: folders stay below the one that holds `tow.yaml`, an override says where
 /// it holds and for which workloads.
 fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
-    for key in ["dir", "output"] {
-        if let Some(path) = spec["build"][key].as_str()
-            && !stays_below(path)
-        {
-            out.push(Invalid::new(
-                format!("/spec/build/{key}"),
-                "delivery/path",
-                format!("{path:?} leads out of the folder"),
-                "a path below the folder that holds tow.yaml, with no .. and no leading /",
-            ));
+    check_build(&spec["build"], out);
+    for (name, said) in spec["workloads"].as_object().into_iter().flatten() {
+        site::check(&said["static"], &format!("/spec/workloads/{name}/static"), out);
+    }
+    for (name, workload) in spec["workloads"].as_object().into_iter().flatten() {
+        check_workload(&format!("/spec/workloads/{}", escape(name)), workload, true, out);
+    }
+    for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
+        for (name, workload) in entry["workloads"].as_object().into_iter().flatten() {
+            let at = format!("/spec/overrides/{index}/workloads/{}", escape(name));
+            check_workload(&at, workload, false, out);
+        }
+    }
+    for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
+        for (name, said) in entry["workloads"].as_object().into_iter().flatten() {
+            let at = format!("/spec/overrides/{index}/workloads/{name}/static");
+            site::check(&said["static"], &at, out);
+        }
+    }
+    for (name, workload) in spec["workloads"].as_object().into_iter().flatten() {
+        check_workload(&format!("/spec/workloads/{}", escape(name)), workload, true, out);
+    }
+    for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
+        for (name, workload) in entry["workloads"].as_object().into_iter().flatten() {
+            let at = format!("/spec/overrides/{index}/workloads/{}", escape(name));
+            check_workload(&at, workload, false, out);
         }
     }
     for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
@@ -179,6 +371,88 @@ fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
                 "at least one of tier, stage, environment",
             ));
         }
+    }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// What is said of a workload's runs. `whole`: all that holds for it everywhere, so that what must be there is.
+fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec<Invalid>) {
+    let kind = said["kind"].as_str();
+    let schedule = said["schedule"].as_str();
+    let zone = said["timezone"].as_str();
+    if let Some(text) = schedule {
+        match Schedule::parse(text, "UTC") {
+            Err(ScheduleError::Never(_)) => out.push(
+                Invalid::new(
+                    format!("{at}/schedule"),
+                    "delivery/schedule",
+                    format!("{text:?} never comes: no date meets it"),
+                    "a schedule that is due some time",
+                )
+                .hint("days of the month that the month does not have never come"),
+            ),
+            Err(error) => out.push(
+                Invalid::new(
+                    format!("{at}/schedule"),
+                    "delivery/schedule",
+                    error.to_string(),
+                    "five fields, minute, hour, day of the month, month, weekday, or @hourly, @daily, @weekly, @monthly",
+                )
+                .hint("30 3 * * 1-5 is at 03:30 on working days"),
+            ),
+            Ok(_) => {}
+        }
+    }
+    if let Some(zone) = zone
+        && let Err(error) = Schedule::check_zone(zone)
+    {
+        out.push(
+            Invalid::new(
+                format!("{at}/timezone"),
+                "delivery/timezone",
+                error.to_string(),
+                "a name of the time zone database, as in Europe/Berlin or UTC",
+            )
+            .hint("a region and a city; an offset such as +02:00 would not know of summer time"),
+        );
+    }
+    if !whole {
+        return;
+    }
+    match (kind, schedule) {
+        (Some("cron"), None) => out.push(Invalid::new(
+            format!("{at}/kind"),
+            "delivery/schedule",
+            "a workload of kind cron has no schedule",
+            "schedule: five fields, as in 0 3 * * *",
+        )),
+        (Some("cron"), Some(_)) | (_, None) => {}
+        (kind, Some(_)) => out.push(Invalid::new(
+            format!("{at}/schedule"),
+            "delivery/schedule",
+            format!("{} has no schedule", kind.map_or("this workload".into(), |k| format!("a {k}"))),
+            "kind: cron",
+        )),
+    }
+    let runs = matches!(kind, Some("cron" | "job"));
+    let only = |keys: &[&str], of: &str, out: &mut Vec<Invalid>| {
+        for key in keys.iter().filter(|key| said.get(**key).is_some()) {
+            out.push(Invalid::new(
+                format!("{at}/{key}"),
+                "delivery/kind",
+                format!("{key} says nothing here"),
+                format!("{key} with {of}"),
+            ));
+        }
+    };
+    if kind != Some("cron") {
+        only(&["timezone", "concurrency", "startingDeadline"], "kind: cron", out);
+    }
+    if runs {
+        only(&["replicas", "health", "strategy"], "kind: service, worker or static", out);
     }
 }
 

@@ -8,15 +8,12 @@ use tow_model::{
     Manifest, Spec,
     kinds::{delivery::DeliverySpec, environment::EnvironmentSpec},
 };
-use tow_names::{Digest, Duration, EntityRef, Id, Place};
+use tow_names::{Digest, EntityRef, Id, Place};
 use tow_record::{
     BuildSpec, Change, ConfigVersion, Deployment, Executes, Outcome, Reason, Release, Sealed,
     Source, State,
 };
 use tow_store::{Find, PlaceFacts};
-
-/// How long a build may take where nothing is said.
-const BUILD_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
 /// A deployment as it would be.
 pub(super) struct Candidate {
@@ -206,16 +203,9 @@ impl App {
             source =
                 Some(row.ok_or_else(|| AppError::not_found(format!("source {digest}")))?.value);
         }
-        let build = source.as_ref().map(|source| {
-            let said = delivery.build.clone().unwrap_or_default();
-            BuildSpec {
-                source: source.digest.clone(),
-                dir: said.dir.unwrap_or_default(),
-                command: said.command,
-                output: said.output,
-                timeout: said.timeout.unwrap_or(BUILD_TIMEOUT),
-            }
-        });
+        let build = source
+            .as_ref()
+            .map(|source| super::building::spec(&folder.component, source, &delivery));
         let artifact = build.as_ref().map(BuildSpec::key);
         let commit = source.as_ref().and_then(|s| s.commit.clone());
         let files: BTreeMap<&String, &Digest> =
