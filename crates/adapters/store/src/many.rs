@@ -103,7 +103,8 @@ impl Store {
             }
         }
         for row in self.latest::<Instance>(places, u32::MAX).await? {
-            if let Some(facts) = facts.get_mut(&row.value.place) {
+            let of_run = row.value.run.is_some();
+            if let Some(facts) = facts.get_mut(&row.value.place).filter(|_| !of_run) {
                 facts.instances.push(row);
             }
         }

@@ -10,7 +10,7 @@ use tow_record::{Artifact, Deployment, Instance, Operation, Placement, Release};
 pub struct PlaceFacts {
     /// Where things stand; version 0 where nothing was ever deployed.
     pub placement: Row<Placement>,
-    /// All rows of the place.
+    /// All rows of the place that are a pod's; not those of runs.
     pub instances: Vec<Row<Instance>>,
     /// The wanted deployment and its release.
     pub current: Option<(Deployment, Release)>,
@@ -38,8 +38,9 @@ impl Store {
                 Row { value: empty, version: 0 }
             }
         };
-        let instances =
+        let mut instances =
             self.list::<Instance>(Find { subject: subject(), ..Find::default() }).await?;
+        instances.retain(|row| row.value.run.is_none());
         let open = Find { subject: subject(), open: Some(true), ..Find::default() };
         let operation = self.list::<Operation>(open).await?.into_iter().next();
         let current = self.deployed(place, placement.value.deployment).await?;

@@ -1,6 +1,6 @@
 //! What a runtime of processes can't do yet, what no recipe makes, and what must not be: refused at plan time, by line.
 
-use crate::delivered;
+use crate::{Delivered, delivered, meaning};
 use std::collections::BTreeSet;
 use tow_model::{
     Invalid,
@@ -65,17 +65,7 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
                 .hint("tow doctor says what this machine can do"),
             );
         }
-        if matches!(delivered.kind, WorkloadKind::Cron | WorkloadKind::Job) {
-            found.push(
-                Invalid::new(
-                    "/metadata/name",
-                    "plan/workload-kind",
-                    format!("tow.yaml makes {workload} a {:?}", delivered.kind).to_lowercase(),
-                    "service, worker or static: this runtime runs nothing on a schedule yet",
-                )
-                .hint("say `kind: worker` for it in tow.yaml, or leave it out of this folder"),
-            );
-        }
+        kind_refusals(&file.score, &delivered, &mut found);
         if environment.tier == Tier::Production && facts.isolation < Isolation::Sandbox {
             found.push(
                 Invalid::new(
@@ -125,6 +115,56 @@ pub fn warnings(release: &Release, runtime: &RuntimeFacts) -> Vec<String> {
     all
 }
 
+/// What a workload of this kind can't be or needs to have, once everything that holds here is put together.
+fn kind_refusals(score: &Workload, delivered: &Delivered, found: &mut Vec<Invalid>) {
+    let (kind, means) = (delivered.kind.as_str(), meaning(delivered.kind));
+    let mut refuse = |at: &str, what: String, expected: &str, hint: &str| {
+        let invalid = Invalid::new(at, "plan/workload-kind", what, expected.to_string());
+        found.push(invalid.hint(hint));
+    };
+    if delivered.kind == WorkloadKind::Cron && delivered.schedule.is_none() {
+        refuse(
+            "/metadata/name",
+            format!("tow.yaml makes {} a cron here and says no schedule", score.metadata.name),
+            "schedule: five fields, as in 0 3 * * *",
+            "an override that makes it a cron says when it is due, too",
+        );
+    }
+    if means.runs && score.containers.len() > 1 {
+        refuse(
+            "/containers",
+            format!("a {kind} has one container, and this one has {}", score.containers.len()),
+            "one container",
+            "what must be done first can be the first step of its command",
+        );
+    }
+    if !means.served {
+        return;
+    }
+    for (name, container) in &score.containers {
+        let at = format!("/containers/{}", escape(name));
+        if container.image != "." {
+            refuse(
+                &format!("{at}/image"),
+                format!(
+                    "a {kind} workload serves the files of this folder, not image {:?}",
+                    container.image
+                ),
+                "image: .",
+                "kind: service runs an image that serves files itself",
+            );
+        }
+        if container.command.as_ref().is_some_and(|command| !command.is_empty()) {
+            refuse(
+                &format!("{at}/command"),
+                format!("a {kind} workload runs no command: the platform serves its files"),
+                "no command",
+                "kind: service runs a program of your own",
+            );
+        }
+    }
+}
+
 fn container_refusals(at: &str, spec: &Container, facts: &RuntimeFacts, found: &mut Vec<Invalid>) {
     if spec.image != "." && !facts.can(Can::Images) {
         found.push(
@@ -154,7 +194,7 @@ fn container_refusals(at: &str, spec: &Container, facts: &RuntimeFacts, found: &
             ));
         }
     }
-    for (target, file) in &spec.files {
+    for target in spec.files.keys() {
         let pointer = format!("{at}/files/{}", escape(target));
         let absolute = target.starts_with('/') && !facts.can(Can::AbsoluteFiles);
         let outside = absolute || target.split('/').any(|part| part == "..");
@@ -167,19 +207,6 @@ fn container_refusals(at: &str, spec: &Container, facts: &RuntimeFacts, found: &
                     "a path relative to the working folder: no path of the host is ever written",
                 )
                 .hint(format!("write it as {}", target.trim_start_matches('/'))),
-            );
-        }
-        if file.source.is_some() {
-            found.push(
-                Invalid::new(
-                    format!("{pointer}/source"),
-                    "plan/file-source",
-                    "files from a source are not carried into a release yet",
-                    "content or binaryContent",
-                )
-                .hint(
-                    "with image: . the folder itself is there at run time: read the file from it",
-                ),
             );
         }
     }

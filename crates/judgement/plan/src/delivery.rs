@@ -1,9 +1,11 @@
 //! What `tow.yaml` says of one workload in one environment: the workload's own words, then the overrides that match, the
 //! later ones winning, then the defaults of the tier.
 
+use crate::meaning;
 use tow_model::kinds::{
-    delivery::{DeliverySpec, Health, WorkloadDelivery, WorkloadKind},
+    delivery::{Concurrency, DeliverySpec, Health, Strategy, WorkloadDelivery, WorkloadKind},
     environment::{EnvironmentSpec, Tier},
+    site::Site,
     workload::Workload,
 };
 use tow_names::{Duration, Name};
@@ -29,7 +31,32 @@ pub struct Delivered {
     pub grace: Duration,
     /// For requests in flight after the switch.
     pub drain: Duration,
+    /// How it takes over, where it is said.
+    pub strategy: Option<Strategy>,
+    /// When it is due, and in which zone. Only with `cron`.
+    pub schedule: Option<(String, String)>,
+    /// What is done with a firing while an earlier run is unfinished.
+    pub concurrency: Concurrency,
+    /// How late a firing may still be run.
+    pub starting_deadline: Duration,
+    /// How long an attempt of a run may take.
+    pub run_timeout: Duration,
+    /// How often a run is tried again.
+    pub retries: u32,
+    /// How many ended runs are kept.
+    pub history: u32,
+    /// Run before anything of a release starts.
+    pub release: Option<Vec<String>>,
+    /// Run after a release took over.
+    pub post_deploy: Option<Vec<String>>,
+    /// How files are served, where they are.
+    pub site: Option<Site>,
 }
+
+/// How long a firing may be late, and how long an attempt of a run may take, where nothing is said.
+const HOUR: Duration = Duration::from_secs(3600);
+/// How many ended runs are kept where nothing is said.
+const HISTORY: u32 = 10;
 
 /// Resolves `workload` (a Score file's `metadata.name`) in an environment.
 pub fn delivered(
@@ -52,13 +79,12 @@ pub fn delivered(
     let health = said.health.unwrap_or_default();
     let stop = said.stop.unwrap_or_default();
     let tier = defaults(spec.tier);
+    let kind =
+        said.kind.unwrap_or(if has_port { WorkloadKind::Service } else { WorkloadKind::Worker });
+    let zone = said.timezone.unwrap_or_else(|| "UTC".into());
     Delivered {
-        kind: said.kind.unwrap_or(if has_port {
-            WorkloadKind::Service
-        } else {
-            WorkloadKind::Worker
-        }),
-        replicas: said.replicas.unwrap_or(1),
+        kind,
+        replicas: if meaning(kind).pods { said.replicas.unwrap_or(1) } else { 0 },
         interval: health.interval.unwrap_or(tier.interval),
         timeout: health.timeout.unwrap_or(Duration::from_secs(1)),
         successes: health.successes.unwrap_or(tier.successes),
@@ -66,6 +92,16 @@ pub fn delivered(
         deadline: health.deadline.unwrap_or(tier.deadline),
         grace: stop.grace.unwrap_or(tier.grace),
         drain: stop.drain.unwrap_or(tier.drain),
+        strategy: said.strategy,
+        schedule: said.schedule.filter(|_| kind == WorkloadKind::Cron).map(|text| (text, zone)),
+        concurrency: said.concurrency.unwrap_or_default(),
+        starting_deadline: said.starting_deadline.unwrap_or(HOUR),
+        run_timeout: said.timeout.unwrap_or(HOUR),
+        retries: said.retries.unwrap_or(0),
+        history: said.history.unwrap_or(HISTORY),
+        release: said.release,
+        post_deploy: said.post_deploy,
+        site: said.site,
     }
 }
 
@@ -133,5 +169,16 @@ fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
         replicas: more.replicas.or(base.replicas),
         health,
         stop,
+        strategy: more.strategy.or(base.strategy),
+        schedule: more.schedule.clone().or(base.schedule),
+        timezone: more.timezone.clone().or(base.timezone),
+        concurrency: more.concurrency.or(base.concurrency),
+        starting_deadline: more.starting_deadline.or(base.starting_deadline),
+        timeout: more.timeout.or(base.timeout),
+        retries: more.retries.or(base.retries),
+        history: more.history.or(base.history),
+        release: more.release.clone().or(base.release),
+        post_deploy: more.post_deploy.clone().or(base.post_deploy),
+        site: more.site.clone().or(base.site),
     }
 }

@@ -1,10 +1,12 @@
 //! The plan for people: every step labelled, with its reason, before anything happens.
 
-use crate::{delivered, gate, pods, routes::why_no_route, warnings};
+use crate::{
+    Delivered, delivered, gate, meaning, pods, routes::why_no_route, status::runs_when, warnings,
+};
 use std::collections::BTreeMap;
 use tow_model::kinds::environment::EnvironmentSpec;
 use tow_record::{
-    Action, BuildSpec, Change, Deployment, Gate, Placement, PlanStep, Release, RuntimeFacts,
+    Action, BuildSpec, Change, Deployment, Gate, Placement, PlanStep, Reason, Release, RuntimeFacts,
 };
 
 /// What a plan is made from.
@@ -91,6 +93,13 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
         let now = now.count();
         let then = wanted.iter().filter(|pod| pod.workload == name).count();
         let subject = format!("workload {name}");
+        if let Some(when) = said(input, &name).as_ref().and_then(runs_when) {
+            let (action, text) = run_step(input, &revision, &name, when, &why);
+            step(action, subject, text);
+            continue;
+        }
+        let recreated = said(input, &name)
+            .and_then(|said| crate::recreate(&release.workloads.get(&name)?.score, &said));
         let (action, text) = match (now, then, kept) {
             (0, 0, _) => (Action::None, "nothing runs, nothing is wanted".to_string()),
             (0, then, _) => (Action::Create, format!("{then} × new; {why}")),
@@ -101,12 +110,23 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
             (now, then, kept) if kept == now.min(then) && kept > 0 => {
                 (Action::UpdateInPlace, format!("{now} → {then}; what runs stays; {why}"))
             }
+            (now, then, _) if recreated.is_some() => (
+                Action::Replace,
+                format!(
+                    "{now} → {then} × new; recreate, because {}: the old is stopped before the new starts, and \
+                     nothing answers meanwhile; {why}",
+                    recreated.unwrap_or_default()
+                ),
+            ),
             (now, then, _) => (
                 Action::Replace,
                 format!("{now} → {then} × new, switched at once, then the old ones drained; {why}"),
             ),
         };
         step(action, subject, text);
+    }
+    for (when, name, argv) in commands(input) {
+        step(Action::Create, format!("{when} command of {name}"), argv.join(" "));
     }
     for url in input.urls {
         let (action, why) = match (placement.serving.is_empty(), wanted.is_empty()) {
@@ -125,12 +145,56 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     Drafted { steps, changes, gates, warnings: warnings(release, input.runtime) }
 }
 
+/// What `tow.yaml` says of a workload of the release, here.
+fn said(input: &Draft<'_>, workload: &str) -> Option<Delivered> {
+    let score = &input.release.workloads.get(workload)?.score;
+    let name = &input.placement.place.environment;
+    Some(delivered(&input.release.delivery, score, name, input.environment))
+}
+
+/// A workload that has no pods: what is deployed of it is what its next run is made of.
+fn run_step(
+    input: &Draft<'_>,
+    revision: &str,
+    name: &str,
+    when: String,
+    why: &str,
+) -> (Action, String) {
+    let before = input.current.filter(|(_, release)| release.workloads.contains_key(name));
+    let same = before.is_some_and(|(deployment, _)| crate::revision(deployment) == revision);
+    let stopped = input.placement.stopped;
+    match (before.is_some(), input.deployment.reason == Reason::Stop) {
+        (_, true) if stopped => (Action::None, "stopped already".into()),
+        (_, true) => (Action::UpdateInPlace, "stopped: nothing of it is begun any more".into()),
+        (false, false) => (Action::Create, format!("{when}; {why}")),
+        (true, false) if same && !stopped && input.release.number != 0 => (Action::None, when),
+        (true, false) => (Action::UpdateInPlace, format!("{when}; the next run is of this; {why}")),
+    }
+}
+
+/// The release's own commands, as they will be run.
+fn commands<'a>(input: &Draft<'a>) -> Vec<(&'static str, &'a str, Vec<String>)> {
+    let brings =
+        matches!(input.deployment.reason, Reason::Deploy | Reason::Config | Reason::Rollback);
+    let stopped = input.placement.stopped && input.deployment.reason == Reason::Config;
+    let mut all = Vec::new();
+    for name in input.release.workloads.keys().filter(|_| brings && !stopped) {
+        let Some(said) = said(input, name) else { continue };
+        all.extend(said.release.map(|argv| ("release", name.as_str(), argv)));
+        all.extend(said.post_deploy.map(|argv| ("post-deploy", name.as_str(), argv)));
+    }
+    all
+}
+
 fn gates(input: &Draft<'_>) -> Vec<Gate> {
     let environment = &input.placement.place.environment;
     let mut gates = Vec::new();
     for file in input.release.workloads.values() {
         let delivered =
             delivered(&input.release.delivery, &file.score, environment, input.environment);
+        if !meaning(delivered.kind).pods {
+            continue;
+        }
         for container in crate::container_order(&file.score) {
             gates.extend(gate(&file.score, &container, &delivered));
         }

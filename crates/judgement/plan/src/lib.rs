@@ -2,30 +2,38 @@
 //! rollout, and explains itself. Knows nothing of time but what it is told, does no IO, keeps no memory.
 
 mod admit;
+mod attempt;
 pub mod audit;
 mod catalog;
+pub mod cron;
 pub mod deliver;
 mod delivery;
 mod draft;
 mod gate;
 mod heal;
+mod kind;
 pub mod location;
 mod pods;
 mod rollout;
 mod routes;
+pub mod run;
 mod settle;
 mod spec;
 mod status;
+mod strategy;
 
 pub use admit::{Admitted, Refusal, refusals, warnings};
+pub use attempt::{attempt_spec, run_container};
 pub use catalog::{Claim, Claimed, LOCATION, declarations, removals};
 pub use delivery::{Delivered, delivered};
 pub use draft::{Draft, Drafted, draft};
 pub use gate::gate;
 pub use heal::{Ailment, ailment};
+pub use kind::{AtSwitch, Meaning, meaning};
 pub use pods::{PodWanted, container_order, pods, revision};
 pub use rollout::{InstanceDraft, Next, View, next};
 pub use routes::{Placed, primary_port, routes, workload_urls};
 pub use settle::{Settled, settled};
 pub use spec::{SpecError, SpecInput, instance_spec};
+pub use strategy::recreate;
 pub use status::{WorkloadStatus, instance_state, workload_status};

@@ -1,16 +1,23 @@
 //! The next step of a rollout: `(operation, journal, what is there, what is seen, now)` in, one decision out.
 //!
-//! Order: build → number → start every wanted container → all gates hold → one switch → drain → stop → remove → end.
+//! Order: build → number → release commands → start every wanted container → all gates hold → one switch → post-deploy
+//! commands, drain → stop → remove → end.
 //! On failure before the switch: stop and remove what is new, end; what served goes on serving. After the switch there
 //! is no way back but a new operation.
 
-use crate::{Delivered, PodWanted, delivered, pods, pods::predecessors, routes::instance_ready};
+use crate::{
+    AtSwitch, Delivered, PodWanted, delivered, meaning, pods,
+    pods::predecessors,
+    recreate,
+    routes::instance_ready,
+    run::{RunOrder, ordered},
+};
 use std::collections::BTreeMap;
 use tow_model::kinds::{environment::EnvironmentSpec, workload::ReadyState};
 use tow_names::{Duration, Id, Timestamp};
 use tow_record::{
     Deployment, Desired, Effect, Exit, Failure, Instance, Observed, ObservedInstance, Operation,
-    Phase, Placement, Pod, Release, StepRow,
+    Phase, Placement, Pod, Reason, Release, Run, RunKind, StepRow, StepState,
 };
 
 /// What a decision looks at besides the operation.
@@ -54,6 +61,8 @@ pub enum Next {
     Build,
     /// Give the release and the deployment their numbers.
     Number,
+    /// Carry a command of the release through.
+    Run(Box<Run>),
     /// Start a container.
     Start(InstanceDraft),
     /// Route to exactly these pods.
@@ -93,7 +102,7 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
     let (Some(deployment), Some(release)) = (view.deployment, view.release) else {
         return Next::Number;
     };
-    let wanted = pods(release, deployment);
+    let mut wanted = pods(release, deployment);
     let deliveries: BTreeMap<&str, Delivered> = release
         .workloads
         .iter()
@@ -104,6 +113,18 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
         })
         .collect();
 
+    if !op.switched
+        && let Some(next) = command(op, journal, view, &deliveries, RunKind::Release, now)
+    {
+        return next;
+    }
+    let stops_first = |workload: &str| {
+        let score = &release.workloads[workload].score;
+        deliveries.get(workload).and_then(|delivered| recreate(score, delivered)).is_some()
+    };
+    // What has to stop before it starts does so last, when all else is ready.
+    wanted.sort_by_key(|pod| stops_first(&pod.workload));
+    let mut in_the_way: Vec<&Instance> = Vec::new();
     let mut chosen: Vec<Pod> = Vec::new();
     let mut unready: Option<(&Instance, Option<&ObservedInstance>)> = None;
     let mut healthy_at: Option<Timestamp> = None;
@@ -114,12 +135,15 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
         for container in &pod.containers {
             let row = row_of(pod, container, view);
             let Some(row) = row else {
+                let old = running_old(pod, view).filter(|_| stops_first(&pod.workload));
+                in_the_way.extend(old);
                 let waits = predecessors(score, container);
-                let free = waits.iter().all(|(before, ready)| {
-                    row_of(pod, before, view)
-                        .and_then(|row| view.observed.instances.get(&row.id))
-                        .is_some_and(|seen| is_so_far(seen, *ready))
-                });
+                let free = in_the_way.is_empty()
+                    && waits.iter().all(|(before, ready)| {
+                        row_of(pod, before, view)
+                            .and_then(|row| view.observed.instances.get(&row.id))
+                            .is_some_and(|seen| is_so_far(seen, *ready))
+                    });
                 if free && start.is_none() {
                     start = Some(draft_of(pod, container, score, view));
                 }
@@ -159,6 +183,14 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
         if let Some(draft) = start {
             return Next::Start(draft);
         }
+        if let Some(row) = in_the_way.iter().find(|row| row.desired == Desired::Running)
+            && (op.heal || unready.is_none())
+        {
+            return Next::Stop(row.id.clone(), grace(&deliveries, row));
+        }
+        if let (Some(row), true) = (in_the_way.first(), unready.is_none()) {
+            return Next::Wait(op.deadline, format!("{} to stop", row.id));
+        }
         if !complete {
             return Next::Wait(op.deadline, "a container that others wait for".into());
         }
@@ -172,7 +204,81 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
         }
         return Next::Switch(chosen);
     }
-    retire(op, view, &chosen, &deliveries, now)
+    let after = command(op, journal, view, &deliveries, RunKind::PostDeploy, now);
+    if let Some(begin @ Next::Run(_)) = after {
+        return begin;
+    }
+    match (retire(op, view, &chosen, &deliveries, now), after) {
+        (Next::Finish, Some(wait)) => wait,
+        (next, _) => next,
+    }
+}
+
+/// The commands of a release before or after its switch, one after the other: begins the next one, or waits for one that
+/// is under way. `None`: there are none, or all ended.
+fn command(
+    op: &Operation,
+    journal: &[StepRow],
+    view: &View<'_>,
+    deliveries: &BTreeMap<&str, Delivered>,
+    kind: RunKind,
+    now: Timestamp,
+) -> Option<Next> {
+    let brings = matches!(op.reason, Reason::Deploy | Reason::Config | Reason::Rollback);
+    if op.heal || op.stops || !brings {
+        return None;
+    }
+    for (workload, delivered) in deliveries {
+        let said = match kind {
+            RunKind::Release => delivered.release.as_ref(),
+            _ => delivered.post_deploy.as_ref(),
+        };
+        let Some(argv) = said else { continue };
+        let id = Run::of_operation(&op.id, op.started_at, workload, kind);
+        let begun = journal
+            .iter()
+            .rfind(|row| matches!(&row.step.effect, Effect::Run { run } if *run == id));
+        match begun.map(|row| row.state) {
+            Some(StepState::Started) => {
+                let title = begun.map(|row| row.step.title.clone()).unwrap_or_default();
+                return Some(Next::Wait(None, title));
+            }
+            Some(_) => {}
+            None => {
+                let run = ordered(RunOrder {
+                    id,
+                    deployment: view.deployment?,
+                    release: view.release?,
+                    environment: view.environment,
+                    workload,
+                    kind,
+                    command: Some(argv.clone()),
+                    cause: format!("deployment {}", view.deployment?.number),
+                    by: &op.created_by,
+                    request: &op.request,
+                    due: None,
+                    at: now,
+                })?;
+                return Some(Next::Run(Box::new(run)));
+            }
+        }
+    }
+    None
+}
+
+/// Rows of a pod's workload that run what it shall not run any more.
+fn running_old<'a>(pod: &PodWanted, view: &View<'a>) -> impl Iterator<Item = &'a Instance> {
+    let (workload, revision) = (pod.workload.clone(), pod.revision.clone());
+    view.instances.iter().filter(move |row| {
+        row.workload == workload
+            && row.revision != revision
+            && view.observed.instances.get(&row.id).is_some_and(ObservedInstance::may_run)
+    })
+}
+
+/// How long a row's program may take to stop.
+fn grace(deliveries: &BTreeMap<&str, Delivered>, row: &Instance) -> Duration {
+    deliveries.get(row.workload.as_str()).map_or(Duration::from_secs(10), |d| d.grace)
 }
 
 fn row_of<'a>(pod: &PodWanted, container: &str, view: &View<'a>) -> Option<&'a Instance> {
@@ -323,8 +429,14 @@ fn retire(
     now: Timestamp,
 ) -> Next {
     let serving: Vec<&Id> = chosen.iter().flat_map(|pod| &pod.instances).collect();
-    let old: Vec<&Instance> =
+    let mut old: Vec<&Instance> =
         view.instances.iter().filter(|row| !serving.contains(&&row.id)).collect();
+    // What takes work from the new ones is stopped first of all, and has nothing to drain.
+    let parks = |row: &Instance| {
+        let kind = deliveries.get(row.workload.as_str()).map(|d| d.kind);
+        kind.is_some_and(|kind| meaning(kind).at_switch == AtSwitch::Park)
+    };
+    old.sort_by_key(|row| !parks(row));
     let mut wait = None;
     for row in &old {
         let in_flight = in_flight(row, &old, view);
@@ -334,14 +446,12 @@ fn retire(
         if !running {
             continue;
         }
-        if row.desired == Desired::Running && !drained {
+        if row.desired == Desired::Running && !drained && !parks(row) {
             wait = Some(Next::Wait(op.drain_until, format!("{in_flight} requests in flight")));
             continue;
         }
         if row.desired == Desired::Running {
-            let grace =
-                deliveries.get(row.workload.as_str()).map_or(Duration::from_secs(10), |d| d.grace);
-            return Next::Stop(row.id.clone(), grace);
+            return Next::Stop(row.id.clone(), grace(deliveries, row));
         }
         wait = wait.or(Some(Next::Wait(None, format!("{} to stop", row.id))));
     }

@@ -1,8 +1,8 @@
 //! The route table as a function of what serves: routes ⊆ ready instances, every host once.
 
+use crate::meaning;
 use std::collections::BTreeMap;
 use tow_model::kinds::{
-    delivery::WorkloadKind,
     environment::{EnvironmentSpec, Tier},
     workload::{Protocol, ServicePort, Workload},
 };
@@ -44,7 +44,7 @@ fn wanted(placed: &Placed<'_>, workload: &str, score: &Workload) -> Vec<Wanted> 
     let place = &placed.placement.place;
     let delivered =
         crate::delivered(&placed.release.delivery, score, &place.environment, placed.environment);
-    if delivered.kind == WorkloadKind::Worker {
+    if !meaning(delivered.kind).routed {
         return Vec::new();
     }
     let tcp = |port: &ServicePort| port.protocol.unwrap_or_default() == Protocol::Tcp;
@@ -219,7 +219,7 @@ pub(crate) fn why_no_route(release: &Release, environment: &EnvironmentSpec) -> 
         (false, _) => {
             "no workload declares a port named web, http or www, or one port alone".into()
         }
-        (true, Tier::Development | Tier::Preview) => "its workloads are workers".into(),
+        (true, Tier::Development | Tier::Preview) => "its workloads answer no requests".into(),
         (true, tier) => {
             format!("in tier {} only a resource of type route makes one", tier.as_str())
         }

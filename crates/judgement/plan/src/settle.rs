@@ -1,6 +1,8 @@
 //! After a restart, and before every decision: what became of a step that was begun? Answered from the world alone.
 
-use tow_record::{Effect, Exit, Observed, Step};
+use std::collections::BTreeMap;
+use tow_names::Id;
+use tow_record::{Effect, Exit, Observed, Run, RunState, Step};
 
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,11 +19,13 @@ pub enum Settled {
     Unknowable,
 }
 
-/// Looks a begun step up in the world. `revision` is the route set that a switch wrote.
+/// Looks a begun step up in the world. `revision` is the route set that a switch wrote, `runs` those that its steps
+/// point at.
 pub fn settled(
     step: &Step,
-    build: Option<&tow_names::Id>,
+    build: Option<&Id>,
     revision: i64,
+    runs: &BTreeMap<Id, Run>,
     seen: &Observed,
 ) -> Settled {
     match &step.effect {
@@ -37,6 +41,13 @@ pub fn settled(
         Effect::Start { instance } => match seen.instances.get(&instance.id) {
             Some(_) => Settled::Done,
             None => Settled::NotDone,
+        },
+        // The run was made in the commit that began the step; who carries it through is another.
+        Effect::Run { run } => match runs.get(run) {
+            None => Settled::Failed("its run is gone".into()),
+            Some(run) if !run.state.is_terminal() => Settled::Pending,
+            Some(run) if run.state == RunState::Succeeded => Settled::Done,
+            Some(run) => Settled::Failed(crate::run::ending(run)),
         },
         Effect::Switch { .. } => {
             if !seen.edge.reachable {

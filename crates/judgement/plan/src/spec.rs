@@ -1,11 +1,12 @@
 //! Everything a runtime needs to run one instance, out of release, deployment and configuration.
 
-use crate::{delivered, pods::is_to_complete, primary_port};
+use crate::{delivered, meaning, pods::is_to_complete, primary_port};
 use base64::Engine as _;
 use std::collections::BTreeMap;
 use tow_model::{
     kinds::{
         environment::EnvironmentSpec,
+        site::Site,
         workload::{HttpGet, Probe as ScoreProbe, Workload},
     },
     placeholder,
@@ -114,7 +115,9 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
             args: container.args.clone(),
         },
         (Some(command), _) if !command.is_empty() => Program::Command { argv: argv(command) },
-        (_, Some(artifact)) if artifact.is_static => Program::Static,
+        (_, Some(artifact)) if artifact.is_static || meaning(delivered.kind).served => {
+            Program::Static
+        }
         (_, Some(artifact)) if !artifact.entry.is_empty() => {
             Program::Command { argv: argv(&artifact.entry) }
         }
@@ -125,6 +128,10 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
             )));
         }
     };
+    if let (Program::Static, Some(site)) = (&program, &delivered.site) {
+        let text = serde_json::to_vec(site).map_err(|e| SpecError(e.to_string()))?;
+        files.insert(Site::FILE.into(), (text, 0o644));
+    }
     let gate = crate::gate(score, &instance.container, &delivered)
         .ok_or_else(|| SpecError(format!("no container {}", instance.container)))?;
     let readiness = match (&container.readiness_probe, &gate.probe) {

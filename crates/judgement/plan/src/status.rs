@@ -1,6 +1,6 @@
 //! How things are, in the one vocabulary of state.
 
-use crate::{Placed, routes::instance_ready};
+use crate::{Delivered, Placed, delivered, meaning, routes::instance_ready};
 use tow_record::{Instance, Observed, ObservedInstance, Phase, State};
 
 /// How one workload is in one place.
@@ -8,12 +8,23 @@ use tow_record::{Instance, Observed, ObservedInstance, Phase, State};
 pub struct WorkloadStatus {
     /// The word.
     pub state: State,
-    /// Why it is not live; empty where it is.
+    /// Why it is not live; where it is, when it runs, if it does not run all the time.
     pub reason: String,
     /// Replicas all of whose containers are ready.
     pub ready: u32,
     /// Replicas wanted.
     pub wanted: u32,
+}
+
+/// When a workload runs that does not run all the time, for people.
+pub(crate) fn runs_when(delivered: &Delivered) -> Option<String> {
+    if !meaning(delivered.kind).runs {
+        return None;
+    }
+    Some(match &delivered.schedule {
+        Some((schedule, zone)) => format!("runs when it is due: {schedule} in {zone}"),
+        None => "runs when somebody asks: tow job run".into(),
+    })
 }
 
 /// How a workload is. `wanted`: replicas of the wanted deployment; `rolling`: an operation is under way.
@@ -41,10 +52,17 @@ pub fn workload_status(
         })
         .unwrap_or_default();
     let wanted = if placement.stopped { 0 } else { wanted };
+    let waits = placed.release.workloads.get(workload).and_then(|file| {
+        let release = placed.release;
+        let name = &placement.place.environment;
+        runs_when(&delivered(&release.delivery, &file.score, name, placed.environment))
+    });
     let (state, reason) = if rolling {
         (State::Rolling, reason)
     } else if placement.stopped {
         (State::Stopped, reason)
+    } else if let Some(when) = waits {
+        (State::Live, when)
     } else if wanted == 0 {
         (State::Stopped, "scaled to 0".to_string())
     } else if ready >= wanted {

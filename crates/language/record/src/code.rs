@@ -164,7 +164,7 @@ codes! {
     // Rules that a plan breaks.
     "plan/absolute-target" 0 "A file's target is outside the instance's folder"
     "plan/config-missing" 0 "Configuration lacks a value that a workload asks for"
-    "plan/file-source" 0 "A file comes from a source, which is not carried yet"
+    "plan/file-source" 0 "A file that a Score file takes from beside it was not sent along"
     "plan/https-probe" 0 "A probe asks over HTTPS, which is not made yet"
     "plan/isolation" 0 "The environment asks for more isolation than the runtime has"
     "plan/limits" 0 "Limits of CPU or memory, which the runtime does not keep"
@@ -190,6 +190,9 @@ codes! {
     "delivery/override-nowhere" 0 "An override does not say where it holds"
     "delivery/quantity" 0 "A limit of a build is no quantity"
     "delivery/secret" 0 "A secret of a build has a name that can't be set"
+    "delivery/schedule" 0 "A schedule that is none, never comes, or belongs to no cron"
+    "delivery/timezone" 0 "A time zone that does not exist"
+    "delivery/kind" 0 "Something is said that this kind of workload does not have"
     "delivery/path" 0 "A path leads out of the folder"
     "delivery/static-header" 0 "A header that a site can't set"
     "delivery/static-path" 0 "A path or pattern of a site that means nothing"

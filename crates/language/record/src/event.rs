@@ -32,6 +32,13 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("plan.created", "a plan was made and saved"),
     ("release.created", "a component has a new release"),
     ("rollout.switched", "the gateway serves the new instances; the point of no return"),
+    ("run.created", "somebody wants a command run: a job, a firing, or one of their own"),
+    ("run.cancelled", "somebody does not want a run any more"),
+    ("run.started", "the first attempt of a run begins"),
+    ("run.ended", "a run ended: succeeded, failed, timed out, cancelled, or nobody knows how"),
+    ("run.missed", "a workload was due and was not run; it says why, and how many more"),
+    ("cron.paused", "a schedule fires nothing for now, by somebody's order"),
+    ("cron.resumed", "a paused schedule fires again, from now on"),
     (
         "password.set",
         "a user's password was set, by themselves or by an administrator; their sessions ended",

@@ -20,6 +20,11 @@ pub enum Effect {
         /// What.
         instance: Box<Instance>,
     },
+    /// Carry a release's own command through: the run, then whatever becomes of it.
+    Run {
+        /// Its id.
+        run: Id,
+    },
     /// Make these pods the ones that are routed to.
     Switch {
         /// All that serve from here on.

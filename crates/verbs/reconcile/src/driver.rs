@@ -7,8 +7,8 @@ use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
 use tow_ports::{Builder, Clock, Edge, Keys, Locations, PortError, Runtime, Web};
 use tow_record::{
-    Artifact, ConfigVersion, Deployment, Fence, Instance, InstanceSpec, Lease, Observed, Operation,
-    Placement, Record as _, Release, RouteSet, StepRow,
+    Artifact, ConfigVersion, CronState, Deployment, Fence, Instance, InstanceSpec, Lease, Observed,
+    Operation, Placement, Record as _, Release, RouteSet, Run, StepRow,
 };
 use tow_store::{CommitError, Store, StoreError, Wrote};
 
@@ -23,7 +23,7 @@ pub(crate) const BREATH: Duration = Duration::from_millis(100);
 
 /// What a rollout, healing, routing or sweeping reads. Seals, tokens, cursors, replies and the rest of the catalog are no
 /// news to them.
-const READ: [&str; 9] = [
+const READ: [&str; 11] = [
     Operation::KIND,
     StepRow::KIND,
     Placement::KIND,
@@ -33,6 +33,8 @@ const READ: [&str; 9] = [
     Artifact::KIND,
     ConfigVersion::KIND,
     RouteSet::KIND,
+    Run::KIND,
+    CronState::KIND,
 ];
 
 /// The first lane looks again after such a commit.
@@ -215,6 +217,10 @@ impl Reconciler {
         } else {
             (observed, snapshot)
         };
+        let fired = self.crons(&snapshot).await?;
+        let run = self.runs(&snapshot, &observed).await?;
+        progressed |= fired.progressed || run.progressed;
+        until = until.min(fired.until).min(run.until);
         progressed |= self.heal(&snapshot, &observed).await?;
         progressed |= self.route(&snapshot, &observed).await?;
         progressed |= self.sweep(&snapshot, &observed).await?;

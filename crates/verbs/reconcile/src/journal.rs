@@ -7,7 +7,9 @@ use crate::{
 };
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
-use tow_record::{Desired, Effect, Instance, Placement, Pod, RouteSet, Step, StepRow, StepState};
+use tow_record::{
+    Desired, Effect, Instance, Placement, Pod, RouteSet, Run, Step, StepRow, StepState,
+};
 use tow_store::{Batch, Find, environment_ref};
 
 impl Reconciler {
@@ -57,6 +59,18 @@ impl Reconciler {
         let row = self.row(driven, Effect::Build { spec }, title);
         let mut batch = self.batch();
         batch.create(&row);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// The step and the run that it points at are there together, or neither is.
+    pub(crate) async fn begin_run(&self, driven: &Driven, run: &Run) -> Result<(), ReconcileError> {
+        let command = run.command.as_ref().map(|argv| argv.join(" ")).unwrap_or_default();
+        let title = format!("{} command of {}: {command}", run.kind.as_str(), run.workload);
+        let row = self.row(driven, Effect::Run { run: run.id.clone() }, title);
+        let mut batch = self.batch();
+        batch.create(&row);
+        batch.create(run);
         self.parts.store.commit(batch).await?;
         Ok(())
     }

@@ -45,6 +45,7 @@ const CHORES: &[Chore] = &[
         wake: Wake::On(|wrote| wrote.objects || wrote.record("location-ask")),
         look: |it| Box::pin(it.locations()),
     },
+    Chore { name: "run", wake: Wake::Timer, look: |it| Box::pin(it.forget_runs()) },
 ];
 
 impl Reconciler {

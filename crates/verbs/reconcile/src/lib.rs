@@ -4,6 +4,7 @@
 //! Controllers are level-triggered: they take no input and keep no memory; a commit, a hint of the runtime or a timer
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
 
+mod cron;
 mod deliver;
 mod driver;
 mod gateway;
@@ -15,6 +16,7 @@ mod outcome;
 mod perform;
 mod rollout;
 mod route;
+mod run;
 mod seal;
 mod snapshot;
 mod sweep;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tow_names::{Duration, Timestamp};
 use tow_ports::LogQuery;
 use tow_record::{
-    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Release, State,
-    StepRow, StepState,
+    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Release, Run,
+    State, StepRow, StepState,
 };
 use tow_store::{Batch, Find, Row};
 
@@ -51,6 +51,7 @@ impl Reconciler {
         match &row.value.step.effect {
             Effect::Build { .. } => self.built(driven, &mut batch).await?,
             Effect::Start { .. } | Effect::Stop { .. } => {}
+            Effect::Run { .. } => self.commanded(driven, &mut batch),
             Effect::Switch { .. } => self.switched(driven, &mut batch).await?,
             Effect::Remove { instance } => {
                 batch.remove::<Instance>(instance.as_str(), None);
@@ -72,6 +73,51 @@ impl Reconciler {
         let after = json!({"key": artifact.key, "digest": artifact.digest, "tool": artifact.tool});
         batch.event(self.event(driven, "artifact.built", summary, after));
         Ok(())
+    }
+
+    /// A command of the release ended well. What it took is not taken from the time that the release has to become ready.
+    fn commanded(&self, driven: &Driven, batch: &mut Batch) {
+        let mut op = driven.op.value.clone();
+        if let (false, Some(deployed)) = (op.switched, &driven.deployed) {
+            op.deadline = self.patience(driven, &deployed.1);
+            batch.update(&op, driven.op.version);
+        }
+    }
+
+    /// A command of the release did not end well. Before the switch the release is not deployed; after it there is no way
+    /// back, and the step says what happened.
+    pub(crate) async fn run_failed(
+        &self,
+        driven: &Driven,
+        row: &Row<StepRow>,
+        why: &str,
+        run: Option<&Run>,
+    ) -> Result<(), ReconcileError> {
+        let mut batch = self.batch();
+        let mut failed = row.value.clone();
+        failed.state = StepState::Failed;
+        failed.at = self.now();
+        failed.note = why.to_string();
+        batch.update(&failed, row.version);
+        if !driven.op.value.switched {
+            let instance = run.and_then(|run| run.instance.clone());
+            let failure =
+                Failure { gate: "release".into(), message: why.into(), instance, log: Vec::new() };
+            self.note_failure(driven, failure, &mut batch).await?;
+        }
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// Until when a release that starts now must be ready.
+    fn patience(&self, driven: &Driven, release: &Release) -> Option<Timestamp> {
+        let place = &driven.op.value.place.environment;
+        let each = release.workloads.values().map(|file| {
+            let said =
+                tow_plan::delivered(&release.delivery, &file.score, place, &driven.environment);
+            Duration::from_micros(said.deadline.micros() + said.min_healthy_time.micros())
+        });
+        each.max().map(|patience| self.now().plus(patience))
     }
 
     async fn switched(&self, driven: &Driven, batch: &mut Batch) -> Result<(), ReconcileError> {
@@ -275,16 +321,7 @@ impl Reconciler {
         placement.next_deployment += 1;
         put(&mut batch, &placement, driven.placement.version);
         batch.create(&deployment);
-        let patience = release
-            .workloads
-            .values()
-            .map(|file| {
-                let place = &op.place.environment;
-                tow_plan::delivered(&release.delivery, &file.score, place, &driven.environment)
-            })
-            .map(|d| Duration::from_micros(d.deadline.micros() + d.min_healthy_time.micros()))
-            .max();
-        op.deadline = patience.map(|d| self.now().plus(d));
+        op.deadline = self.patience(driven, &release);
         op.deployment = Some(deployment.number);
         batch.update(&op, driven.op.version);
         let word = op.reason.as_str();

@@ -33,6 +33,8 @@ impl Reconciler {
                     None => Ok(()),
                 }
             }
+            // It was made with the step; another controller carries it through.
+            Effect::Run { .. } => Ok(()),
             Effect::Stop { instance, grace } => {
                 self.parts.runtime.stop(self.epoch, instance, *grace).await
             }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tow_model::kinds::environment::{EnvironmentSpec, Tier};
 use tow_names::{Duration, Id};
 use tow_plan::{Next, Settled, View};
-use tow_record::{Artifact, Effect, Instance, Observed, Operation, Placement, StepRow};
+use tow_record::{Artifact, Effect, Instance, Observed, Operation, Placement, Run, StepRow};
 use tow_store::{Find, Row};
 
 /// More steps than any rollout has: a guard against a decision that repeats itself.
@@ -137,18 +137,27 @@ impl Reconciler {
             .get::<tow_record::RouteSet>("routes")
             .await?
             .map_or(0, |row| row.value.revision);
+        let runs = self.runs_of(journal).await?;
         for row in journal.iter().filter(|row| tow_record::Record::open(&row.value)) {
             let build = op.value.build_id();
-            let settled = tow_plan::settled(&row.value.step, Some(&build), revision, observed);
+            let settled =
+                tow_plan::settled(&row.value.step, Some(&build), revision, &runs, observed);
             match settled {
                 Settled::Done => {
                     self.conclude(&driven, row).await?;
                     return Ok(Step::Progressed);
                 }
                 Settled::Failed(why) => {
-                    self.fail_step(&driven, row, &why).await?;
+                    match &row.value.step.effect {
+                        Effect::Run { run } => {
+                            self.run_failed(&driven, row, &why, runs.get(run)).await?;
+                        }
+                        _ => self.fail_step(&driven, row, &why).await?,
+                    }
                     return Ok(Step::Progressed);
                 }
+                // Its end is a commit, which wakes.
+                Settled::Pending if matches!(row.value.step.effect, Effect::Run { .. }) => {}
                 Settled::NotDone => {
                     // Performed, it is seen as done or under way at the next look; if not, it is tried again later.
                     self.perform(&driven, row).await?;
@@ -157,7 +166,7 @@ impl Reconciler {
                         self.observe_build(&op.value, &mut again).await;
                     }
                     let settled =
-                        tow_plan::settled(&row.value.step, Some(&build), revision, &again);
+                        tow_plan::settled(&row.value.step, Some(&build), revision, &runs, &again);
                     if settled != Settled::NotDone {
                         return Ok(Step::Acted(again));
                     }
@@ -177,6 +186,7 @@ impl Reconciler {
             _ if pending && self.awaits_ack(&driven) => Ok(Step::Waiting(Some(soon))),
             Next::Build => self.begin_build(&driven).await.map(|()| Step::Progressed),
             Next::Number => self.number(&driven).await.map(|()| Step::Progressed),
+            Next::Run(run) => self.begin_run(&driven, &run).await.map(|()| Step::Progressed),
             Next::Start(draft) => self.begin_start(&driven, draft).await.map(|()| Step::Progressed),
             Next::Switch(pods) => {
                 let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
@@ -189,6 +199,17 @@ impl Reconciler {
             Next::Fail(failure) => self.fail(&driven, failure).await.map(|()| Step::Progressed),
             Next::Finish => self.finish(&driven).await.map(|()| Step::Ended),
         }
+    }
+
+    /// The runs that unfinished steps point at.
+    async fn runs_of(&self, journal: &[Row<StepRow>]) -> Result<BTreeMap<Id, Run>, ReconcileError> {
+        let open = journal.iter().filter(|row| tow_record::Record::open(&row.value));
+        let ids = open.filter_map(|row| match &row.value.step.effect {
+            Effect::Run { run } => Some(run.to_string()),
+            _ => None,
+        });
+        let rows = self.parts.store.get_many::<Run>(ids).await?;
+        Ok(rows.into_values().map(|row| (row.value.id.clone(), row.value)).collect())
     }
 
     fn awaits_ack(&self, driven: &Driven) -> bool {

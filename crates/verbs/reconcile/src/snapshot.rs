@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tow_model::{Kind, Spec, kinds::environment::EnvironmentSpec};
-use tow_names::{Name, Place};
+use tow_names::{Id, Name, Place};
 use tow_plan::Placed;
 use tow_record::{Deployment, Instance, Operation, Placement, Release, RouteSet};
 use tow_store::{Find, Row, Store, StoreError};
@@ -22,7 +22,10 @@ pub(crate) struct Immutable(Mutex<BTreeMap<(Place, i64), Deployed>>);
 pub(crate) struct Snapshot {
     pub(crate) operations: Vec<Row<Operation>>,
     pub(crate) placements: Vec<Row<Placement>>,
+    /// Those of pods.
     pub(crate) instances: BTreeMap<Place, Vec<Instance>>,
+    /// Those of runs: nobody's pod.
+    pub(crate) attempts: BTreeMap<Id, Instance>,
     pub(crate) environments: BTreeMap<Name, EnvironmentSpec>,
     pub(crate) current: BTreeMap<Place, Deployed>,
     pub(crate) routes: Row<RouteSet>,
@@ -34,7 +37,12 @@ impl Snapshot {
         let operations = store.list::<Operation>(open).await?;
         let placements = store.list::<Placement>(Find::default()).await?;
         let mut instances: BTreeMap<Place, Vec<Instance>> = BTreeMap::new();
+        let mut attempts = BTreeMap::new();
         for row in store.list::<Instance>(Find::default()).await? {
+            if row.value.run.is_some() {
+                attempts.insert(row.value.id.clone(), row.value);
+                continue;
+            }
             instances.entry(row.value.place.clone()).or_default().push(row.value);
         }
         let mut environments = BTreeMap::new();
@@ -54,7 +62,7 @@ impl Snapshot {
             .get::<RouteSet>("routes")
             .await?
             .unwrap_or(Row { value: RouteSet::default(), version: 0 });
-        Ok(Self { operations, placements, instances, environments, current, routes })
+        Ok(Self { operations, placements, instances, attempts, environments, current, routes })
     }
 
     pub(crate) fn rows(&self, place: &Place) -> &[Instance] {

@@ -19,7 +19,9 @@ impl Reconciler {
         observed: &Observed,
     ) -> Result<bool, ReconcileError> {
         let mut swept = false;
-        let rows: HashSet<&Id> = snapshot.instances.values().flatten().map(|row| &row.id).collect();
+        let mut rows: HashSet<&Id> =
+            snapshot.instances.values().flatten().map(|row| &row.id).collect();
+        rows.extend(snapshot.attempts.keys());
         for seen in observed.instances.values() {
             let ours = seen.id.as_str().starts_with("i-");
             if !ours || rows.contains(&seen.id) {

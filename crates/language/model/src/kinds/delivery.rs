@@ -433,7 +433,10 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
         (kind, Some(_)) => out.push(Invalid::new(
             format!("{at}/schedule"),
             "delivery/schedule",
-            format!("{} has no schedule", kind.map_or("this workload".into(), |k| format!("a {k}"))),
+            format!(
+                "{} has no schedule",
+                kind.map_or("this workload".into(), |k| format!("a {k}"))
+            ),
             "kind: cron",
         )),
     }

@@ -115,6 +115,17 @@ impl App {
                         return Err(AppError::not_found(format!("workload {workload}"))
                             .hint(format!("workloads: {}", known.join(", "))));
                     }
+                    let said = tow_plan::delivered(
+                        &release.delivery,
+                        &release.workloads[workload].score,
+                        &asked.place.environment,
+                        asked.environment,
+                    );
+                    if !tow_plan::meaning(said.kind).pods {
+                        let kind = said.kind.as_str();
+                        let what = format!("{workload} is a {kind}: it has runs, and no replicas");
+                        return Err(AppError::new("input/invalid", what).next("tow job list"));
+                    }
                     if *count > 100 {
                         return Err(AppError::new("input/invalid", "at most 100 replicas"));
                     }
@@ -366,7 +377,8 @@ fn replicas_of(
         .map(|(name, file)| {
             let said =
                 tow_plan::delivered(&release.delivery, &file.score, environment, asked.environment);
-            (name.clone(), scaled.get(name).copied().unwrap_or(said.replicas))
+            let asked = scaled.get(name).filter(|_| tow_plan::meaning(said.kind).pods);
+            (name.clone(), asked.copied().unwrap_or(said.replicas))
         })
         .collect()
 }
