@@ -45,6 +45,7 @@ fn observed(id: &Id, phase: Phase, ready: bool) -> ObservedInstance {
         probe: None,
         isolation: Isolation::None,
         listening: Vec::new(),
+        usage: None,
         message: String::new(),
     }
 }
@@ -196,6 +197,7 @@ impl Small {
             }
             Next::Finish => return false,
             Next::Build | Next::Number => panic!("everything is built and numbered"),
+            Next::Run(run) => panic!("no release has a command here: {run:?}"),
         }
         true
     }
