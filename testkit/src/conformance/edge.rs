@@ -33,6 +33,7 @@ fn route(id: &str, instances: &[&str]) -> Route {
             .collect(),
         state: State::Live,
         reason: String::new(),
+        wakes: false,
     }
 }
 

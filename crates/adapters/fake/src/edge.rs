@@ -4,9 +4,9 @@ use crate::World;
 use crate::world::obey;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tow_ports::{Edge, PortError};
-use tow_record::{ObservedEdge, RouteAck, RouteSet, TargetCounters};
+use tow_record::{ObservedEdge, RouteAck, RouteCounters, RouteSet, TargetCounters};
 
 /// Where ports that the edge picks begin.
 const FIRST_PORT: u16 = 30_000;
@@ -16,6 +16,7 @@ pub(crate) struct EdgeState {
     pub(crate) set: RouteSet,
     pub(crate) ports: BTreeMap<String, u16>,
     pub(crate) counters: BTreeMap<String, TargetCounters>,
+    pub(crate) routes: BTreeMap<String, RouteCounters>,
     pub(crate) unreachable: bool,
     epoch: i64,
     boots: u32,
@@ -25,6 +26,7 @@ impl EdgeState {
     /// Counters start over; the table was kept.
     pub(crate) fn restart(&mut self) {
         self.counters.clear();
+        self.routes.clear();
         self.boots += 1;
     }
 
@@ -60,7 +62,30 @@ impl EdgeState {
         }
         self.ports = ports;
         self.set = set.clone();
+        let left: BTreeMap<String, u64> =
+            self.counted().into_iter().map(|(id, counters)| (id, counters.waiting)).collect();
+        for (id, counters) in &mut self.routes {
+            counters.waiting = left.get(id).copied().unwrap_or(0);
+        }
         Ok(RouteAck { revision: set.revision, ports: self.ports.clone() })
+    }
+
+    /// Whoever waits at a route that got an answer waits no more.
+    fn counted(&self) -> BTreeMap<String, RouteCounters> {
+        let counted = self.set.routes.iter().map(|route| {
+            let mut counters = self.routes.get(&route.id).copied().unwrap_or_default();
+            if !route.wakes || !route.targets.is_empty() {
+                counters.waiting = 0;
+            }
+            (route.id.clone(), counters)
+        });
+        counted.collect()
+    }
+
+    /// The routes at which somebody waits.
+    fn called(&self) -> Vec<String> {
+        let counted = self.counted().into_iter();
+        counted.filter(|(_, counters)| counters.waiting > 0).map(|(id, _)| id).collect()
     }
 
     fn observed(&self) -> ObservedEdge {
@@ -81,6 +106,7 @@ impl EdgeState {
             epoch: self.epoch,
             revision: self.set.revision,
             targets,
+            routes: self.counted(),
             ports: self.ports.clone(),
             boot: format!("boot-{}", self.boots),
         }
@@ -91,11 +117,13 @@ impl EdgeState {
 #[derive(Debug, Clone)]
 pub struct FakeEdge {
     world: Arc<World>,
+    /// The routes at which somebody waited when it was last told.
+    called: Arc<Mutex<Vec<String>>>,
 }
 
 impl FakeEdge {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world }
+        Self { world, called: Arc::default() }
     }
 }
 
@@ -112,5 +140,23 @@ impl Edge for FakeEdge {
 
     async fn observe(&self) -> Result<ObservedEdge, PortError> {
         self.world.ask("edge.observe", |state, _| Ok(state.edge.observed()))
+    }
+
+    async fn changed(&self) {
+        let mut touched = self.world.touched.subscribe();
+        loop {
+            let now = self.world.look(|state, _| state.edge.called());
+            {
+                let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
+                let news = now.iter().any(|route| !called.contains(route));
+                *called = now;
+                if news {
+                    return;
+                }
+            }
+            if touched.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ struct Command {
     acts: VecDeque<Act>,
     env: BTreeMap<String, String>,
     tty: Option<Size>,
+    /// It says its terminal's size whenever that is another one.
+    sizes: bool,
     input: mpsc::Receiver<ExecIn>,
     ready: VecDeque<ExecOut>,
     over: bool,
@@ -63,6 +65,7 @@ pub(crate) fn exec(
         acts: acts.into(),
         env,
         tty: spec.tty,
+        sizes: false,
         input,
         ready: VecDeque::new(),
         over: false,
@@ -139,7 +142,12 @@ impl Command {
                 self.wait(Some(until)).await;
             }
             Next::Input => self.echo().await,
-            Next::Sizes | Next::Stay => self.wait(None).await,
+            Next::Sizes => {
+                self.sizes = true;
+                // Told before it waits.
+                self.acts.push_front(Act::Stay);
+            }
+            Next::Stay => self.wait(None).await,
         }
     }
 
@@ -167,9 +175,8 @@ impl Command {
                     }
                     Some(ExecIn::Resize(size)) if self.tty.is_some() => {
                         self.tty = Some(size);
-                        if until.is_none() {
+                        if self.sizes {
                             self.inside(None);
-                            // Told before it goes on waiting.
                             self.acts.push_front(Act::Stay);
                             return;
                         }

@@ -64,6 +64,7 @@ pub(crate) struct Life {
     streak: u32,
     exit: Option<Exit>,
     message: String,
+    pub(crate) usage: Option<Usage>,
 }
 
 impl Life {
@@ -87,6 +88,7 @@ impl Life {
             streak: 0,
             exit: None,
             message: String::new(),
+            usage: None,
         };
         life.start(now, ground);
         life
@@ -415,11 +417,15 @@ impl Life {
             _ => None,
         };
         let probe = match self.at {
-            At::Running { since } => Some(ProbeReport {
-                ok: ready_since.is_some(),
-                what: self.probed(ready_since.is_some()),
-                at: ready_since.unwrap_or(since),
-            }),
+            At::Running { since } => {
+                let held = self.doing.well.filter(|_| self.doing.unwell.is_none());
+                let held = if self.acts() { held } else { ready_since };
+                Some(ProbeReport {
+                    ok: held.is_some(),
+                    what: self.probed(held.is_some()),
+                    at: held.unwrap_or(since),
+                })
+            }
             _ => None,
         };
         let runs = matches!(self.at, At::Running { .. } | At::Stopping { .. });
@@ -434,6 +440,7 @@ impl Life {
             probe,
             isolation: self.spec.setting.isolation,
             listening: self.listening.clone(),
+            usage: self.usage,
             message: self.message.clone(),
         }
     }

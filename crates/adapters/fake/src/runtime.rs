@@ -8,7 +8,7 @@ use crate::world::{World, WorldState, obey};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{ExecSession, ExecSpec, LogQuery, PortError, Runtime};
@@ -105,6 +105,15 @@ fn ports(state: &WorldState, now: Timestamp) -> BTreeSet<u16> {
     held.flat_map(|life| life.spec.ports.clone()).collect()
 }
 
+/// A pretended archive is a JSON object, path → text; any other holds nothing that could be read.
+fn unpacked(state: &WorldState, spec: &InstanceSpec) -> BTreeMap<String, String> {
+    let archive = spec.artifact.as_ref().and_then(|digest| state.blobs.get(digest));
+    let mut files: BTreeMap<String, String> =
+        archive.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    files.retain(|path, _| !spec.files.contains_key(path));
+    files
+}
+
 /// Addresses with port 0 get one.
 fn bind(state: &WorldState, spec: &InstanceSpec, now: Timestamp) -> Vec<String> {
     let mut taken = ports(state, now);
@@ -154,6 +163,7 @@ impl Runtime for FakeRuntime {
             let started: u32 = state.starts.values().sum();
             let pid = (started + 1) * PIDS;
             let mut life = Life::begin(spec.clone(), script, pid, now, &mut state.ground);
+            life.files = unpacked(state, spec);
             life.listening = bind(state, spec, now);
             life.settle(now, &mut state.ground);
             state.lives.insert(spec.id.clone(), life);

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tow_names::{Digest, Id, Timestamp};
 use tow_ports::{Blobs, Clock, PortError, When};
-use tow_record::{Exit, InstanceSpec, ObservedInstance, RouteSet, TargetCounters};
+use tow_record::{Exit, InstanceSpec, ObservedInstance, RouteSet, TargetCounters, Usage};
 
 /// Everything that exists outside the store.
 pub struct World {
@@ -140,6 +140,24 @@ impl World {
     pub fn in_flight(&self, instance: &Id, count: u64) {
         self.act(|state, _| {
             state.edge.counters.entry(instance.to_string()).or_default().in_flight = count;
+        });
+    }
+    /// So many more requests come in by a route; where it wakes somebody and nobody answers, they wait.
+    pub fn ask(&self, route: &str, requests: u64) {
+        self.act(|state, _| {
+            let silent = |r: &&tow_record::Route| r.id == route && r.wakes && r.targets.is_empty();
+            let waits = state.edge.set.routes.iter().any(|r| silent(&r));
+            let counters = state.edge.routes.entry(route.to_string()).or_default();
+            counters.requests += requests;
+            counters.waiting += if waits { requests } else { 0 };
+        });
+    }
+    /// An instance takes so much of the machine.
+    pub fn take(&self, id: &Id, usage: Usage) {
+        self.act(|state, _| {
+            if let Some(life) = state.lives.get_mut(id) {
+                life.usage = Some(usage);
+            }
         });
     }
     /// What an instance was asked so far.

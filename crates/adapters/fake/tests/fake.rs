@@ -307,6 +307,7 @@ fn table(epoch: i64, revision: i64, routes: &[(&str, u16, &str)]) -> RouteSet {
         }],
         state: State::Live,
         reason: String::new(),
+        wakes: false,
     };
     RouteSet { epoch, revision, routes: routes.iter().map(route).collect() }
 }

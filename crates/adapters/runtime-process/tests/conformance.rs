@@ -1,63 +1,93 @@
-//! The port's conformance suite on real processes. The file is the test kit's own, taken in by path: depending on the
-//! test kit would turn the arrows round.
+//! The port's conformance suite on real processes. The files are the test kit's own, taken in by path: depending on the
+//! test kit would turn the arrows round. `TOW_CASE=exec` runs the cases that are called so alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
-#![allow(clippy::disallowed_methods, reason = "programs of these tests read their environment")]
+#![allow(clippy::disallowed_methods, reason = "a test is told by its environment what to run")]
+#![allow(dead_code, unused_imports, reason = "the suite's parts that only its matrix needs")]
 
 #[allow(unreachable_pub, reason = "public in the test kit")]
-#[path = "../../../../testkit/src/conformance/runtime.rs"]
+#[path = "../../../../testkit/src/conformance/runtime/mod.rs"]
 mod suite;
 mod world;
 
-use std::collections::BTreeMap;
-use suite::{Behaviour, Harness};
-use tow_record::Program;
+use std::sync::{Arc, Mutex};
+use suite::shell::Shell;
+use suite::{Harness, Program};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tow_names::{Digest, Name};
+use tow_record::{Executes, ObservedInstance};
+use world::World;
 
-fn program(behaviour: &Behaviour, port: u16) -> (Program, BTreeMap<String, String>) {
-    let script = match behaviour {
-        Behaviour::Runs | Behaviour::ListensNever => "exec sleep 1000".to_string(),
-        Behaviour::IgnoresTerm => "trap '' TERM; while :; do sleep 1; done".into(),
-        Behaviour::Says(lines) => {
-            let says: String = lines.iter().map(|line| format!("echo '{line}'; ")).collect();
-            format!("{says} exec sleep 1000")
-        }
-        Behaviour::Exits(code) => format!("exit {code}"),
-        Behaviour::Serves => {
-            let own = std::env::current_exe().unwrap();
-            format!("exec '{}' --ignored --exact serves_for_the_suite", own.display())
-        }
+/// An archive with a note in it, among the blobs of a world.
+fn archive(world: &World) -> Digest {
+    let mut tar = tar::Builder::new(Vec::new());
+    let text = b"from the artifact";
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "note", &text[..]).unwrap();
+    let bytes = tar.into_inner().unwrap();
+    let digest = Digest::of(&bytes);
+    std::fs::write(world.dir.path().join(digest.hex()), bytes).unwrap();
+    digest
+}
+
+/// What GET / on a port of this machine is answered with.
+async fn reach(port: u16) -> Option<String> {
+    let asked = async {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        stream.write_all(b"GET / HTTP/1.0\r\nHost: here\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.contains(" 200 ").then(|| body.to_string())
     };
-    let argv = vec!["sh".into(), "-c".into(), script];
-    (Program::Command { argv }, BTreeMap::from([("PORT".into(), port.to_string())]))
+    tokio::time::timeout(std::time::Duration::from_secs(2), asked).await.ok().flatten()
+}
+
+fn harness(worlds: &Mutex<Vec<Arc<World>>>, spec: &str) -> Harness {
+    let world = Arc::new(World::new());
+    worlds.lock().unwrap().push(world.clone());
+    let artifact = archive(&world);
+    let shell = Shell {
+        serve: "busybox httpd -f -p 127.0.0.1:{port} -h {dir}".into(),
+        get: "busybox wget -q -O - {url}".into(),
+        scratch: "",
+    };
+    let (commands, reopened, watched) = (shell.clone(), world.clone(), world.clone());
+    Harness {
+        runtime: world.runtime.clone(),
+        executes: Executes { name: Name::local(), spec: serde_json::from_str(spec).unwrap() },
+        program: Box::new(move |acts| Program::Command { argv: shell.program(acts) }),
+        command: Box::new(move |acts| commands.command(acts)),
+        artifact,
+        scratch: "",
+        advance: Box::new(|length| Box::pin(tokio::time::sleep(length.std()))),
+        reach: Box::new(|port| Box::pin(reach(port))),
+        reopen: Box::new(move || world::open(reopened.dir.path())),
+        kill: Box::new(|seen: &ObservedInstance| {
+            world::kill(seen.pid.unwrap());
+            Box::pin(async {})
+        }),
+        kill_shim: Box::new(move |seen| {
+            let shim = watched.shim(&seen.id);
+            Box::pin(async move {
+                world::kill(shim);
+                world::until("the shim is gone", || !world::alive(shim)).await;
+            })
+        }),
+    }
+}
+
+async fn column(runtime: &'static str, spec: &'static str) {
+    let worlds = Mutex::new(Vec::new());
+    let only = std::env::var("TOW_CASE").unwrap_or_default();
+    let column = suite::run(runtime, 6, &only, || async { harness(&worlds, spec) }).await;
+    let broken = column.broken();
+    assert!(broken.is_empty(), "{} cases do not hold:\n{}", broken.len(), broken.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_port_is_as_it_must_be() {
-    let worlds = std::sync::Mutex::new(Vec::new());
-    suite::runtime(|| async {
-        let world = world::World::new();
-        let runtime = world.runtime.clone();
-        worlds.lock().unwrap().push(world);
-        Harness {
-            runtime,
-            program: Box::new(program),
-            advance: Box::new(|length| Box::pin(tokio::time::sleep(length.std()))),
-        }
-    })
-    .await;
-}
-
-/// Not a test: the program that serves, run by the suite.
-#[test]
-#[ignore = "run by the suite as a program"]
-fn serves_for_the_suite() {
-    use std::io::{Read as _, Write as _};
-    let Ok(port) = std::env::var("PORT") else { return };
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();
-    for stream in listener.incoming() {
-        let mut stream = stream.unwrap();
-        let _ = stream.read(&mut [0; 1024]);
-        let _ = stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
-    }
+async fn processes_are_as_they_must_be() {
+    column("process", r#"{"type":"process"}"#).await;
 }
