@@ -8,8 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use tow_names::{Digest, Tally};
 
 /// Unpacks into `folder`, which is empty. Files get the present as their time: build tools compare times, and those
-/// of a reproducible archive are all the same.
-pub(crate) fn unpack(archive: File, folder: &Path, limit: u64) -> Result<(), String> {
+/// of a reproducible archive are all the same. Only what `counts` is there afterwards.
+pub(crate) fn unpack(
+    archive: File,
+    folder: &Path,
+    limit: u64,
+    counts: &dyn Fn(&Path) -> bool,
+) -> Result<(), String> {
     let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 18, archive));
     let broken = |error: std::io::Error| format!("the source archive is broken: {error}");
     let mut left = limit;
@@ -23,6 +28,9 @@ pub(crate) fn unpack(archive: File, folder: &Path, limit: u64) -> Result<(), Str
             continue;
         }
         let below = inside(&path).ok_or_else(|| bad("which leaves its folder"))?;
+        if !counts(&below) {
+            continue;
+        }
         if kind.is_dir() {
             make_folders(folder, &below).map_err(failed)?;
             continue;
@@ -233,7 +241,7 @@ mod tests {
             let root = outer.path().join("root");
             std::fs::create_dir(&root).unwrap();
             let names: Vec<_> = case.iter().map(|entry| entry.0).collect();
-            assert!(unpack(archive(case), &root, 1000).is_err(), "{names:?}");
+            assert!(unpack(archive(case), &root, 1000, &|_| true).is_err(), "{names:?}");
             assert_eq!(std::fs::read_dir(outer.path()).unwrap().count(), 1, "{names:?}");
         }
     }
@@ -244,16 +252,19 @@ mod tests {
         let entries: &[_] =
             &[("a/b.txt", Regular, "b"), ("a/l", Symlink, "../c.txt"), ("c.txt", Regular, "c")];
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        unpack(archive(entries), one.path(), 1000).unwrap();
+        unpack(archive(entries), one.path(), 1000, &|_| true).unwrap();
         let out = two.path().join("out.tar");
         let first = pack(&items(one.path(), "").unwrap(), &out, 100_000).unwrap();
         assert_eq!(first.1, std::fs::metadata(&out).unwrap().len());
         let again = two.path().join("again");
         std::fs::create_dir(&again).unwrap();
-        unpack(File::open(&out).unwrap(), &again, 1000).unwrap();
+        unpack(File::open(&out).unwrap(), &again, 1000, &|_| true).unwrap();
         assert_eq!(std::fs::read_to_string(again.join("a/l")).unwrap(), "c");
         assert_eq!(first, pack(&items(&again, "").unwrap(), &out, 100_000).unwrap());
         assert!(pack(&items(&again, "").unwrap(), &out, 100).unwrap_err().contains("build.output"));
-        assert!(unpack(archive(entries), &two.path().join("again"), 1).is_err(), "limit");
+        assert!(
+            unpack(archive(entries), &two.path().join("again"), 1, &|_| true).is_err(),
+            "limit"
+        );
     }
 }

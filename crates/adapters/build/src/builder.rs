@@ -5,20 +5,26 @@
 //! process, the blob before `artifact.json`; taken away in reverse, the folder last, so that nothing is ever running of
 //! which no folder tells.
 
-use crate::order::{self, ARTIFACT, BUILD, Made, OUTPUT, Order, Outcome, RESULT, TEMPORARY, WORK};
-use crate::{Limits, tree};
+use crate::detect::{self, Detected};
+use crate::environment::SECRETS as SECRETS_VARIABLE;
+use crate::order::{
+    self, ARTIFACT, BUILD, CANCELLED, Made, OUTPUT, Order, Outcome, RESULT, SECRETS, TEMPORARY,
+    WORK,
+};
+use crate::sight::Sight;
+use crate::{Limits, alone, toolchain, tree};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::io::AsyncReadExt as _;
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{Blobs, Builder, ByteStream, Clock, LogQuery, PortError, Runtime};
 use tow_record::{
-    Artifact, BuildSpec, Exit, InstanceSpec, LogLine, ObservedBuild, ObservedInstance, Phase,
-    Probe, Program, Restart,
+    Artifact, Bounds, BuildSpec, Exit, Found, InstanceSpec, LogLine, ObservedBuild,
+    ObservedInstance, Phase, Probe, Program, Restart, Setting,
 };
 
 /// From SIGTERM to SIGKILL of a build that is cancelled: nothing of it is worth a longer farewell.
@@ -49,6 +55,8 @@ pub struct Config {
 /// Builds as instances of a runtime.
 pub struct ProcessBuilder {
     config: Config,
+    /// What tools called themselves a moment ago: asking takes its time, and many ask at once.
+    versions: Versions,
     /// One archive at a time is brought to the blobs, and each once.
     bringing: tokio::sync::Mutex<()>,
 }
@@ -60,16 +68,36 @@ impl ProcessBuilder {
         for path in [&mut config.dir, &mut config.tow, &mut config.cache] {
             *path = absolute(path);
         }
-        Self { config, bringing: tokio::sync::Mutex::new(()) }
+        Self { config, versions: Versions::default(), bringing: tokio::sync::Mutex::new(()) }
     }
 
     fn dir(&self, id: &Id) -> PathBuf {
         self.config.dir.join(id.as_str())
     }
 
-    fn instance(&self, order: &Order) -> InstanceSpec {
+    fn instance(
+        &self,
+        order: &Order,
+        secrets: &BTreeMap<String, String>,
+    ) -> Result<InstanceSpec, PortError> {
         let dir = self.dir(&order.id);
-        InstanceSpec {
+        let mut env = self.config.env.clone();
+        if !secrets.is_empty() {
+            let text = serde_json::to_string(secrets)
+                .map_err(|_| PortError::Refused("the build's secrets can't be passed on".into()))?;
+            env.insert(SECRETS_VARIABLE.into(), text);
+        }
+        let setting = Setting {
+            bounds: Bounds {
+                memory: Some(order.limits.memory),
+                cpu_millis: order.spec.bounds.cpu_millis,
+                processes: Some(order.limits.processes),
+                // Watched by the build itself, which knows what of it is kept for the next one.
+                disk: None,
+            },
+            ..Setting::default()
+        };
+        Ok(InstanceSpec {
             id: order.id.clone(),
             program: Program::Command {
                 argv: vec![
@@ -79,7 +107,7 @@ impl ProcessBuilder {
                 ],
             },
             artifact: None,
-            env: self.config.env.clone(),
+            env,
             files: BTreeMap::new(),
             ports: Vec::new(),
             listen: Vec::new(),
@@ -91,9 +119,12 @@ impl ProcessBuilder {
             restart: Restart::Never,
             grace: GRACE,
             time_limit: Some(order.spec.timeout),
-            setting: tow_record::Setting::default(),
-            title: format!("build of {}", order.spec.source.short()),
-        }
+            setting,
+            title: match &order.spec.component {
+                Some(component) => format!("build of {}", component.short()),
+                None => format!("build of {}", order.spec.source.short()),
+            },
+        })
     }
 
     async fn instance_of(&self, id: &Id) -> Result<Option<ObservedInstance>, PortError> {
@@ -136,8 +167,8 @@ impl ProcessBuilder {
             is_static: made.is_static,
             build: order.id.clone(),
             created_at: self.config.clock.now(),
-            toolchain: String::new(),
-            platform: String::new(),
+            toolchain: made.toolchain,
+            platform: toolchain::platform(),
             component: order.spec.component.clone(),
             source: Some(order.spec.source.clone()),
         };
@@ -154,20 +185,32 @@ impl ProcessBuilder {
 
 #[async_trait]
 impl Builder for ProcessBuilder {
-    async fn inspect(&self, spec: &BuildSpec) -> Result<tow_record::Found, PortError> {
-        Ok(tow_record::Found {
-            tool: tow_record::BuildTool::None,
-            because: spec.command.clone().unwrap_or_default(),
-            toolchain: String::new(),
-            platform: String::new(),
-            content: None,
-            runs: true,
-            notes: Vec::new(),
-        })
+    async fn inspect(&self, spec: &BuildSpec) -> Result<Found, PortError> {
+        let source = self.config.blobs.path(&spec.source).await?;
+        let (spec, env) = (spec.clone(), self.config.env.clone());
+        let versions = self.versions.clone();
+        let done = tokio::task::spawn_blocking(move || look(&source, &spec, &env, &versions)).await;
+        match done {
+            Ok(found) => found.map_err(PortError::Refused),
+            Err(error) => Err(PortError::Unavailable(format!("builds: {error}"))),
+        }
     }
 
-    async fn cancel(&self, epoch: i64, id: &Id, _why: &str) -> Result<(), PortError> {
-        self.config.runtime.stop(epoch, id, GRACE).await
+    async fn cancel(&self, epoch: i64, id: &Id, why: &str) -> Result<(), PortError> {
+        let (dir, why) = (self.dir(id), why.to_string());
+        let known = off(move || {
+            let known = order::read::<Order>(&dir, BUILD)?.is_some();
+            if known && order::read::<Outcome>(&dir, RESULT)?.is_none() {
+                order::write(&dir, CANCELLED, &why)?;
+            }
+            Ok(known)
+        })
+        .await?;
+        match self.config.runtime.stop(epoch, id, GRACE).await {
+            Err(PortError::NotThere(_)) => Ok(()),
+            done if known => done,
+            _ => Ok(()),
+        }
     }
 
     async fn start(
@@ -175,7 +218,7 @@ impl Builder for ProcessBuilder {
         epoch: i64,
         id: &Id,
         spec: &BuildSpec,
-        _secrets: &BTreeMap<String, String>,
+        secrets: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<(), PortError> {
         let dir = self.dir(id);
@@ -192,7 +235,7 @@ impl Builder for ProcessBuilder {
                     spec: spec.clone(),
                     source: absolute(&self.config.blobs.path(&spec.source).await?),
                     cache: self.config.cache.clone(),
-                    limits: self.config.limits,
+                    limits: self.config.limits.of(&spec.bounds),
                     accepted_at: now,
                 };
                 let written = order.clone();
@@ -205,7 +248,7 @@ impl Builder for ProcessBuilder {
             }
         };
         // Asked again even where the order was known: whoever wrote it may have died before this line.
-        self.config.runtime.start(epoch, &self.instance(&order)).await
+        self.config.runtime.start(epoch, &self.instance(&order, secrets)?).await
     }
 
     async fn observe(&self, id: &Id) -> Result<ObservedBuild, PortError> {
@@ -233,11 +276,13 @@ impl Builder for ProcessBuilder {
         }
         let outcome = off(move || {
             // A build that was killed could not clean up after itself.
-            tree::clear(&dir.join(WORK))?;
-            tree::clear(&dir.join(TEMPORARY))?;
-            order::read::<Outcome>(&dir, RESULT)
+            for name in [WORK, TEMPORARY, SECRETS] {
+                tree::clear(&dir.join(name))?;
+            }
+            Ok((order::read::<Outcome>(&dir, RESULT)?, order::read::<String>(&dir, CANCELLED)?))
         })
         .await?;
+        let (outcome, cancelled) = outcome;
         match outcome {
             Some(Outcome::Made(made)) => match self.bring(&order, made).await {
                 Ok(artifact) => Ok(ObservedBuild {
@@ -251,6 +296,7 @@ impl Builder for ProcessBuilder {
                 Err(error) => Err(error),
             },
             Some(Outcome::Failed { message }) => Ok(seen(false, None, message)),
+            None if cancelled.is_some() => Ok(seen(false, None, cancelled.unwrap_or_default())),
             // Written down and not started: whoever was at it died. Started again, it goes on from here.
             None if instance.is_none() => {
                 Err(PortError::NotThere(format!("build {id} has not been started")))
@@ -309,6 +355,45 @@ impl Builder for ProcessBuilder {
     }
 }
 
+/// By tool and what it needs: its version, and when it was asked.
+type Versions = Arc<std::sync::Mutex<BTreeMap<String, (std::time::Instant, String)>>>;
+/// An answer holds for so long: a tool that is replaced is known soon enough.
+const VERSION_HOLDS: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// What would build a source here.
+fn look(
+    source: &Path,
+    spec: &BuildSpec,
+    env: &BTreeMap<String, String>,
+    versions: &Versions,
+) -> Result<Found, String> {
+    let archive = std::fs::File::open(source)
+        .map_err(|error| format!("cannot read the source {}: {error}", spec.source.short()))?;
+    let (sight, content) = Sight::of_archive(archive, spec)?;
+    let Detected { tool, because, runs, notes, .. } = detect::detect(&sight, spec)?;
+    if spec.offline {
+        alone::wrapper(env)?;
+    }
+    let needs: Vec<&str> = toolchain::needs(tool, &sight).iter().map(|need| need.program).collect();
+    let asked = format!("{tool} {}", needs.join(" "));
+    let known = versions
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&asked)
+        .filter(|(at, _)| at.elapsed() < VERSION_HOLDS)
+        .map(|(_, version)| version.clone());
+    let toolchain = match known {
+        Some(version) => version,
+        None => {
+            let version = toolchain::version(tool, &sight, env)?;
+            let now = (std::time::Instant::now(), version.clone());
+            versions.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, now);
+            version
+        }
+    };
+    Ok(Found { tool, because, toolchain, platform: toolchain::platform(), content, runs, notes })
+}
+
 /// Why a build that is over left no result, as far as anybody can say.
 fn without_result(order: &Order, instance: Option<&ObservedInstance>) -> String {
     let Some(instance) = instance else {
@@ -325,7 +410,7 @@ fn without_result(order: &Order, instance: Option<&ObservedInstance>) -> String 
         (_, Some(Exit::NotStarted)) => said("the builder could not be started".into()),
         (Phase::Lost, _) => said("its machine was restarted while it ran".into()),
         (_, Some(Exit::Signal { signal })) => {
-            format!("it was ended by signal {signal} before it was done")
+            said(format!("it was ended by signal {signal} before it was done"))
         }
         (_, Some(Exit::Code { code })) => said(format!(
             "the builder ended with status {code} and left no result; is there space on the disk?"

@@ -1,61 +1,76 @@
-//! The tool that builds, as a child: a clean environment, a log that streams, a watch over the disk it uses.
+//! The tool that builds, as a child: its own environment, a log that streams, a watch over the disk it uses.
 //!
-//! It stays in this process's group, so that whoever ends the build (its runtime, at the time limit or when it is
-//! cancelled) ends the tool with it.
+//! It stays in this process's group, so that whoever ends the build (its runtime, at a limit or when it is cancelled)
+//! ends the tool with it.
 
-use crate::{environment, tree};
+use crate::{secret::Secrets, tree};
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the disk, at least.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 /// For the rest of the output once the tool has ended: something it left running may hold the pipe open.
 const REST: Duration = Duration::from_secs(2);
 
 /// What is run.
 pub(crate) struct Job<'a> {
     /// In words, for messages.
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     pub(crate) program: &'a Path,
     pub(crate) args: Vec<String>,
     pub(crate) folder: &'a Path,
-    /// Over the inherited environment.
+    /// The whole environment.
     pub(crate) env: BTreeMap<String, String>,
     /// The folders it writes into, and how many bytes they may hold together.
     pub(crate) watched: Vec<PathBuf>,
     pub(crate) limit: u64,
+    /// What must not be said.
+    pub(crate) secrets: &'a Secrets,
 }
 
 enum Word {
-    Line(String),
+    Line(Vec<u8>),
+    Aside(Vec<u8>),
     NoMoreLines,
     Ended(std::io::Result<ExitStatus>),
 }
 
-/// Runs it to its end. Standard error goes to the log as it is; each line of standard output goes to `line`, or to the
-/// log too where there is none. The error says why it made nothing.
+/// Runs it to its end. What it says goes to the log; each line of standard output goes to `line` instead, where there is
+/// one. The error says why it made nothing.
 pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Result<(), String> {
     let name = job.name;
+    let strikes = !job.secrets.is_empty();
+    let hears = line.is_some() || strikes;
     let mut command = Command::new(job.program);
     command
         .args(&job.args)
         .current_dir(job.folder)
         .env_clear()
-        .envs(environment::own())
         .envs(&job.env)
         .stdin(Stdio::null())
-        .stdout(if line.is_some() { Stdio::piped() } else { Stdio::inherit() });
+        .stdout(if hears { Stdio::piped() } else { Stdio::inherit() })
+        .stderr(if strikes { Stdio::piped() } else { Stdio::inherit() });
     let mut child = command.spawn().map_err(|error| format!("cannot run {name}: {error}"))?;
     let (say, hear) = mpsc::channel();
     let pid = child.id();
-    listen(&mut child, &say);
-    let mut reading = line.is_some();
+    let mut reading = 0;
+    if let Some(stdout) = child.stdout.take() {
+        listen(stdout, say.clone(), Word::Line);
+        reading += 1;
+    }
+    if let Some(stderr) = child.stderr.take() {
+        listen(stderr, say.clone(), Word::Aside);
+        reading += 1;
+    }
     std::thread::spawn(move || say.send(Word::Ended(child.wait())));
 
+    let log = |text: &str| {
+        let _ = writeln!(std::io::stderr(), "{}", job.secrets.strike(text));
+    };
     let started = Instant::now();
     let mut look_at = started.elapsed() + LOOK;
     let mut ended: Option<(ExitStatus, Duration)> = None;
@@ -63,11 +78,14 @@ pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Resul
         let until = ended.map_or(look_at, |(_, at)| at + REST);
         match hear.recv_timeout(until.saturating_sub(started.elapsed())) {
             Ok(Word::Line(text)) => {
-                if let Some(line) = &mut line {
-                    line(&text);
+                let text = String::from_utf8_lossy(&text);
+                match &mut line {
+                    Some(line) => line(&text),
+                    None => log(&text),
                 }
             }
-            Ok(Word::NoMoreLines) => reading = false,
+            Ok(Word::Aside(text)) => log(&String::from_utf8_lossy(&text)),
+            Ok(Word::NoMoreLines) => reading -= 1,
             Ok(Word::Ended(status)) => {
                 let status = status.map_err(|error| format!("lost {name}: {error}"))?;
                 ended = Some((status, started.elapsed()));
@@ -78,16 +96,17 @@ pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Resul
                 if used > job.limit {
                     end(pid);
                     return Err(format!(
-                        "it used more than {} MiB of disk and was ended; make less, or clean up while it builds",
+                        "it used more than {} MiB of disk and was ended; make less, clean up while it builds, or see \
+                         build.limits.disk in tow.yaml",
                         job.limit >> 20
                     ));
                 }
                 // Looking costs more the more there is; it never takes more than a tenth of the time.
                 look_at = started.elapsed() + LOOK.max((started.elapsed() - before) * 10);
             }
-            Err(_) => reading = false,
+            Err(_) => reading = 0,
         }
-        if let (Some((status, _)), false) = (ended, reading) {
+        if let (Some((status, _)), 0) = (ended, reading) {
             return if status.success() {
                 Ok(())
             } else {
@@ -97,12 +116,10 @@ pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Resul
     }
 }
 
-fn listen(child: &mut Child, say: &mpsc::Sender<Word>) {
-    let Some(stdout) = child.stdout.take() else { return };
-    let say = say.clone();
+fn listen(stream: impl Read + Send + 'static, say: mpsc::Sender<Word>, word: fn(Vec<u8>) -> Word) {
     std::thread::spawn(move || {
-        for text in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            if say.send(Word::Line(String::from_utf8_lossy(&text).into_owned())).is_err() {
+        for text in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            if say.send(word(text)).is_err() {
                 return;
             }
         }
@@ -139,19 +156,4 @@ fn children(pid: u32) -> Vec<u32> {
         }
     }
     children
-}
-
-/// Where a program is: on the PATH, or in one of `more`.
-pub(crate) fn find(name: &str, more: &[PathBuf]) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = environment::own().remove("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(more.iter().cloned())
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .find(|program| {
-            program
-                .metadata()
-                .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
-        })
 }

@@ -5,15 +5,21 @@
 //! control plane and its time limit, its log and its end are the runtime's. Knows the ports and no other adapter, and
 //! decides nothing about what is built when.
 
+mod alone;
 mod archive;
 mod builder;
-mod cargo;
 mod child;
 mod detect;
 mod environment;
 mod order;
 mod role;
+mod secret;
+mod sight;
+mod slot;
+mod toolchain;
+mod tools;
 mod tree;
+mod yard;
 
 pub use builder::{Config, ProcessBuilder};
 pub use environment::inherited;

@@ -5,10 +5,14 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use tow_names::{Digest, Id, Timestamp};
-use tow_record::{BuildSpec, BuildTool};
+use tow_record::{BuildBounds, BuildSpec, BuildTool};
 
 /// What is to be built.
 pub(crate) const BUILD: &str = "build.json";
+/// Why somebody ended it before it was done.
+pub(crate) const CANCELLED: &str = "cancelled.json";
+/// The files of its secrets, while it runs.
+pub(crate) const SECRETS: &str = "secrets";
 /// How it ended.
 pub(crate) const RESULT: &str = "result.json";
 /// What was made, until it is among the blobs.
@@ -20,19 +24,39 @@ pub(crate) const WORK: &str = "work";
 /// The build's temporary files.
 pub(crate) const TEMPORARY: &str = "tmp";
 
-/// How much a build may use, in bytes.
+/// How much a build may use at most, whatever it asks for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Disk of its folders while it runs; also the largest single file.
+    /// Bytes on disk of its folders while it runs; also the largest single file.
     pub work: u64,
-    /// The archive of what it made.
+    /// Bytes of the archive of what it made.
     pub output: u64,
+    /// Bytes of memory, of all its processes together.
+    pub memory: u64,
+    /// Processes and threads.
+    pub processes: u64,
 }
 
 impl Default for Limits {
-    /// 4 GiB and 2 GiB.
+    /// 8 GiB on disk, 2 GiB of output, three quarters of the machine's memory, 4,096 processes.
     fn default() -> Self {
-        Self { work: 4 << 30, output: 2 << 30 }
+        let system = rustix::system::sysinfo();
+        let memory = u64::from(system.mem_unit).saturating_mul(system.totalram as u64);
+        Self { work: 8 << 30, output: 2 << 30, memory: memory / 4 * 3, processes: 4096 }
+    }
+}
+
+impl Limits {
+    /// What one build may use: what it asks for, and never more than these.
+    #[must_use]
+    pub(crate) fn of(self, bounds: &BuildBounds) -> Self {
+        let least = |limit: u64, asked: Option<u64>| asked.map_or(limit, |asked| asked.min(limit));
+        Self {
+            work: least(self.work, bounds.disk),
+            output: self.output,
+            memory: least(self.memory, bounds.memory),
+            processes: least(self.processes, bounds.processes),
+        }
     }
 }
 
@@ -67,6 +91,9 @@ pub(crate) struct Made {
     pub(crate) tool: BuildTool,
     pub(crate) entry: Vec<String>,
     pub(crate) is_static: bool,
+    /// As the tool called itself when it was built.
+    #[serde(default)]
+    pub(crate) toolchain: String,
 }
 
 /// Writes `name` into `dir` so that it is there whole or not at all, whatever dies meanwhile.

@@ -2,10 +2,13 @@
 //! `DIR/result.json`; what it says goes to its standard error, which is the build's log. Reaches neither store nor
 //! blobs, so it works on whether or not a control plane is there.
 
-use crate::archive;
 use crate::detect::{self, Detected};
-use crate::order::{self, BUILD, Made, OUTPUT, Order, Outcome, RESULT, TEMPORARY, WORK};
-use crate::{cargo, child, tree};
+use crate::order::{self, BUILD, Made, OUTPUT, Order, Outcome, RESULT, SECRETS, TEMPORARY, WORK};
+use crate::secret::Secrets;
+use crate::sight::{self, Sight};
+use crate::slot::Slot;
+use crate::yard::{Yard, within};
+use crate::{alone, archive, environment, toolchain, tools, tree};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
@@ -39,20 +42,29 @@ pub fn builder_main(args: Vec<OsString>) -> i32 {
         Ok(Some(Outcome::Failed { .. })) => return 1,
         Ok(None) | Err(_) => {}
     }
+    let secrets = match secrets(&dir) {
+        Ok(secrets) => secrets,
+        Err(message) => {
+            say(&message);
+            return 2;
+        }
+    };
+    let say = |text: &str| say(&secrets.strike(text));
     hold_back(&order);
-    let outcome = match build(&dir, &order) {
+    let outcome = match build(&dir, &order, &secrets, &say) {
         Ok(made) => {
             say(&format!("made {} ({} KiB)", made.digest.short(), made.size.div_ceil(1024)));
             Outcome::Made(made)
         }
         Err(message) => {
             say(&format!("failed: {message}"));
-            Outcome::Failed { message }
+            Outcome::Failed { message: secrets.strike(&message) }
         }
     };
     // Before the result, so that whoever reads it finds nothing left to clean up.
-    let _ = tree::clear(&dir.join(WORK));
-    let _ = tree::clear(&dir.join(TEMPORARY));
+    for name in [WORK, TEMPORARY, SECRETS] {
+        let _ = tree::clear(&dir.join(name));
+    }
     if let Err(error) = order::write(&dir, RESULT, &outcome) {
         say(&format!("cannot write {RESULT}: {error}"));
         return 1;
@@ -65,66 +77,84 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// What the instance was given, written into files beside the source.
+fn secrets(dir: &Path) -> Result<Secrets, String> {
+    let secrets = Secrets::parse(environment::own().get(environment::SECRETS).map(String::as_str))?;
+    if !secrets.is_empty() {
+        tree::clear(&dir.join(SECRETS))
+            .and_then(|()| secrets.write(&dir.join(SECRETS)))
+            .map_err(|error| format!("cannot write the build's secrets: {error}"))?;
+    }
+    Ok(secrets)
+}
+
 /// Gives way to others. What the machine does not allow is left as it is: these are courtesies, not walls.
 fn hold_back(order: &Order) {
     use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
     let _ = nice(NICENESS);
+    // Where the kernel shares processors by session first, a build's session has to give way as a whole.
+    let _ = std::fs::write("/proc/self/autogroup", NICENESS.to_string());
     for (resource, most) in [(Resource::Fsize, order.limits.work), (Resource::Core, 0)] {
         let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
         let _ = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
     }
 }
 
-fn build(dir: &Path, order: &Order) -> Result<Made, String> {
+fn build(dir: &Path, order: &Order, secrets: &Secrets, say: &dyn Fn(&str)) -> Result<Made, String> {
     let spec = &order.spec;
     let work = fresh(&dir.join(WORK))?;
     let temporary = fresh(&dir.join(TEMPORARY))?;
     let archive = File::open(&order.source)
         .map_err(|error| format!("cannot read the source {}: {error}", spec.source))?;
     say(&format!("unpacking source {}", spec.source.short()));
-    archive::unpack(archive, &work, order.limits.work)?;
-
+    archive::unpack(archive, &work, order.limits.work, &|path| sight::counts(spec, path))?;
     let folder = within(&work, &spec.dir, "build.dir")?;
-    let Detected { tool, keep, because } = detect::detect(&folder, spec);
+    let sight = Sight::of_folder(&folder)?;
+    let Detected { tool, keep, because, notes, .. } = detect::detect(&sight, spec)?;
     say(&because);
-    let out = dir.join(OUTPUT);
-    let pack = |items| archive::pack(items, &out, order.limits.output);
-    let made = |(digest, size), entry, is_static| Made { digest, size, tool, entry, is_static };
-    match tool {
-        BuildTool::Cargo => {
-            if let Some(output) = &spec.output {
-                within(&folder, output, "build.output")?;
-            }
-            let programs = cargo::build(order, &work, &say)?;
-            Ok(made(pack(&programs.items)?, programs.entry, false))
-        }
-        BuildTool::Command => {
-            let command = spec.command.clone().unwrap_or_default();
-            say(&format!("$ {command}"));
-            let job = child::Job {
-                name: "build.command",
-                program: Path::new("/bin/sh"),
-                args: vec!["-c".into(), command],
-                folder: &folder,
-                env: [("TMPDIR".to_string(), temporary.display().to_string())].into(),
-                watched: vec![work.clone(), temporary.clone()],
-                limit: order.limits.work,
-            };
-            child::run(job, None)?;
-            let kept = within(&folder, &keep, "build.output")?;
-            Ok(made(pack(&archive::items(&kept, "")?)?, Vec::new(), detect::is_site(&folder, spec)))
-        }
-        BuildTool::Static => {
-            let kept = within(&folder, &keep, "build.output")?;
-            let mut items = archive::items(&kept, "")?;
-            items.retain(|path, _| !detect::is_for_the_platform(path));
-            Ok(made(pack(&items)?, Vec::new(), true))
-        }
-        BuildTool::None => {
-            let kept = within(&folder, &keep, "build.output")?;
-            Ok(made(pack(&archive::items(&kept, "")?)?, Vec::new(), false))
-        }
+    for note in notes {
+        say(&note);
     }
+    let machine = environment::own();
+    let toolchain = toolchain::version(tool, &sight, &machine)?;
+    if !toolchain.is_empty() {
+        say(&format!("with {toolchain}"));
+    }
+
+    let slot = Slot::take(order, say)?;
+    let mut env = environment::for_tools(&machine, &slot.home(), &temporary)?;
+    if !secrets.is_empty() {
+        env.insert("TOW_SECRETS".into(), dir.join(SECRETS).display().to_string());
+        env.extend(secrets.values().clone());
+    }
+    let wrapper = if spec.offline { alone::wrapper(&machine)? } else { Vec::new() };
+    // What compiles is built where it was built before, so that only what changed is built.
+    let root = match tool {
+        BuildTool::Command | BuildTool::Static | BuildTool::None => work.clone(),
+        _ => {
+            let source = slot.source();
+            tree::mirror(&work, &source, tools::keeps(tool))
+                .map_err(|error| format!("cannot use {}: {error}", source.display()))?;
+            source.canonicalize().map_err(|error| format!("lost {}: {error}", source.display()))?
+        }
+    };
+    let yard = Yard {
+        order,
+        slot: &slot,
+        folder: within(&root, &spec.dir, "build.dir")?,
+        root,
+        sight,
+        machine: &machine,
+        env,
+        temporary,
+        wrapper,
+        secrets,
+        say,
+    };
+    let made = tools::build(tool, &keep, &yard)?;
+    secrets.absent_from(&made.items)?;
+    let (digest, size) = archive::pack(&made.items, &dir.join(OUTPUT), order.limits.output)?;
+    Ok(Made { digest, size, tool, entry: made.entry, is_static: made.is_static, toolchain })
 }
 
 fn fresh(folder: &Path) -> Result<PathBuf, String> {
@@ -132,22 +162,4 @@ fn fresh(folder: &Path) -> Result<PathBuf, String> {
         .and_then(|()| std::fs::create_dir_all(folder))
         .and_then(|()| folder.canonicalize())
         .map_err(|error| format!("cannot make {}: {error}", folder.display()))
-}
-
-/// The folder `below` in `root`, links followed, and still in it.
-fn within(root: &Path, below: &str, field: &str) -> Result<PathBuf, String> {
-    let inside = archive::inside(Path::new(below))
-        .ok_or_else(|| format!("{field} says {below:?}: expected a path inside the source"))?;
-    let full = root.join(&inside);
-    match full.canonicalize() {
-        Ok(full) if !full.starts_with(root) => {
-            Err(format!("{field} says {below:?}, a link that leaves the source"))
-        }
-        Ok(full) if full.is_dir() => Ok(full),
-        Ok(_) => Err(format!("{field} says {below:?}, which is not a folder")),
-        Err(_) => Err(format!(
-            "{field} says {below:?}: there is no such folder after unpacking and building; is it named in \
-             .gitignore or .towignore?"
-        )),
-    }
 }

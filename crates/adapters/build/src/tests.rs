@@ -132,7 +132,7 @@ async fn a_build_that_never_ends_is_ended() {
 
 #[tokio::test]
 async fn a_build_that_fills_the_disk_is_ended() {
-    let world = World::with(Limits { work: 8 << 20, output: 1 << 20 }, &[]);
+    let world = World::with(Limits { work: 8 << 20, output: 1 << 20, ..Limits::default() }, &[]);
     let mut spec = world.source(&[("a.txt", "1")]).await;
     spec.command = Some(
         "i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero >f$i; sleep 0.05; done".into(),

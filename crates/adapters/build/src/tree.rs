@@ -27,7 +27,7 @@ pub(crate) fn size(folder: &Path) -> u64 {
 
 /// Makes `to` equal to `from`. What is equal already keeps its time, so that build tools see what changed and nothing
 /// else; what is not gets the present, even where `from` was written long ago. Broken off, it is done again.
-pub(crate) fn mirror(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(crate) fn mirror(from: &Path, to: &Path, keep: &[&str]) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(to)? {
         let entry = entry?;
@@ -36,7 +36,10 @@ pub(crate) fn mirror(from: &Path, to: &Path) -> std::io::Result<()> {
             std::fs::symlink_metadata(from.join(entry.file_name())).is_ok_and(|there| {
                 here.is_dir() == there.is_dir() && here.is_symlink() == there.is_symlink()
             });
-        if same_kind {
+        let kept = here.is_dir()
+            && entry.file_name().to_str().is_some_and(|name| keep.contains(&name))
+            && !from.join(entry.file_name()).exists();
+        if same_kind || kept {
             continue;
         }
         if here.is_dir() {
@@ -50,7 +53,7 @@ pub(crate) fn mirror(from: &Path, to: &Path) -> std::io::Result<()> {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            mirror(&source, &target)?;
+            mirror(&source, &target, keep)?;
         } else if kind.is_symlink() {
             let wanted = std::fs::read_link(&source)?;
             if std::fs::read_link(&target).ok().as_ref() != Some(&wanted) {
@@ -143,7 +146,10 @@ mod tests {
         }
         put(to.path(), "gone/deep/x", "1");
         put(to.path(), "was-folder/x", "1");
-        mirror(from.path(), to.path()).unwrap();
+        put(to.path(), "sub/kept/x", "1");
+        put(from.path(), "sub/a", "1");
+        mirror(from.path(), to.path(), &["kept"]).unwrap();
+        assert!(to.path().join("sub/kept/x").exists());
         let time = |path: &str| fs::metadata(to.path().join(path)).unwrap().modified().unwrap();
         assert_eq!(time("a/same"), old);
         assert!(time("a/other") > old, "a changed file is new, whatever the time of its source");

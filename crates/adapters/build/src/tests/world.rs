@@ -11,10 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tow_names::{Digest, Duration, Id, Timestamp};
-use tow_ports::{Blobs, Builder as _, ByteStream, Clock, LogQuery, PortError, Runtime};
+use tow_ports::{
+    Blobs, Builder as _, ByteStream, Clock, ExecSession, ExecSpec, LogQuery, PortError, Runtime,
+};
 use tow_record::{
-    Artifact, BuildSpec, Exit, InstanceSpec, Isolation, LogLine, LogStream, ObservedBuild,
-    ObservedInstance, Phase, Program,
+    Artifact, BuildSpec, Executes, Exit, InstanceSpec, Isolation, LogLine, LogStream,
+    ObservedBuild, ObservedInstance, Phase, Program, RuntimeFacts,
 };
 
 /// A builder with everything around it; what it started is ended with it.
@@ -64,7 +66,12 @@ impl World {
         }
         let bytes = tar.into_inner().unwrap();
         let source = self.blobs.keep(&bytes);
-        BuildSpec::new(source, Duration::from_secs(300))
+        let component = tow_names::EntityRef::parse(
+            "component:default/tested",
+            None,
+            &tow_names::Namespace::new("default").unwrap(),
+        );
+        BuildSpec { component: component.ok(), ..BuildSpec::new(source, Duration::from_secs(300)) }
     }
 
     /// Builds to the end.
@@ -150,8 +157,11 @@ impl Runtime for Children {
     fn node(&self) -> String {
         "here".into()
     }
-    fn isolation(&self) -> Isolation {
-        Isolation::None
+    async fn facts(&self, _: &Executes) -> Result<RuntimeFacts, PortError> {
+        Err(PortError::Refused("nobody asks".into()))
+    }
+    async fn exec(&self, _: i64, _: &Id, _: ExecSpec) -> Result<ExecSession, PortError> {
+        Err(PortError::Refused("nobody looks into a build".into()))
     }
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
         let mut all = Vec::new();
@@ -177,6 +187,7 @@ impl Runtime for Children {
                 probe: None,
                 isolation: Isolation::None,
                 listening: Vec::new(),
+                usage: None,
                 message: String::new(),
             });
         }

@@ -1,0 +1,327 @@
+//! Python: dependencies by uv, Poetry or pip into a folder of the artifact, `.venv`, in which everything is found from where
+//! it stands: no link and no path of this machine is in it, so it works wherever it is unpacked.
+
+use crate::archive::{self, Items};
+use crate::detect::Procfile;
+use crate::tree;
+use crate::yard::{Output, Yard, words};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tow_names::Digest;
+
+/// What is started where nothing says what, the first that is there.
+pub(crate) const STARTS: [&str; 5] = ["main.py", "app.py", "server.py", "__main__.py", "wsgi.py"];
+/// What dependencies are decided by.
+const INPUTS: [&str; 5] =
+    ["uv.lock", "poetry.lock", "requirements.txt", "pyproject.toml", ".python-version"];
+const VENV: &str = ".venv";
+
+pub(crate) fn build(yard: &Yard<'_>) -> Result<Output, String> {
+    if let Some(output) = &yard.order.spec.output {
+        let kept = crate::yard::within(&yard.folder, output, "build.output")?;
+        return Ok(Output { items: archive::items(&kept, "")?, ..Output::default() });
+    }
+    let python = Python::find(yard)?;
+    let mut items = yard.files(&["__pycache__", VENV])?;
+    let own = python.install(yard)?;
+    let bins: BTreeMap<String, PathBuf> = match &own {
+        Some(venv) => archive::items(venv, &format!("{VENV}/"))?,
+        None => Items::new(),
+    };
+    let entry = entry(yard, &items, &bins);
+    items.extend(bins);
+    Ok(Output { items, entry, is_static: false })
+}
+
+/// The interpreter of this machine.
+struct Python {
+    /// Where it really is: not a shim, not a link.
+    path: PathBuf,
+    /// `python3.11`.
+    name: String,
+}
+
+impl Python {
+    fn find(yard: &Yard<'_>) -> Result<Self, String> {
+        let python = yard.find("python3")?;
+        let say = "import sys; print(sys.executable); print('python%d.%d' % sys.version_info[:2])";
+        // Isolated: nothing of the source is imported while it is asked.
+        match yard.ask(&python, &["-I", "-c", say], &[])?.as_slice() {
+            [path, name] => Ok(Self { path: path.into(), name: name.clone() }),
+            _ => Err("python3 does not say which version it is".into()),
+        }
+    }
+
+    /// The folder of dependencies, ready to be packed; none where there are none.
+    fn install(&self, yard: &Yard<'_>) -> Result<Option<PathBuf>, String> {
+        let venv = yard.slot.kept("venv");
+        let what = self.what(yard);
+        if yard.holds("venv", &what) {
+            (yard.say)("the dependencies are as they were");
+            return Ok(venv.is_dir().then_some(venv));
+        }
+        yard.note("venv", None)?;
+        tree::clear(&venv).map_err(|error| format!("cannot clear {}: {error}", venv.display()))?;
+        let site = venv.join("lib").join(&self.name).join("site-packages");
+        let target = site.display().to_string();
+        let cache = yard.slot.kept("pip").display().to_string();
+        let list = self.wanted(yard)?;
+        let installed = match &list {
+            Wanted::Nothing => false,
+            Wanted::File(file) => {
+                self.pip(yard, &target, &cache, &["--requirement", file]).map(|()| true)?
+            }
+            Wanted::Named(names) if names.is_empty() => false,
+            Wanted::Named(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                self.pip(yard, &target, &cache, &names).map(|()| true)?
+            }
+        };
+        if installed {
+            self.make_portable(&venv, &site)
+                .map_err(|error| format!("cannot write {}: {error}", venv.display()))?;
+        }
+        yard.note("venv", Some(&what))?;
+        Ok(installed.then_some(venv))
+    }
+
+    /// What is to be installed, out of a lock file where there is one.
+    fn wanted(&self, yard: &Yard<'_>) -> Result<Wanted, String> {
+        let list = yard.slot.kept("requirements.txt").display().to_string();
+        if yard.sight.has("uv.lock") {
+            let uv = yard.find("uv")?;
+            let python = self.path.display().to_string();
+            let args = [
+                "export",
+                "--frozen",
+                "--no-dev",
+                "--no-emit-project",
+                "--no-header",
+                "--python",
+                &python,
+                "--output-file",
+                &list,
+                "--quiet",
+            ];
+            yard.run(&uv, &args)?;
+            return Ok(Wanted::File(list));
+        }
+        if yard.sight.has("poetry.lock") {
+            return poetry(yard).map(Wanted::Named);
+        }
+        if yard.sight.has("requirements.txt") {
+            return Ok(Wanted::File("requirements.txt".into()));
+        }
+        let Some(text) = yard.sight.text("pyproject.toml") else { return Ok(Wanted::Nothing) };
+        let project: toml::Table =
+            text.parse().map_err(|error| format!("pyproject.toml is not valid:\n{error}"))?;
+        let names = project
+            .get("project")
+            .and_then(|project| project.get("dependencies"))
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(ToString::to_string));
+        Ok(Wanted::Named(names.collect()))
+    }
+
+    fn pip(&self, yard: &Yard<'_>, target: &str, cache: &str, what: &[&str]) -> Result<(), String> {
+        if yard.sight.has("uv.lock") {
+            let python = self.path.display().to_string();
+            let mut args = vec![
+                "pip",
+                "install",
+                "--python",
+                &python,
+                "--target",
+                target,
+                "--cache-dir",
+                cache,
+            ];
+            args.extend(what);
+            return yard.run(&yard.find("uv")?, &args);
+        }
+        let mut args = vec![
+            "-m",
+            "pip",
+            "install",
+            "--target",
+            target,
+            "--cache-dir",
+            cache,
+            "--no-compile",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-warn-script-location",
+        ];
+        args.extend(what);
+        yard.run_with(&self.path, &args, &[("PIP_ROOT_USER_ACTION", "ignore")], None)
+            .map_err(|why| format!("{why} (pip comes with the system's package python3-pip)"))
+    }
+
+    /// Everything that decides what is installed.
+    fn what(&self, yard: &Yard<'_>) -> String {
+        let texts: Vec<String> = INPUTS
+            .iter()
+            .map(|name| std::fs::read_to_string(yard.folder.join(name)).unwrap_or_default())
+            .collect();
+        let more = included(&yard.folder, &texts[2]);
+        let python = (&self.name, self.path.display().to_string());
+        let parts = serde_json::json!([1, python, texts, more]);
+        Digest::of(parts.to_string().as_bytes()).to_string()
+    }
+
+    /// Programs that find their interpreter and their modules from where they stand.
+    fn make_portable(&self, venv: &Path, site: &Path) -> std::io::Result<()> {
+        let bin = venv.join("bin");
+        std::fs::create_dir_all(&bin)?;
+        let programs = site.join("bin");
+        if programs.is_dir() {
+            for entry in std::fs::read_dir(&programs)? {
+                let entry = entry?;
+                let to = bin.join(entry.file_name());
+                match portable(&std::fs::read(entry.path())?) {
+                    Some(script) => write(&to, script.as_bytes())?,
+                    None => std::fs::rename(entry.path(), &to)?,
+                }
+            }
+            tree::clear(&programs)?;
+        }
+        for name in ["python", "python3", &self.name] {
+            write(&bin.join(name), self.launcher().as_bytes())?;
+        }
+        if has_path_files(site)? {
+            std::fs::write(site.join("sitecustomize.py"), PATH_FILES)?;
+        }
+        // Notes of where it was installed from.
+        tree::clear(&site.join("__pycache__"))
+    }
+
+    /// `.venv/bin/python`: the interpreter of the machine, or the one of the same version that is on the PATH, with the
+    /// modules beside it.
+    fn launcher(&self) -> String {
+        format!(
+            "#!/bin/sh\n\
+             here=$(cd \"$(dirname \"$0\")/..\" && pwd)\n\
+             VIRTUAL_ENV=$here\n\
+             PYTHONPATH=$here/lib/{name}/site-packages${{PYTHONPATH:+:$PYTHONPATH}}\n\
+             export VIRTUAL_ENV PYTHONPATH\n\
+             if [ -x '{path}' ]; then exec '{path}' \"$@\"; fi\n\
+             exec {name} \"$@\"\n",
+            name = self.name,
+            path = self.path.display()
+        )
+    }
+}
+
+enum Wanted {
+    Nothing,
+    /// A list in a file.
+    File(String),
+    /// By name, as pip takes them.
+    Named(Vec<String>),
+}
+
+/// Modules that say themselves what else is to be found: read as an interpreter reads those of its own.
+const PATH_FILES: &str =
+    "import os\nimport site\n\nsite.addsitedir(os.path.dirname(os.path.abspath(__file__)))\n";
+
+fn has_path_files(site: &Path) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(site)? {
+        if entry?.path().extension().is_some_and(|ending| ending == "pth") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::write(path, bytes)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
+/// A script whose first line names an interpreter of this machine, changed to use the one beside it; `None` where it is
+/// none. The first lines mean one thing to a shell and another to Python.
+fn portable(script: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(script).ok()?;
+    let (first, rest) = text.split_once('\n')?;
+    if !first.starts_with("#!") || !first.contains("python") {
+        return None;
+    }
+    Some(format!(
+        "#!/bin/sh\n'''exec' \"$(dirname -- \"$0\")/python\" \"$0\" \"$@\"\n' '''\n{rest}"
+    ))
+}
+
+/// Texts that a `requirements.txt` includes: they decide as well.
+fn included(folder: &Path, text: &str) -> Vec<String> {
+    let file = |line: &str| {
+        let mut words = line.split_whitespace();
+        let word = words.next()?;
+        let name = match word {
+            "-r" | "--requirement" | "-c" | "--constraint" => words.next()?,
+            _ => word.strip_prefix("-r").or_else(|| word.strip_prefix("-c"))?,
+        };
+        archive::inside(Path::new(name))
+    };
+    let files = text.lines().filter_map(file);
+    files.map(|name| std::fs::read_to_string(folder.join(name)).unwrap_or_default()).collect()
+}
+
+/// What Poetry's lock file says, as pip takes it: Poetry itself lists it, without its group for development.
+fn poetry(yard: &Yard<'_>) -> Result<Vec<String>, String> {
+    let poetry = yard.find("poetry")?;
+    let lines = yard.ask(
+        &poetry,
+        &["show", "--only", "main", "--no-ansi", "--no-interaction"],
+        &[("POETRY_VIRTUALENVS_CREATE", "false")],
+    )?;
+    let mut wanted = Vec::new();
+    for line in lines {
+        let mut words = line.split_whitespace().filter(|word| *word != "(!)");
+        if let (Some(name), Some(version)) = (words.next(), words.next())
+            && version.starts_with(|c: char| c.is_ascii_digit())
+        {
+            wanted.push(format!("{name}=={version}"));
+        }
+    }
+    wanted.push("--no-deps".into());
+    Ok(if wanted.len() == 1 { Vec::new() } else { wanted })
+}
+
+/// What is started.
+fn entry(yard: &Yard<'_>, items: &Items, bins: &Items) -> Vec<String> {
+    let bin = format!("{VENV}/bin");
+    if let Some(line) = Procfile::of(&yard.sight).web {
+        return words(&line, &[&bin], &|name| bins.contains_key(name));
+    }
+    let python = match bins.contains_key(&format!("{bin}/python")) {
+        true => format!("./{bin}/python"),
+        false => "python3".to_string(),
+    };
+    let start = STARTS.iter().find(|name| items.contains_key(**name));
+    start.map(|name| vec![python, (*name).to_string()]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_use_the_interpreter_beside_them() {
+        let script = portable(b"#!/usr/bin/python3.11\nimport sys\n").unwrap();
+        assert!(script.starts_with("#!/bin/sh\n'''exec' "), "{script}");
+        assert!(script.ends_with("\nimport sys\n"), "{script}");
+        assert_eq!(portable(b"#!/bin/sh\nexit 0\n"), None);
+        assert_eq!(portable(b"\x7fELF\xff"), None);
+    }
+
+    #[test]
+    fn included_lists_count() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("base.txt"), "a==1").unwrap();
+        let text = "b\n-r base.txt\n-r ../outside.txt\n# -r c\n";
+        assert_eq!(included(dir.path(), text), ["a==1"]);
+    }
+}
