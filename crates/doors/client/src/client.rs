@@ -189,6 +189,31 @@ impl Client {
         })
     }
 
+    /// Asks to go on with another protocol; the answer, if the platform agreed.
+    pub(crate) async fn upgrade<E: Endpoint>(
+        &self,
+        path: &E::Path,
+        query: &E::Query,
+        headers: impl IntoIterator<Item = (header::HeaderName, HeaderValue)>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let target = self.target::<E>(path, query)?;
+        let mut request = self.request(E::METHOD, &target);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();
+        let request = request.body(body).map_err(|e| ClientError::Source(e.to_string()))?;
+        let response = self.send(request).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        Err(match self.read::<serde_json::Value>(response).await {
+            Err(error) => error,
+            Ok(_) => self.foreign(status, "expected another protocol"),
+        })
+    }
+
     fn target<E: Endpoint>(&self, path: &E::Path, query: &E::Query) -> Result<String, ClientError> {
         let target = path::target(E::PATH, path, query).map_err(ClientError::Source)?;
         Ok(format!("{}{target}", self.base))
@@ -237,11 +262,11 @@ impl Client {
         }
     }
 
-    fn interrupted(&self, reason: &str) -> ClientError {
+    pub(crate) fn interrupted(&self, reason: &str) -> ClientError {
         ClientError::Interrupted { url: self.base.clone(), reason: reason.into() }
     }
 
-    fn foreign(&self, status: u16, reason: &str) -> ClientError {
+    pub(crate) fn foreign(&self, status: u16, reason: &str) -> ClientError {
         ClientError::Foreign { url: self.base.clone(), status, reason: reason.into() }
     }
 }

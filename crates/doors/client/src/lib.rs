@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod exec;
 mod local;
 mod path;
 pub mod source;
@@ -12,6 +13,7 @@ mod trust;
 
 pub use client::{Client, Upload};
 pub use error::ClientError;
+pub use exec::{Exec, Input, Output};
 pub use local::{Local, LocalError, PlatformFile, Wanted, data_dir};
 pub use stream::{events, logs};
 pub use trust::Trust;

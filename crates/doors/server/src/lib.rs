@@ -5,6 +5,7 @@ mod answer;
 mod backstage;
 mod call;
 mod decode;
+mod exec;
 mod health;
 mod layers;
 mod listen;

@@ -13,6 +13,7 @@ use http::{HeaderValue, header};
 use std::convert::Infallible;
 use std::time::Duration;
 use tow_api::event::stream::StreamEvents;
+use tow_api::instance::exec::ExecInstance;
 use tow_api::location::push::{PushLocation, SIGNATURE};
 use tow_api::log::stream::StreamLogs;
 use tow_api::source::upload::UploadSource;
@@ -26,6 +27,7 @@ pub(crate) fn routes(router: Router<App>) -> Router<App> {
     router
         .route(UploadSource::PATH, routing::put(upload))
         .route(PushLocation::PATH, routing::post(push))
+        .route(ExecInstance::PATH, routing::get(crate::exec::exec))
         .route(StreamLogs::PATH, routing::get(logs))
         .route(StreamEvents::PATH, routing::get(events))
 }

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod audit;
 pub mod config;
+pub mod cron;
 pub mod deployment;
 mod endpoint;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod operation;
 pub mod plan;
 pub mod platform;
 pub mod release;
+pub mod run;
 pub mod source;
 pub mod status;
 pub mod webhook;
@@ -49,6 +51,10 @@ macro_rules! endpoints {
                 $crate::audit::list::ListAudit,
                 $crate::audit::verify::VerifyAudit,
                 $crate::config::get::GetConfig,
+                $crate::cron::list::ListCrons,
+                $crate::cron::pause::PauseCron,
+                $crate::cron::resume::ResumeCron,
+                $crate::cron::trigger::TriggerCron,
                 $crate::deployment::list::ListDeployments,
                 $crate::event::list::ListEvents,
                 $crate::instance::list::ListInstances,
@@ -69,6 +75,10 @@ macro_rules! endpoints {
                 $crate::plan::get::GetPlan,
                 $crate::platform::get::GetPlatform,
                 $crate::release::list::ListReleases,
+                $crate::run::cancel::CancelRun,
+                $crate::run::create::CreateRun,
+                $crate::run::get::GetRun,
+                $crate::run::list::ListRuns,
                 $crate::status::get::GetStatus,
                 $crate::webhook::create::CreateWebhook,
                 $crate::webhook::delete::DeleteWebhook,
@@ -82,6 +92,7 @@ macro_rules! endpoints {
             ],
             special: [
                 $crate::event::stream::StreamEvents,
+                $crate::instance::exec::ExecInstance,
                 $crate::location::push::PushLocation,
                 $crate::log::stream::StreamLogs,
                 $crate::source::upload::UploadSource,

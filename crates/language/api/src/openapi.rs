@@ -62,6 +62,7 @@ impl Document {
                     json!({"required": true, "content": {"application/x-tar": {}}});
             }
             "event.stream" | "log.stream" => reply_type = "text/event-stream",
+            "instance.exec" => reply_type = "application/websocket",
             _ => {}
         }
         if E::ID == "event.stream" {
@@ -79,6 +80,9 @@ impl Document {
         let description = match reply_type {
             "text/event-stream" => {
                 "Server-sent events; the data of each is this, as JSON in one line."
+            }
+            "application/websocket" => {
+                "A WebSocket with the subprotocol tow.exec.v1: text messages are this, binary ones a command's bytes."
             }
             _ => "Done.",
         };

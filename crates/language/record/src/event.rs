@@ -18,6 +18,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("deployment.live", "the rollout is complete: what it replaced is stopped"),
     ("deployment.stopped", "nothing of the component runs in the environment any more"),
     ("event.erased", "bodies of events were taken out of the log for good; it names them, and why"),
+    ("instance.exec", "somebody runs a command beside a program; what goes into it is not kept"),
+    ("instance.exec-ended", "that command ended, and how"),
     ("location.asked", "somebody wants a location to be read now"),
     ("location.failed", "a location can't be read as it should be; what was read of it last stays"),
     ("location.recovered", "a location is read without an error again"),
@@ -61,6 +63,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ),
     ("webhook.redelivery", "an event is to be carried to a webhook once more"),
     ("webhook.resumed", "a paused webhook goes on from where it stopped"),
+    ("workload.scaled", "there are to be more or fewer of a workload, because of its load"),
 ];
 
 /// What an event says: before and after of one thing. Values that hold a secret appear as keyed digests.

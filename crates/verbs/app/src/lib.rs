@@ -6,9 +6,11 @@ mod audit;
 mod backup;
 mod catalog;
 mod config;
+mod cron;
 mod deployment;
 mod error;
 mod event;
+mod exec;
 mod handle;
 mod instance;
 mod location;
@@ -20,6 +22,8 @@ mod owner;
 mod plan;
 mod platform;
 mod release;
+mod run;
+mod run_log;
 mod source;
 mod status;
 mod webhook;
@@ -31,5 +35,6 @@ pub use catalog::{
     LocationsFound, Registered,
 };
 pub use error::AppError;
+pub use exec::Beside;
 pub use handle::{App, Call, Caller, Handle, OpCtx, Parts};
 pub use owner::OwnersDoor;

@@ -10,7 +10,9 @@ use http::{HeaderMap, header};
 pub(super) async fn origin(request: Request, next: Next) -> Response {
     // A page of another origin can't send this header.
     let program = request.headers().contains_key(header::AUTHORIZATION);
-    if !safe(request.method()) && !program {
+    // A page may open a WebSocket to anywhere, and the browser sends its cookie along.
+    let socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
+    if (socket || !safe(request.method())) && !program {
         let host = host::said(request.uri(), request.headers()).unwrap_or_default();
         if let Err(refusal) = same_origin(request.headers(), &host) {
             return refusal.into_response();

@@ -1,3 +1,4 @@
 //! Instances.
 
+pub mod exec;
 pub mod list;
