@@ -129,6 +129,9 @@ impl Edge for Crossed<dyn Edge> {
     async fn observe(&self) -> Result<ObservedEdge, PortError> {
         self.inner.observe().await
     }
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tow_names::{Duration, Timestamp};
 use tow_record::{
     Exit, InstanceSpec, LogLine, LogStream, ObservedInstance, Phase, Probe, ProbeReport, Restart,
+    Usage,
 };
 
 const SIGTERM: i32 = 15;

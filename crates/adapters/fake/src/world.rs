@@ -143,7 +143,7 @@ impl World {
         });
     }
     /// So many more requests come in by a route; where it wakes somebody and nobody answers, they wait.
-    pub fn ask(&self, route: &str, requests: u64) {
+    pub fn request(&self, route: &str, requests: u64) {
         self.act(|state, _| {
             let silent = |r: &&tow_record::Route| r.id == route && r.wakes && r.targets.is_empty();
             let waits = state.edge.set.routes.iter().any(|r| silent(&r));

@@ -1,7 +1,9 @@
 //! The control plane's side: the port `Edge` over the gateway's control socket, and how a gateway is run.
 
+use crate::control::Calls;
 use crate::served::Refusal;
 use crate::sockets;
+use crate::target::lock;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -10,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tow_names::Id;
 use tow_ports::{Edge, PortError};
@@ -22,23 +25,30 @@ const APPLY: Duration = Duration::from_secs(10);
 /// For a look.
 const OBSERVE: Duration = Duration::from_secs(2);
 
+/// For word of a call: longer than the gateway lets anybody wait for none.
+const CALLS: Duration = Duration::from_secs(45);
+/// Before a gateway that does not answer is asked again for calls.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// The gateway whose folder this is.
 #[derive(Debug, Clone)]
 pub struct EdgeClient {
     dir: PathBuf,
+    /// What was told of calls so far.
+    told: Arc<Mutex<Option<Calls>>>,
 }
 
 impl EdgeClient {
     /// `dir`: the folder that `tow gateway DIR` was given. Connects anew for each call, so it may exist before the
     /// gateway does.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self { dir: dir.into(), told: Arc::default() }
     }
 
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
-        path: &'static str,
+        path: &str,
         body: Vec<u8>,
         within: Duration,
     ) -> Result<T, PortError> {
@@ -59,7 +69,7 @@ impl EdgeClient {
     async fn exchange(
         &self,
         method: Method,
-        path: &'static str,
+        path: &str,
         body: Vec<u8>,
     ) -> Result<(StatusCode, Bytes), String> {
         let stream = sockets::connect(&self.dir).await.map_err(|error| error.to_string())?;
@@ -108,6 +118,24 @@ impl Edge for EdgeClient {
             Err(error) => {
                 tracing::debug!(%error, "the gateway is not reachable");
                 Ok(ObservedEdge::default())
+            }
+        }
+    }
+
+    async fn changed(&self) {
+        loop {
+            let told = lock(&self.told).clone();
+            let asked = told.as_ref().map_or_else(|| "/calls".to_string(), Calls::query);
+            match self.call::<Calls>(Method::GET, &asked, Vec::new(), CALLS).await {
+                Ok(now) => {
+                    // Whoever asks for the first time may have looked before the calls that there were.
+                    let news = told.map_or(now.calls > 0, |told| told != now);
+                    *lock(&self.told) = Some(now);
+                    if news {
+                        return;
+                    }
+                }
+                Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The control socket: HTTP on a Unix socket in the gateway's folder, open to the gateway's own user.
 //!
 //! `PUT /routes` (a route set; answers an acknowledgement, or 409, 422 or 503 with a refusal) · `GET /observe` ·
-//! `GET /healthz`.
+//! `GET /healthz` · `GET /calls?boot=B&after=N` (how often a request began to wait for a first instance; answers once
+//! there is more to say than that, or after a while).
 
 use crate::served::{Gateway, Refusal};
 use bytes::Bytes;
@@ -11,13 +12,31 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Of a route set: 10,000 routes take about 5 MB.
 const SET_SIZE: usize = 64 * 1024 * 1024;
+
+/// A question about calls is answered at the latest after this: whoever asks may be gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a request began to wait for a first instance, since this start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    pub(crate) boot: String,
+    pub(crate) calls: u64,
+}
+
+impl Calls {
+    /// The question for more than this.
+    pub(crate) fn query(&self) -> String {
+        format!("/calls?boot={}&after={}", self.boot, self.calls)
+    }
+}
 
 /// Answers until the gateway ends, also while it drains: so that the drain can be watched.
 pub(crate) fn open(gateway: &Arc<Gateway>, listener: UnixListener) -> std::io::Result<()> {
@@ -29,7 +48,7 @@ pub(crate) fn open(gateway: &Arc<Gateway>, listener: UnixListener) -> std::io::R
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept on the control socket");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             };
@@ -54,6 +73,16 @@ async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<F
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/healthz") => json(StatusCode::OK, &serde_json::json!({"ok": true})),
         (&Method::GET, "/observe") => json(StatusCode::OK, &gateway.observe()),
+        (&Method::GET, "/calls") => {
+            let mut calls = gateway.routes.calls();
+            let now = |calls: u64| Calls { boot: gateway.boot().to_string(), calls };
+            // The whole question is compared: another start's numbers mean nothing here.
+            let asked = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+            let more = calls.wait_for(|calls| now(*calls).query() != asked);
+            let _ = tokio::time::timeout(PATIENCE, more).await;
+            let calls = *gateway.routes.calls().borrow();
+            json(StatusCode::OK, &now(calls))
+        }
         (&Method::PUT, "/routes") => {
             let refused = |message: String| {
                 json(StatusCode::UNPROCESSABLE_ENTITY, &Refusal::Refused { message })

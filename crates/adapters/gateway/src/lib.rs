@@ -21,6 +21,7 @@ mod table;
 mod target;
 mod tunnel;
 mod upstream;
+mod wait;
 
 pub use client::{EdgeClient, gateway_spec};
 pub use files::static_main;

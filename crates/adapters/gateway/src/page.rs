@@ -68,7 +68,8 @@ impl Complaint {
     }
 
     pub(crate) fn no_instance(route: &Route) -> Self {
-        let soon = matches!(route.state, State::Rolling | State::Waiting | State::Live);
+        let soon =
+            matches!(route.state, State::Rolling | State::Waiting | State::Live | State::Asleep);
         let mut complaint = Self::new(
             "gateway/no-instance",
             if route.reason.is_empty() {
@@ -89,6 +90,35 @@ impl Complaint {
         complaint.problem.hint =
             Some("`tow status` shows the instances, `tow logs` what they last said.".into());
         complaint.retry_after = Some(if soon { 1 } else { 10 });
+        complaint
+    }
+
+    /// It slept, was to be woken, and nobody was ready in time.
+    pub(crate) fn not_awake(route: &Route) -> Self {
+        let why = route.reason.trim_end_matches('.');
+        let mut complaint = Self::new(
+            "gateway/not-awake",
+            format!("{} in {} was not awake in time: {why}.", route.component, route.environment),
+        )
+        .about(route);
+        complaint.problem.hint = Some("`tow logs` shows what its instances last said.".into());
+        complaint.retry_after = Some(5);
+        complaint
+    }
+
+    /// It is being woken, and as many wait for that as may.
+    pub(crate) fn too_many_wait(route: &Route) -> Self {
+        let mut complaint = Self::new(
+            "gateway/too-many-wait",
+            format!(
+                "{} in {} is being woken, and {} requests wait for it already.",
+                route.component,
+                route.environment,
+                crate::wait::AT_ONE
+            ),
+        )
+        .about(route);
+        complaint.retry_after = Some(1);
         complaint
     }
 

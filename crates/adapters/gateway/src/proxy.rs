@@ -91,7 +91,10 @@ async fn route(
     let mut tried: Vec<Arc<Target>> = Vec::new();
     let mut last: Option<Complaint> = None;
     let mut broken = false;
-    for _ in 0..TRIES {
+    let mut counted = false;
+    let mut held = None;
+    let mut tries = 0;
+    while tries < TRIES {
         // The table of this moment, each time anew: the targets that refused may just have left it.
         let table = gateway.table();
         let served = match table.find(arrival.entrance, &key, &path) {
@@ -99,10 +102,26 @@ async fn route(
             Found::NoPath => return Err(Complaint::unknown_path()),
             Found::NoHost => return Err(Complaint::unknown_host()),
         };
+        if !counted {
+            served.counts.asked();
+            counted = true;
+        }
+        if served.targets.is_empty() && served.route.wakes {
+            if held.is_none() {
+                held = gateway.begin_hold(served);
+            }
+            let Some(held) = &held else { return Err(Complaint::too_many_wait(&served.route)) };
+            if !gateway.hold(&table, held).await {
+                return Err(Complaint::not_awake(&served.route));
+            }
+            continue;
+        }
+        tries += 1;
         let Some(target) = served.pick(&tried) else {
             return Err(last.unwrap_or_else(|| Complaint::no_instance(&served.route)));
         };
         let Some(in_flight) = target.enter() else { continue };
+        held = None;
         match upstream::send(&in_flight, request, &progress).await {
             Ok(response) => {
                 return relay(&gateway, served, in_flight, response, upgrade, id);

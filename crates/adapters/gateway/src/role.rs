@@ -1,4 +1,4 @@
-//! `tow gateway DIR [--listen ADDRESS]… [--drain SECONDS]`: the process.
+//! `tow gateway DIR [--listen ADDRESS]… [--drain SECONDS] [--hold SECONDS]`: the process.
 
 use crate::control;
 use crate::door;
@@ -12,9 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: tow gateway DIR [--listen IP:PORT]... [--drain SECONDS]";
+const USAGE: &str =
+    "usage: tow gateway DIR [--listen IP:PORT]... [--drain SECONDS] [--hold SECONDS]";
 /// How long requests in flight may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long requests may wait for a first instance of what sleeps.
+const HOLD: Duration = Duration::from_secs(30);
 /// Between two looks for connections that were idle for long.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -22,12 +25,13 @@ struct Asked {
     dir: PathBuf,
     listen: Vec<String>,
     drain: Duration,
+    hold: Duration,
 }
 
 fn asked(args: Vec<OsString>) -> Result<Asked, String> {
     let mut dir = None;
     let mut listen = Vec::new();
-    let mut drain = DRAIN;
+    let (mut drain, mut hold) = (DRAIN, HOLD);
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let mut value = |what: &str| {
@@ -36,16 +40,17 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
         };
         match arg.to_str() {
             Some("--listen") => listen.push(value("--listen")?),
-            Some("--drain") => {
-                let text = value("--drain")?;
+            Some(name @ ("--drain" | "--hold")) => {
+                let text = value(name)?;
                 let seconds = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
-                drain = Duration::from_secs(seconds);
+                *(if name == "--drain" { &mut drain } else { &mut hold }) =
+                    Duration::from_secs(seconds);
             }
             _ if dir.is_none() => dir = Some(PathBuf::from(arg)),
             _ => return Err(format!("{} was not expected", arg.to_string_lossy())),
         }
     }
-    Ok(Asked { dir: dir.ok_or("the folder is missing")?, listen, drain })
+    Ok(Asked { dir: dir.ok_or("the folder is missing")?, listen, drain, hold })
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. `args` are those after `gateway`. Answers the exit status: 0 after a drain,
@@ -105,7 +110,7 @@ async fn run(asked: Asked) -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     std::fs::create_dir_all(&asked.dir)?;
-    let (gateway, notes) = Gateway::load(&asked.dir).await;
+    let (gateway, notes) = Gateway::load(&asked.dir, asked.hold).await;
     for note in notes {
         complain(&note);
     }

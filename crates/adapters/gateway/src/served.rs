@@ -2,8 +2,9 @@
 
 use crate::door::{self, Door};
 use crate::keep::{Keep, Kept};
-use crate::table::{Entrance, Table};
+use crate::table::{Entrance, Served, Table};
 use crate::target::Targets;
+use crate::wait::{Routes, Waits};
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +40,11 @@ pub(crate) enum Refusal {
 pub(crate) struct Gateway {
     table: ArcSwap<Table>,
     targets: Targets,
+    pub(crate) routes: Routes,
+    /// Grows with each table.
+    switched: watch::Sender<u64>,
+    /// How long a request may wait for a first instance.
+    hold: Duration,
     keep: Keep,
     boot: String,
     /// The ports of routes. Held while a set is applied: one at a time.
@@ -51,10 +57,13 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Starts with what the folder keeps. The second: what people should be told about that.
-    pub(crate) async fn load(dir: &Path) -> (Arc<Self>, Vec<String>) {
+    pub(crate) async fn load(dir: &Path, hold: Duration) -> (Arc<Self>, Vec<String>) {
         let gateway = Arc::new(Self {
             table: ArcSwap::default(),
             targets: Targets::default(),
+            routes: Routes::default(),
+            switched: watch::Sender::new(0),
+            hold,
             keep: Keep::new(dir),
             boot: Id::fresh("boot").to_string(),
             doors: Mutex::default(),
@@ -65,7 +74,7 @@ impl Gateway {
         let mut doors = gateway.doors.lock().await;
         let (ports, bound) =
             gateway.ports(&kept.set, &kept.ports, &doors, Instant::now() + PATIENCE).await;
-        match Table::new(&kept.set, ports, &gateway.targets) {
+        match Table::new(&kept.set, ports, &gateway.targets, &gateway.routes) {
             Ok(table) => gateway.serve(table, bound, &mut doors),
             Err(message) => notes.push(format!("the kept table can't be served: {message}")),
         }
@@ -114,7 +123,7 @@ impl Gateway {
             Ok(Err(error)) => return Err(unkept(&error.to_string())),
             Err(error) => return Err(unkept(&error.to_string())),
         };
-        let table = Table::new(&kept.set, ports, &self.targets)
+        let table = Table::new(&kept.set, ports, &self.targets, &self.routes)
             .map_err(|message| Refusal::Refused { message })?;
         self.serve(table, bound, &mut doors);
         Ok(ack(&self.table()))
@@ -133,6 +142,9 @@ impl Gateway {
             table.targets().iter().any(|served| std::ptr::eq(served.as_ref(), target))
         });
         self.targets.sweep();
+        let served: BTreeSet<&str> = table.set.routes.iter().map(|r| r.id.as_str()).collect();
+        self.routes.keep(|id| served.contains(id));
+        self.switched.send_modify(|switched| *switched += 1);
         // Only now: nobody comes in at a port before the table knows it.
         for (port, listener) in bound {
             doors.insert(port, door::open(self, listener, Entrance::Port(port)));
@@ -207,15 +219,44 @@ impl Gateway {
             epoch: table.set.epoch,
             revision: table.set.revision,
             targets: self.targets.counters(),
+            routes: self.routes.counters(),
             ports: table.ports.clone(),
             boot: self.boot.clone(),
         }
+    }
+
+    /// This start of the gateway.
+    pub(crate) fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    /// Waits until another table than this one is served, as one of those that wait; false: it took too long. `waits`
+    /// goes on over several tables.
+    pub(crate) async fn hold(&self, table: &Arc<Table>, waits: &Held) -> bool {
+        let mut news = self.switched.subscribe();
+        // Subscribed first: a table that came before is seen here, one that comes later is told of.
+        if !Arc::ptr_eq(&self.table(), table) {
+            return true;
+        }
+        tokio::time::timeout_at(waits.until, news.changed()).await.is_ok()
+    }
+
+    /// Begins to wait; none where as many wait as may.
+    pub(crate) fn begin_hold(&self, served: &Served) -> Option<Held> {
+        let waits = self.routes.wait(&served.counts)?;
+        Some(Held { until: Instant::now() + self.hold, _waits: waits })
     }
 
     /// Closes what was idle for long. To be called now and then.
     pub(crate) fn sweep(&self) {
         self.targets.sweep();
     }
+}
+
+/// A request that waits, and until when.
+pub(crate) struct Held {
+    until: Instant,
+    _waits: Waits,
 }
 
 fn ack(table: &Table) -> RouteAck {

@@ -1,6 +1,7 @@
 //! A route table made ready for look-ups. One value, swapped as one pointer; nothing in it changes but counters.
 
 use crate::target::{Target, Targets};
+use crate::wait::{Counts, Routes};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(crate) enum Entrance {
 pub(crate) struct Served {
     pub(crate) route: Route,
     pub(crate) targets: Vec<Arc<Target>>,
+    /// What came in by it.
+    pub(crate) counts: Arc<Counts>,
     /// Where the next look for the least busy target begins.
     turn: AtomicUsize,
 }
@@ -54,6 +57,7 @@ impl Table {
         set: &RouteSet,
         ports: BTreeMap<String, u16>,
         targets: &Targets,
+        routes: &Routes,
     ) -> Result<Self, String> {
         let mut table = Self { set: set.clone(), ports, ..Self::default() };
         for route in &set.routes {
@@ -64,8 +68,12 @@ impl Table {
             }
             table.all.extend(list.iter().cloned());
             let path = if route.path.is_empty() { "/".to_string() } else { route.path.clone() };
-            let served =
-                Arc::new(Served { route: route.clone(), targets: list, turn: AtomicUsize::new(0) });
+            let served = Arc::new(Served {
+                route: route.clone(),
+                targets: list,
+                counts: routes.get(&route.id),
+                turn: AtomicUsize::new(0),
+            });
             for host in &route.hosts {
                 let paths = table.hosts.entry(host.to_ascii_lowercase()).or_default();
                 paths.push((path.clone(), served.clone()));
@@ -161,6 +169,7 @@ mod tests {
                 .collect(),
             state: State::Live,
             reason: String::new(),
+            wakes: false,
         }
     }
 
@@ -185,7 +194,7 @@ mod tests {
             ],
         };
         let ports = BTreeMap::from([("api".to_string(), 5)]);
-        let table = Table::new(&set, ports, &Targets::default()).unwrap();
+        let table = Table::new(&set, ports, &Targets::default(), &Routes::default()).unwrap();
         for (host, path, expected) in [
             ("a.localhost", "/", "all"),
             ("a.localhost", "/apis", "all"),
@@ -211,7 +220,7 @@ mod tests {
             revision: 1,
             routes: vec![route("all", &["a"], "/", &[("one", 1), ("two", 2), ("three", 3)])],
         };
-        let table = Table::new(&set, BTreeMap::new(), &targets).unwrap();
+        let table = Table::new(&set, BTreeMap::new(), &targets, &Routes::default()).unwrap();
         let Found::Route(served) = table.find(Entrance::Main, "a", "/") else { panic!() };
         let mut order: Vec<String> =
             (0..3).map(|_| served.pick(&[]).unwrap().instance.clone()).collect();

@@ -110,6 +110,7 @@ fn look(state: State) -> (&'static str, Color) {
         State::Waiting => ("…", Color::Blue),
         State::Degraded => ("▲", Color::Yellow),
         State::Failed => ("✕", Color::Red),
+        State::Asleep => ("☾", Color::DarkGrey),
         State::Stopped => ("○", Color::DarkGrey),
         State::Unknown => ("?", Color::Magenta),
     }

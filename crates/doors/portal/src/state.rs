@@ -11,6 +11,7 @@ pub(crate) fn badge(state: State) -> Markup {
         State::Waiting => "…",
         State::Degraded => "▲",
         State::Failed => "✕",
+        State::Asleep => "☾",
         State::Stopped => "○",
         State::Unknown => "?",
     };

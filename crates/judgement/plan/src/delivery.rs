@@ -1,7 +1,7 @@
 //! What `tow.yaml` says of one workload in one environment: the workload's own words, then the overrides that match, the
 //! later ones winning, then the defaults of the tier.
 
-use crate::meaning;
+use crate::{meaning, scale::Bounds};
 use tow_model::kinds::{
     delivery::{Concurrency, DeliverySpec, Health, Strategy, WorkloadDelivery, WorkloadKind},
     environment::{EnvironmentSpec, Tier},
@@ -15,8 +15,10 @@ use tow_names::{Duration, Name};
 pub struct Delivered {
     /// What it is for.
     pub kind: WorkloadKind,
-    /// How many run.
+    /// How many run; with `scale`, how many it begins with.
     pub replicas: u32,
+    /// How many run by their load, where that is said.
+    pub scale: Option<Bounds>,
     /// Time between two probes.
     pub interval: Duration,
     /// How long one probe may take.
@@ -81,10 +83,16 @@ pub fn delivered(
     let tier = defaults(spec.tier);
     let kind =
         said.kind.unwrap_or(if has_port { WorkloadKind::Service } else { WorkloadKind::Worker });
+    let scale = said.scale.filter(|_| meaning(kind).pods).map(|said| Bounds::of(&said));
     let zone = said.timezone.unwrap_or_else(|| "UTC".into());
     Delivered {
         kind,
-        replicas: if meaning(kind).pods { said.replicas.unwrap_or(1) } else { 0 },
+        replicas: match (meaning(kind).pods, &scale) {
+            (false, _) => 0,
+            (true, Some(scale)) => scale.first(),
+            (true, None) => said.replicas.unwrap_or(1),
+        },
+        scale,
         interval: health.interval.unwrap_or(tier.interval),
         timeout: health.timeout.unwrap_or(Duration::from_secs(1)),
         successes: health.successes.unwrap_or(tier.successes),
@@ -167,6 +175,10 @@ fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
     WorkloadDelivery {
         kind: more.kind.or(base.kind),
         replicas: more.replicas.or(base.replicas),
+        scale: match (base.scale, &more.scale) {
+            (base, None) => base,
+            (base, Some(more)) => Some(base.unwrap_or_default().with(more)),
+        },
         health,
         stop,
         strategy: more.strategy.or(base.strategy),

@@ -17,6 +17,7 @@ mod pods;
 mod rollout;
 mod routes;
 pub mod run;
+pub mod scale;
 mod settle;
 mod spec;
 mod status;

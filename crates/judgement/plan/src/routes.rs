@@ -6,7 +6,7 @@ use tow_model::kinds::{
     environment::{EnvironmentSpec, Tier},
     workload::{Protocol, ServicePort, Workload},
 };
-use tow_names::{Id, host_label};
+use tow_names::{Id, Place, host_label};
 use tow_record::{Instance, Observed, Placement, Release, Route, RouteTarget, State};
 
 /// A placement with what is needed to route to it.
@@ -115,11 +115,15 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
         for (workload, file) in &placed.release.workloads {
             for want in wanted(placed, workload, &file.score) {
                 let (targets, reason) = targets(placed, workload, &want.port, observed);
+                let wakes = targets.is_empty() && wakes(placed, workload, &file.score, observed);
+                let asleep = wakes && !placement.serving.iter().any(|pod| pod.workload == *workload);
                 let state = match (placement.stopped, targets.is_empty()) {
                     (true, _) => State::Stopped,
+                    (false, true) if asleep => State::Asleep,
                     (false, true) => State::Degraded,
                     (false, false) => State::Live,
                 };
+                let reason = if asleep { "it sleeps; a request wakes it".into() } else { reason };
                 let port = placement.ports.get(&want.id).copied().unwrap_or(0);
                 routes.insert(
                     want.id.clone(),
@@ -133,12 +137,32 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
                         targets,
                         state,
                         reason,
+                        wakes,
                     },
                 );
             }
         }
     }
     routes.into_values().collect()
+}
+
+fn wakes(placed: &Placed<'_>, workload: &str, score: &Workload, observed: &Observed) -> bool {
+    let name = &placed.placement.place.environment;
+    let delivered = crate::delivered(&placed.release.delivery, score, name, placed.environment);
+    crate::scale::wakes(placed, &delivered, workload, observed)
+}
+
+/// Does a route lead to this workload, where the release is deployed there?
+pub(crate) fn is_routed(
+    release: &Release,
+    place: &Place,
+    environment: &EnvironmentSpec,
+    workload: &str,
+) -> bool {
+    let placement = Placement::empty(place.clone());
+    let placed = Placed { placement: &placement, release, environment, instances: &[] };
+    let score = release.workloads.get(workload).map(|file| &file.score);
+    score.is_some_and(|score| !wanted(&placed, workload, score).is_empty())
 }
 
 fn targets(

@@ -183,6 +183,7 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
             .filter_map(|(name, outside)| Some((*outside, *binds.get::<str>(name)?)))
             .filter(|(outside, inside)| outside != inside)
             .collect(),
+        measured: delivered.scale.is_some(),
         tool: artifact.map(|artifact| artifact.tool),
     };
     Ok(InstanceSpec {

@@ -168,8 +168,15 @@ pub struct Setting {
     pub bounds: Bounds,
     /// Port of this machine → port that the program binds, where these differ because it has a network of its own.
     pub inside: BTreeMap<u16, u16>,
+    /// What it takes of the machine is to be measured.
+    #[serde(skip_serializing_if = "is_false")]
+    pub measured: bool,
     /// The tool that built the artifact, which tells in what image it runs.
     pub tool: Option<BuildTool>,
+}
+
+fn is_false(said: &bool) -> bool {
+    !said
 }
 
 /// A GET.

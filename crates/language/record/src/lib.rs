@@ -24,6 +24,7 @@ mod problem;
 mod release;
 mod route;
 mod run;
+mod scale;
 mod seal;
 mod state;
 mod token;
@@ -47,7 +48,7 @@ pub use lease::{Fence, Lease};
 pub use location::{LocationAsk, LocationHook, LocationState};
 pub use observed::{
     Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,
-    ProbeReport, TargetCounters,
+    ProbeReport, RouteCounters, TargetCounters, Usage,
 };
 pub use operation::{Effect, Failure, Operation, Step, StepRow, StepState};
 pub use placement::{Placement, Pod};
@@ -56,6 +57,7 @@ pub use problem::{Problem, SourceLine, Violation};
 pub use release::{Release, ReleaseWorkload};
 pub use route::{Route, RouteAck, RouteSet, RouteTarget};
 pub use run::{CronPaused, CronState, OnUnknown, Run, RunKind, RunState};
+pub use scale::{Peak, Sample, Scale, Scaled};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};

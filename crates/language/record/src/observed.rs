@@ -61,6 +61,15 @@ pub struct ProbeReport {
     pub at: Timestamp,
 }
 
+/// What an instance takes of the machine, all its processes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// Thousandths of a processor, over the last second or more.
+    pub cpu_millis: u64,
+    /// Bytes of memory.
+    pub memory: u64,
+}
+
 /// An instance as its runtime sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedInstance {
@@ -85,6 +94,9 @@ pub struct ObservedInstance {
     /// The addresses bound for it, as bound, in the order of `InstanceSpec::listen`.
     #[serde(default)]
     pub listening: Vec<String>,
+    /// What it takes; known only where its workload is scaled by it.
+    #[serde(default)]
+    pub usage: Option<Usage>,
     /// Why it is as it is, where the runtime knows: `cannot run ./server: no such file`.
     pub message: String,
 }
@@ -122,6 +134,15 @@ pub struct TargetCounters {
     pub errors: u64,
 }
 
+/// What came in by a route so far, since the gateway's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RouteCounters {
+    /// All requests, the ones that nobody could answer included.
+    pub requests: u64,
+    /// Requests that wait now for a first instance, because the route wakes one.
+    pub waiting: u64,
+}
+
 /// The gateway as it sees itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedEdge {
@@ -133,6 +154,9 @@ pub struct ObservedEdge {
     pub revision: i64,
     /// By instance.
     pub targets: BTreeMap<String, TargetCounters>,
+    /// By route id.
+    #[serde(default)]
+    pub routes: BTreeMap<String, RouteCounters>,
     /// Ports it listens on: by route id.
     pub ports: BTreeMap<String, u16>,
     /// Changes with each start of the gateway: counters start over.

@@ -39,6 +39,13 @@ pub struct Route {
     pub state: State,
     /// For the error page: why nobody answers.
     pub reason: String,
+    /// Requests are held while nobody answers: somebody is started for them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub wakes: bool,
+}
+
+fn is_false(said: &bool) -> bool {
+    !said
 }
 
 /// A whole table. The gateway takes it only if `(epoch, revision)` is larger than what it serves; the same one again

@@ -19,6 +19,8 @@ pub enum State {
     Degraded,
     /// It did not come to be, or broke for good.
     Failed,
+    /// Nobody asks for it, so nothing of it runs; the first request wakes it.
+    Asleep,
     /// It was asked to stop, or was replaced.
     Stopped,
     /// Nobody can say.
@@ -34,6 +36,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Degraded => "degraded",
             Self::Failed => "failed",
+            Self::Asleep => "asleep",
             Self::Stopped => "stopped",
             Self::Unknown => "unknown",
         }

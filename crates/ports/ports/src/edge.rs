@@ -13,4 +13,7 @@ pub trait Edge: Send + Sync {
     async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError>;
     /// How it is. Unreachable is an answer (`reachable: false`), not an error.
     async fn observe(&self) -> Result<ObservedEdge, PortError>;
+    /// Returns when a request may have begun to wait for a first instance since the last return; a hint, never the only
+    /// way to learn it.
+    async fn changed(&self);
 }

@@ -41,6 +41,8 @@ impl Machine {
         let clock = Arc::new(SystemClock);
         let runtime = ProcessRuntime::new(Config {
             dir: dir.path().join("run/i"),
+            volumes: dir.path().join("volumes"),
+            hidden: dir.path().to_path_buf(),
             tow: tow().into(),
             blobs: Arc::new(World::new(clock.clone()).unwrap().blobs()),
             clock,
@@ -113,6 +115,7 @@ async fn a_killed_gateway_refuses_nobody() {
         targets: vec![],
         state: State::Stopped,
         reason: "stopped".into(),
+        wakes: false,
     };
     let ack =
         machine.edge.apply(&RouteSet { epoch: 1, revision: 1, routes: vec![route] }).await.unwrap();

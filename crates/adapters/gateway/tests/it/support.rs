@@ -123,6 +123,7 @@ pub(crate) fn route(id: &str, host: &str, targets: &[&Instance]) -> Route {
         targets: targets.iter().map(|instance| instance.target()).collect(),
         state: State::Live,
         reason: String::new(),
+        wakes: false,
     }
 }
 

@@ -118,6 +118,7 @@ fn ready(id: &Id, ready: bool) -> ObservedInstance {
         probe: None,
         isolation: Isolation::None,
         listening: Vec::new(),
+        usage: None,
         message: String::new(),
     }
 }

@@ -2,6 +2,7 @@
 //! `tow.yaml` and becomes part of the release.
 
 use super::environment::Tier;
+use super::scale::{self, Scaling};
 use super::site::{self, Site};
 use super::workload::NAME_PATTERN;
 use crate::Invalid;
@@ -211,6 +212,9 @@ pub struct WorkloadDelivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: Option<u32>,
+    /// How many run, by their load; instead of `replicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scaling>,
     /// What must hold before traffic is switched to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
@@ -351,15 +355,6 @@ fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
             site::check(&said["static"], &at, out);
         }
     }
-    for (name, workload) in spec["workloads"].as_object().into_iter().flatten() {
-        check_workload(&format!("/spec/workloads/{}", escape(name)), workload, true, out);
-    }
-    for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
-        for (name, workload) in entry["workloads"].as_object().into_iter().flatten() {
-            let at = format!("/spec/overrides/{index}/workloads/{}", escape(name));
-            check_workload(&at, workload, false, out);
-        }
-    }
     for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
         if entry.is_object()
             && ["tier", "stage", "environment"].iter().all(|key| entry.get(key).is_none())
@@ -419,6 +414,7 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
             .hint("a region and a city; an offset such as +02:00 would not know of summer time"),
         );
     }
+    scale::check(at, said, whole, out);
     if !whole {
         return;
     }

@@ -11,6 +11,7 @@ pub mod location;
 pub mod resource;
 pub mod role_binding;
 pub mod runtime;
+pub mod scale;
 pub mod service_account;
 pub mod site;
 pub mod system;
