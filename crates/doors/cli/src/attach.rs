@@ -2,6 +2,7 @@
 //! nothing above the repository or folder that the document is in, not by `..` and not through a link.
 
 use crate::failure::{Failure, Verdict};
+use base64::Engine as _;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use tow_api::object::apply::Document;
@@ -25,6 +26,22 @@ pub(crate) fn whole(mut document: Document, path: &Path, within: &Path) -> Verdi
     let read = |(path, text): (String, Result<String, String>)| Some((path, text.ok()?));
     document.attachments = files.into_iter().filter_map(read).collect();
     Ok(document)
+}
+
+/// Sends along the files that a Score file takes from beside it. One that can't be read is left out: the platform says
+/// which, with its line.
+pub(crate) fn beside(document: &mut Document, sources: &[String], path: &Path, within: &Path) {
+    let Ok(root) = root(within) else { return };
+    for target in sources {
+        match bytes(&root, path, target).map(String::from_utf8) {
+            Ok(Ok(text)) => drop(document.attachments.insert(target.clone(), text)),
+            Ok(Err(binary)) => {
+                let text = base64::engine::general_purpose::STANDARD.encode(binary.as_bytes());
+                document.binaries.insert(target.clone(), text);
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// A document; what is wrong with it is set aside where that is known by its lines, so that others are looked at too.
@@ -72,6 +89,12 @@ fn root(within: &Path) -> Result<PathBuf, String> {
 }
 
 fn content(root: &Path, asking: &Path, target: &str) -> Result<String, String> {
+    String::from_utf8(bytes(root, asking, target)?).map_err(|error| {
+        format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())
+    })
+}
+
+fn bytes(root: &Path, asking: &Path, target: &str) -> Result<Vec<u8>, String> {
     let folder = asking.parent().unwrap_or(Path::new(""));
     let path = folder.join(target).canonicalize().map_err(|error| why(&error))?;
     if !path.starts_with(root) {
@@ -89,9 +112,7 @@ fn content(root: &Path, asking: &Path, target: &str) -> Result<String, String> {
     if bytes.len() > MAX_BYTES {
         return Err(format!("it has more than {MAX_BYTES} bytes (1 MiB)"));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())
-    })
+    Ok(bytes)
 }
 
 fn why(error: &std::io::Error) -> String {

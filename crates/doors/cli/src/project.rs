@@ -17,7 +17,7 @@ pub(crate) struct Project {
     pub(crate) documents: Vec<Document>,
     /// The component they name.
     pub(crate) component: Option<String>,
-    /// A container is `image: .`, or a file is taken from the folder.
+    /// A container is `image: .`.
     pub(crate) needs_source: bool,
 }
 
@@ -26,13 +26,14 @@ pub(crate) fn read(dir: &Path) -> Verdict<Project> {
     let mut project = Project::default();
     let (mut delivery, mut catalog, mut scores) = (None, None, Vec::new());
     for path in files(dir)? {
-        let document = document(&path, dir)?;
+        let mut document = document(&path, dir)?;
         for value in peek(&document.text) {
             let word =
                 |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_string);
             match (word("/apiVersion").as_deref(), word("/kind").as_deref()) {
                 (Some(version), _) if version.starts_with("score.dev/") => {
                     project.needs_source |= needs_source(&value);
+                    attach::beside(&mut document, &sources(&value), &path, dir);
                     scores.extend(word("/metadata/name"));
                 }
                 (_, Some("Delivery")) => {
@@ -122,14 +123,26 @@ fn peek(text: &str) -> Vec<Value> {
 
 fn needs_source(score: &Value) -> bool {
     let containers = score.get("containers").and_then(Value::as_object);
-    containers.into_iter().flat_map(|all| all.values()).any(|container| {
-        container.get("image").and_then(Value::as_str) == Some(".")
-            || match container.get("files") {
-                Some(Value::Object(files)) => files.values().any(|f| f.get("source").is_some()),
-                Some(Value::Array(files)) => files.iter().any(|f| f.get("source").is_some()),
-                _ => false,
-            }
-    })
+    containers
+        .into_iter()
+        .flat_map(|all| all.values())
+        .any(|container| container.get("image").and_then(Value::as_str) == Some("."))
+}
+
+/// The files that its containers take from beside it.
+fn sources(score: &Value) -> Vec<String> {
+    let containers = score.get("containers").and_then(Value::as_object);
+    let mut found = Vec::new();
+    for container in containers.into_iter().flat_map(|all| all.values()) {
+        let files: Vec<&Value> = match container.get("files") {
+            Some(Value::Object(files)) => files.values().collect(),
+            Some(Value::Array(files)) => files.iter().collect(),
+            _ => Vec::new(),
+        };
+        let source = |file: &Value| file.get("source")?.as_str().map(str::to_string);
+        found.extend(files.into_iter().filter_map(source));
+    }
+    found
 }
 
 fn file_name(path: &Path) -> String {
@@ -153,14 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_needed_for_a_dot_or_a_file() {
+    fn the_source_is_needed_for_a_dot_and_files_beside_are_named() {
         let score = |container: Value| serde_json::json!({"containers": {"main": container}});
         assert!(needs_source(&score(serde_json::json!({"image": "."}))));
-        assert!(needs_source(&score(
-            serde_json::json!({"image": "x", "files": {"a": {"source": "b"}}})
-        )));
-        assert!(!needs_source(&score(
-            serde_json::json!({"image": "x", "files": {"a": {"content": "b"}}})
-        )));
+        let listed = serde_json::json!({"image": "x", "files": [{"target": "a", "source": "b"}]});
+        let mapped = serde_json::json!({"image": "x", "files": {"a": {"source": "b"}}});
+        for taken in [listed, mapped] {
+            assert!(!needs_source(&score(taken.clone())));
+            assert_eq!(sources(&score(taken)), ["b"]);
+        }
+        let own = serde_json::json!({"image": "x", "files": {"a": {"content": "b"}}});
+        assert!(sources(&score(own)).is_empty());
     }
 }

@@ -102,6 +102,8 @@ codes! {
     "delivery/component" 0 "A delivery names another component"
     "input/invalid" 422 "The input is not valid"
     "input/missing" 422 "Something is missing"
+    "exec/lost" 0 Failed "Nobody knows how the command ended"
+    "exec/which" 0 Invalid "It is not said in which instance"
     "exec/gone" 404 "The instance does not run"
     "exec/refused" 422 "The command can't be run"
     "exec/protocol" 400 "The command was not asked for rightly"

@@ -13,20 +13,26 @@ pub struct Document {
     pub name: String,
     /// The whole text; several YAML documents may be in it.
     pub text: String,
-    /// The files that the text asks for by `$text`, `$json` and `$yaml`: their paths as written there, and their texts.
+    /// The files that the text asks for by `$text`, `$json` and `$yaml`, and as a Score file by `source`: their paths as
+    /// written there, and their texts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attachments: BTreeMap<String, String>,
+    /// Those of a Score file that are no texts, in Base64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub binaries: BTreeMap<String, String>,
 }
 
 impl Document {
     /// A text that asks for no files.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), attachments: BTreeMap::new() }
+        let (attachments, binaries) = (BTreeMap::new(), BTreeMap::new());
+        Self { name: name.into(), text: text.into(), attachments, binaries }
     }
 
     /// Bytes of its texts.
     pub fn size(&self) -> usize {
-        self.text.len() + self.attachments.values().map(String::len).sum::<usize>()
+        let carried = self.attachments.values().chain(self.binaries.values());
+        self.text.len() + carried.map(String::len).sum::<usize>()
     }
 }
 

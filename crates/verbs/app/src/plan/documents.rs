@@ -12,7 +12,7 @@ use tow_model::{
     Invalid, Kind, Manifest, Metadata, Spec,
     kinds::{component::ComponentSpec, delivery::DeliverySpec},
 };
-use tow_names::EntityRef;
+use tow_names::{Digest, EntityRef};
 use tow_record::ReleaseWorkload;
 
 /// A folder, read.
@@ -44,15 +44,15 @@ pub(super) fn folder(
                     if let Some(other) = workloads.get(&name) {
                         violations.push(twice(source, &file.positions, &name, &other.file));
                     }
-                    workloads.insert(
-                        name,
-                        ReleaseWorkload {
-                            file: file.file.clone(),
-                            score: file.workload.clone(),
-                            positions: file.positions.clone(),
-                            digest: file.digest.clone(),
-                        },
-                    );
+                    let mut workload = ReleaseWorkload {
+                        file: file.file.clone(),
+                        score: file.workload.clone(),
+                        positions: file.positions.clone(),
+                        digest: file.digest.clone(),
+                    };
+                    let sent = documents.iter().find(|sent| sent.name == source.name);
+                    violations.extend(put_in(&mut workload, source, sent));
+                    workloads.insert(name, workload);
                 }
                 Document::Manifest(manifest) => match manifest.kind {
                     Kind::Delivery => deliveries.push(manifest.clone()),
@@ -76,6 +76,53 @@ pub(super) fn folder(
     let entry = entries.into_iter().find(|m| m.entity() == component);
     let texts = documents.iter().map(|d| (d.name.clone(), d.text.clone())).collect();
     Ok(Folder { component, workloads, delivery, entry, texts })
+}
+
+/// Puts the files that a Score file takes from beside it into it, so that the release holds everything. What was not
+/// sent along is refused at its line.
+fn put_in(
+    workload: &mut ReleaseWorkload,
+    source: &Source<'_>,
+    sent: Option<&apply::Document>,
+) -> Vec<tow_record::Violation> {
+    let mut violations = Vec::new();
+    let mut carried = vec![workload.digest.to_string()];
+    for (container, spec) in &mut workload.score.containers {
+        for (target, file) in &mut spec.files {
+            let Some(path) = file.source.take() else { continue };
+            let text = sent.and_then(|sent| sent.attachments.get(&path));
+            let binary = sent.and_then(|sent| sent.binaries.get(&path));
+            carried.extend([path.clone(), text.or(binary).cloned().unwrap_or_default()]);
+            match (text, binary) {
+                (Some(text), _) => file.content = Some(text.clone()),
+                (None, Some(binary)) => file.binary_content = Some(binary.clone()),
+                (None, None) => {
+                    let at = tow_model::pointer(
+                        &tow_model::pointer(&format!("/containers/{container}/files"), target),
+                        "source",
+                    );
+                    let invalid = Invalid::new(
+                        at,
+                        "plan/file-source",
+                        format!("{path} is not there, or may not be read"),
+                        "a file of at most 1 MiB beside the Score file, in its folder or repository",
+                    );
+                    violations.push(tow_formats::violation(
+                        source.name,
+                        Some(source.text),
+                        &workload.positions,
+                        &invalid,
+                    ));
+                }
+            }
+        }
+    }
+    if carried.len() > 1 {
+        // Another content of a file is another release.
+        let all = serde_json::Value::from(carried);
+        workload.digest = Digest::of(all.to_string().as_bytes());
+    }
+    violations
 }
 
 fn twice(
