@@ -30,7 +30,17 @@ const LANGUAGE: [&str; 5] = ["tow-names", "tow-model", "tow-record", "tow-format
 
 /// Heavy crates from outside and the only rooms that may lean on them.
 const OUTSIDE: [(&str, &[&str]); 16] = [
-    ("hyper", &["tow-gateway", "tow-runtime-process", "tow-client", "tow-http", "tow-testkit"]),
+    (
+        "hyper",
+        &[
+            "tow-gateway",
+            "tow-runtime-process",
+            "tow-runtime-container",
+            "tow-client",
+            "tow-http",
+            "tow-testkit",
+        ],
+    ),
     ("rustls", &["tow-client", "tow-http"]),
     ("maud", &["tow-portal", "tow-gateway"]),
     ("serde-saphyr", &["tow-formats", "tow-cli"]),

@@ -26,6 +26,9 @@ pub use tow_app::{App, AppError, Call, Handle, OpCtx, Session};
 pub use tow_fake::{self as fakes, World};
 pub use tow_ports::{Crossings, NoCrossings, When};
 pub use tow_reconcile::{ReconcileError, Reconciler, Ticked};
+pub use tow_runtime_container::{
+    Found as Engine, find as engine, stop_everything as stop_containers,
+};
 pub use tow_runtime_process::stop_everything;
 pub use tow_server::{Limits, Network, Rate, ServerConfig, serve};
 #[cfg(target_os = "linux")]

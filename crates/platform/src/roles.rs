@@ -8,6 +8,7 @@ pub fn role(args: &[OsString]) -> Option<i32> {
     match args.first()?.to_str()? {
         "shim" => Some(tow_runtime_process::shim_main(rest())),
         "shim-exec" => Some(tow_runtime_process::shim_exec_main(rest())),
+        "container" => Some(tow_runtime_container::container_main(rest())),
         "gateway" => Some(tow_gateway::gateway_main(rest())),
         "static" => Some(tow_gateway::static_main(rest())),
         "builder" => Some(tow_build::builder_main(rest())),

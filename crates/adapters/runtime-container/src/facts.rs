@@ -1,0 +1,53 @@
+//! What an engine can do on this machine now.
+
+use crate::engine::Engine;
+use crate::places;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tow_record::{Can, Executes, Isolation, RuntimeFacts};
+
+/// How long the engine may take to tell.
+const GLANCE: Duration = Duration::from_secs(5);
+
+/// Of a runtime of type `container`.
+pub(crate) async fn facts(runtime: &Executes) -> RuntimeFacts {
+    let mut can = BTreeSet::from([
+        Can::Images,
+        Can::AbsoluteFiles,
+        Can::Volumes,
+        Can::MemoryLimit,
+        Can::CpuLimit,
+        Can::ProcessLimit,
+        Can::OwnNetwork,
+        Can::Exec,
+    ]);
+    if !runtime.spec.bases.is_empty() {
+        can.insert(Can::Artifacts);
+    }
+    let mut facts =
+        RuntimeFacts { isolation: Isolation::Container, can, unavailable: None, notes: Vec::new() };
+    let found = match places::find(runtime.spec.engine.as_deref()).await {
+        Ok(found) => found,
+        Err(why) => {
+            facts.unavailable = Some(why);
+            return facts;
+        }
+    };
+    match Engine::at(found.socket).glance("/info", GLANCE).await {
+        Err(err) => facts.unavailable = Some(err.to_string()),
+        Ok(said) => {
+            for (name, what) in [
+                ("MemoryLimit", Can::MemoryLimit),
+                ("CpuCfsQuota", Can::CpuLimit),
+                ("PidsLimit", Can::ProcessLimit),
+            ] {
+                if said[name] == Value::Bool(false) {
+                    facts.can.remove(&what);
+                    facts.notes.push(format!("{} can't keep a {what} here", found.name));
+                }
+            }
+        }
+    }
+    facts
+}

@@ -1,0 +1,163 @@
+//! A command beside a program, inside its container: started, fed, resized, ended.
+
+use crate::engine::{Engine, EngineError};
+use crate::frames::{Frames, Stream};
+use futures::StreamExt as _;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tow_ports::{ExecIn, ExecOut, ExecSession, ExecSpec, PortError, Size};
+use tow_record::Exit;
+
+/// How often, and how many times, a command whose output ended is asked how it did.
+const LOOK: (Duration, u32) = (Duration::from_millis(20), 250);
+
+/// A command under way.
+pub(crate) struct Command {
+    engine: Engine,
+    id: String,
+    container: String,
+    tty: bool,
+    read: ReadHalf<TokioIo<Upgraded>>,
+    write: WriteHalf<TokioIo<Upgraded>>,
+    frames: Frames,
+}
+
+/// Starts a command in a container, by the container's name.
+pub(crate) async fn start(
+    engine: Engine,
+    container: &str,
+    spec: &ExecSpec,
+) -> Result<Command, EngineError> {
+    let said = engine.get(&format!("/containers/{container}/json")).await?;
+    let long = said["Id"].as_str().unwrap_or(container).to_string();
+    let env: Vec<String> = spec.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let tty = spec.tty.is_some();
+    let order = json!({
+        "AttachStdin": true,
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "Tty": tty,
+        "Cmd": spec.argv,
+        "Env": env,
+    });
+    let made = engine.post(&format!("/containers/{long}/exec"), &order).await?;
+    let id = made["Id"].as_str().unwrap_or_default().to_string();
+    let begin = json!({ "Detach": false, "Tty": tty });
+    let io = engine.take_over(&format!("/exec/{id}/start"), &begin).await?;
+    let (read, write) = tokio::io::split(io);
+    let command =
+        Command { engine, id, container: long, tty, read, write, frames: Frames::default() };
+    if let Some(size) = spec.tty {
+        resize(&command.engine, &command.id, size).await;
+    }
+    Ok(command)
+}
+
+/// A size that comes too late is no error.
+async fn resize(engine: &Engine, id: &str, size: Size) {
+    let path = format!("/exec/{id}/resize?h={}&w={}", size.rows, size.columns);
+    let _ = engine.post(&path, &json!({})).await;
+}
+
+impl Command {
+    /// The next of its output; none: there will be no more.
+    pub(crate) async fn next(&mut self) -> Option<(Stream, bytes::Bytes)> {
+        loop {
+            if let Some(piece) = self.frames.next() {
+                return Some(piece);
+            }
+            let mut bytes = bytes::BytesMut::with_capacity(16 * 1024);
+            match self.read.read_buf(&mut bytes).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) if self.tty => return Some((Stream::Out, bytes.freeze())),
+                Ok(_) => self.frames.push(&bytes),
+            }
+        }
+    }
+
+    /// How it ended, once its output has.
+    pub(crate) async fn exit(&mut self) -> Exit {
+        let (pause, mut tries) = LOOK;
+        while tries > 0 {
+            match self.engine.get(&format!("/exec/{}/json", self.id)).await {
+                Ok(said) if said["Running"] != Value::Bool(true) => {
+                    let code = said["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
+                    return code.map_or(Exit::Unknown, |code| Exit::Code { code });
+                }
+                Ok(_) => {}
+                Err(_) => return Exit::Unknown,
+            }
+            tries -= 1;
+            tokio::time::sleep(pause).await;
+        }
+        Exit::Unknown
+    }
+
+    /// Kills it. Engines have no word for that, so it is done by its process id, where that is one of this machine and
+    /// certainly of this container.
+    pub(crate) async fn kill(&mut self) {
+        let Ok(said) = self.engine.get(&format!("/exec/{}/json", self.id)).await else { return };
+        let pid = said["Pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let Some(pid) = pid.filter(|pid| *pid > 1 && said["Running"] == Value::Bool(true)) else {
+            return;
+        };
+        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        if groups.contains(&self.container)
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// As the port has it: whoever drops either half ends the command.
+pub(crate) fn hand_over(command: Command) -> ExecSession {
+    let (input, into) = mpsc::channel(64);
+    let (out, output) = mpsc::channel(64);
+    tokio::spawn(converse(command, into, out));
+    let output = futures::stream::unfold(output, |mut output| async move {
+        Some((output.recv().await?, output))
+    });
+    ExecSession { input, output: output.boxed() }
+}
+
+async fn converse(
+    mut command: Command,
+    mut into: mpsc::Receiver<ExecIn>,
+    out: mpsc::Sender<Result<ExecOut, PortError>>,
+) {
+    let mut listens = true;
+    loop {
+        tokio::select! {
+            piece = command.next() => {
+                let Some((stream, bytes)) = piece else { break };
+                let piece = match stream {
+                    Stream::Out => ExecOut::Out(bytes),
+                    Stream::Err => ExecOut::Err(bytes),
+                };
+                if out.send(Ok(piece)).await.is_err() {
+                    return command.kill().await;
+                }
+            }
+            said = into.recv(), if listens => match said {
+                Some(ExecIn::Bytes(bytes)) => {
+                    listens = command.write.write_all(&bytes).await.is_ok();
+                    listens &= command.write.flush().await.is_ok();
+                }
+                Some(ExecIn::End) => {
+                    let _ = command.write.shutdown().await;
+                }
+                Some(ExecIn::Resize(size)) => resize(&command.engine, &command.id, size).await,
+                None => return command.kill().await,
+            },
+            () = out.closed() => return command.kill().await,
+        }
+    }
+    let exit = command.exit().await;
+    let _ = out.send(Ok(ExecOut::Ended(exit))).await;
+}

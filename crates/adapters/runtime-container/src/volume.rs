@@ -1,0 +1,95 @@
+//! Volumes: folders of this machine that outlive what uses them. What a program inside wrote is not believed: no link
+//! in a volume is ever followed from outside.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
+use tow_record::Mount;
+
+/// Whoever an image runs as may write to a volume; the folder of them all is the platform's alone.
+const OPEN: u32 = 0o777;
+
+/// The folder of this machine that is mounted, made where it is not there; words for people where that can't be.
+pub(crate) fn source(volumes: &Path, mount: &Mount) -> Result<PathBuf, String> {
+    let refused = |why: &str| {
+        let path = mount.path.as_deref().unwrap_or("/");
+        Err(format!("volume at {}: {path} {why}", mount.target))
+    };
+    let plain = |name: &str| {
+        let mut parts = Path::new(name).components();
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+    };
+    if !plain(&mount.volume) {
+        return refused("is in no volume of ours");
+    }
+    let broken = |err: io::Error| format!("volume at {}: {err}", mount.target);
+    DirBuilder::new().recursive(true).mode(0o700).create(volumes).map_err(broken)?;
+    let mut at = volumes.join(&mount.volume);
+    folder(&at).map_err(broken)?;
+    for part in Path::new(mount.path.as_deref().unwrap_or_default()).components() {
+        match part {
+            Component::RootDir | Component::CurDir => continue,
+            Component::Normal(name) => at.push(name),
+            Component::ParentDir | Component::Prefix(_) => {
+                return refused("leads out of the volume");
+            }
+        }
+        match at.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(meta) if meta.is_symlink() => return refused("leads through a link"),
+            Ok(_) => return refused("is not a folder of the volume"),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => folder(&at).map_err(broken)?,
+            Err(err) => return Err(broken(err)),
+        }
+    }
+    Ok(at)
+}
+
+/// Makes a folder; its mode only where it was made now.
+fn folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(OPEN)),
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(err) => Err(err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(volume: &str, path: Option<&str>) -> Mount {
+        let (volume, target) = (volume.to_string(), "/data".to_string());
+        Mount { volume, target, path: path.map(String::from), read_only: false }
+    }
+
+    #[test]
+    fn a_part_of_a_volume_is_made_inside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("volumes");
+        assert_eq!(source(&root, &mount("v-1", None)).unwrap(), root.join("v-1"));
+        let part = source(&root, &mount("v-1", Some("/a/./b"))).unwrap();
+        assert_eq!(part, root.join("v-1/a/b"));
+        assert_eq!(part.metadata().unwrap().permissions().mode() & 0o777, OPEN);
+        assert_eq!(root.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn nothing_leads_out_of_a_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("volumes");
+        let inside = source(&root, &mount("v-1", None)).unwrap();
+        std::os::unix::fs::symlink("/etc", inside.join("etc")).unwrap();
+        std::os::unix::fs::symlink("..", inside.join("up")).unwrap();
+        std::fs::write(inside.join("file"), "x").unwrap();
+        for path in ["..", "a/../..", "../v-2", "etc", "etc/ssl", "up", "file", "file/x"] {
+            let why = source(&root, &mount("v-1", Some(path))).unwrap_err();
+            assert!(why.contains("/data") && why.contains(path), "{path}: {why}");
+        }
+        for volume in ["..", "", ".", "a/b", "/etc", "../etc"] {
+            assert!(source(&root, &mount(volume, None)).is_err(), "{volume}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
