@@ -8,7 +8,7 @@ use tow_fake::{FakeClock, World};
 use tow_names::{Duration, Timestamp};
 use tow_platform::{App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked};
 use tow_ports::{Clock as _, Crossings};
-use tow_record::{Delivery, Instance, Operation, Role, RouteSet, StepRow, Webhook};
+use tow_record::{Delivery, Instance, Operation, Role, RouteSet, Run, StepRow, Webhook};
 use tow_store::{Find, Location, Store};
 
 /// More looks than any test needs; a platform that does not come to rest is a failure.
@@ -236,7 +236,10 @@ impl TestPlatform {
                 quiet = 0;
                 continue;
             }
-            if !failed && self.open_operations().await.is_empty() && self.waiting().await == 0 {
+            let at_rest = self.open_operations().await.is_empty()
+                && self.open_runs().await.is_empty()
+                && self.waiting().await == 0;
+            if !failed && at_rest {
                 quiet += 1;
                 if self.world.next_change().is_none() || quiet > QUIET {
                     return;
@@ -269,6 +272,13 @@ impl TestPlatform {
         rows.iter().filter(carried).count()
     }
 
+    /// Runs that have not ended.
+    pub async fn open_runs(&self) -> Vec<Run> {
+        let open = Find { open: Some(true), ..Find::default() };
+        let rows = self.store().list::<Run>(open).await.expect("the store is readable");
+        rows.into_iter().map(|row| row.value).collect()
+    }
+
     async fn open_operations(&self) -> Vec<Operation> {
         let open = Find { open: Some(true), ..Find::default() };
         let rows = self.store().list::<Operation>(open).await.expect("the store is readable");
@@ -297,6 +307,9 @@ impl TestPlatform {
         let processes: BTreeSet<String> = seen.iter().map(|seen| seen.id.to_string()).collect();
         if rows != processes {
             found.push(format!("at rest: rows {rows:?} are not processes {processes:?}"));
+        }
+        for run in self.open_runs().await {
+            found.push(format!("at rest: {} of {} is {}", run.id, run.place, run.state));
         }
         for operation in self.open_operations().await {
             found.push(format!("at rest: {} of {} is open", operation.id, operation.place));

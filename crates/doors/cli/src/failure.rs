@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Problem(Box<Problem>),
     /// Everything was shown already.
     Shown(Exit),
+    /// A command that ran elsewhere ended with this code, which is ours.
+    Ended(i32),
     /// Nobody reads our output any more, as behind `| head`.
     Closed,
 }
@@ -37,7 +39,16 @@ impl Failure {
         match self {
             Self::Problem(problem) => Exit::of(problem),
             Self::Shown(exit) => *exit,
+            Self::Ended(_) => Exit::Failed,
             Self::Closed => Exit::Done,
+        }
+    }
+
+    /// The exit status: what [`Failure::exit`] says, or the code of a command that ran elsewhere.
+    pub(crate) fn code(&self) -> i32 {
+        match self {
+            Self::Ended(code) => *code,
+            other => other.exit().code(),
         }
     }
 

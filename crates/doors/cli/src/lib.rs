@@ -14,6 +14,7 @@ mod printer;
 mod project;
 pub mod reference;
 mod render;
+mod terminal;
 
 pub use tow_record::ExitStatus as Exit;
 
@@ -99,7 +100,7 @@ pub fn run(matches: &ArgMatches) -> i32 {
         Ok(()) => Exit::Done.code(),
         Err(failure) => {
             context.printer.failure(&failure);
-            failure.exit().code()
+            failure.code()
         }
     }
 }
@@ -117,6 +118,7 @@ Daily
   config          set, unset, list values releases     what was built
   scale W=N       so many instances       deployments  what went where, why
   restart  stop  start  open              events [-f]  everything that happened
+  run  exec       a command beside it     job  cron    runs, schedules
 Catalog
   apply -f FILE   create or change        get KIND     list, show; describe
   delete KIND     take away               search TEXT  find by words

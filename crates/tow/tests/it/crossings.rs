@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, reason = "the number of crossings is a result")]
 
 use crate::given::{
-    DEVELOPMENT, FOLDER_ONE, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
+    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
 };
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -19,10 +19,11 @@ use std::sync::{Arc, Mutex};
 use tow_api::Nothing;
 use tow_api::object::{delete::DeleteObject, get};
 use tow_api::plan::create::ChangeRequest;
+use tow_api::run::create::CreateRun;
 use tow_api::webhook::create::CreateWebhook;
-use tow_names::Duration;
+use tow_names::{Duration, Schedule};
 use tow_ports::When;
-use tow_record::{Deployment, State};
+use tow_record::{CronState, Deployment, Run, RunKind, RunState, State};
 use tow_store::Find;
 use tow_testkit::{Fault, Image, TestPlatform, Watch};
 
@@ -77,6 +78,12 @@ enum Act {
     Hook,
     /// Events are carried to it.
     Carry,
+    /// A release with a command before the switch and one after it.
+    Commands,
+    /// A job that fails, is tried again and fails again.
+    Job,
+    /// A schedule is due.
+    Firing,
 }
 
 impl Act {
@@ -90,6 +97,8 @@ impl Act {
             Self::Start | Self::Delete => &[Self::FirstStart, Self::Deploy, Self::Stop],
             Self::Hook => &[Self::FirstStart],
             Self::Carry => &[Self::FirstStart, Self::Hook],
+            Self::Commands => &[Self::FirstStart],
+            Self::Job | Self::Firing => &[Self::FirstStart, Self::Commands],
             _ => &[Self::FirstStart, Self::Deploy],
         }
     }
@@ -137,6 +146,24 @@ impl Act {
             Self::Carry => {
                 let said = platform.platform_team().repeating("Carry");
                 said.declare(THREE_SYSTEMS).await.expect("systems are declared");
+            }
+            Self::Commands => deploy(&FOLDER_RUNS, "source four").await,
+            Self::Job => {
+                let body = tow_api::run::create::Body {
+                    component: "web".into(),
+                    workload: Some("sum".into()),
+                    ..tow_api::run::create::Body::default()
+                };
+                let made = ann.call::<CreateRun>(Nothing {}, Nothing {}, body).await;
+                made.expect("a job is begun");
+            }
+            Self::Firing => {
+                let rows = platform.store().list::<CronState>(Find::default()).await.unwrap();
+                let state = &rows[0].value;
+                if state.fired == 0 {
+                    let due = Schedule::parse("0 * * * *", "Europe/Berlin").unwrap();
+                    platform.clock().advance_to(due.after(state.decided_until).unwrap());
+                }
             }
             Self::Delete => {
                 let path = get::Path {
@@ -218,6 +245,7 @@ async fn clean(act: Act, image: Image) -> Clean {
 async fn proof(act: Act, platform: &TestPlatform) {
     let served = match act {
         Act::FirstStart | Act::Stop | Act::Delete | Act::Hook | Act::Carry => vec![],
+        Act::Commands | Act::Job | Act::Firing => vec![1],
         Act::SecondDeploy => vec![2, 2],
         Act::ScaleUp => vec![1, 1, 1],
         Act::ScaleDown => vec![1],
@@ -228,7 +256,7 @@ async fn proof(act: Act, platform: &TestPlatform) {
     let states: Vec<State> = deployments.iter().map(|row| row.value.state).collect();
     let expected = match act {
         Act::FirstStart | Act::Hook | Act::Carry => vec![],
-        Act::Deploy | Act::Reboot => vec![State::Live],
+        Act::Deploy | Act::Reboot | Act::Commands | Act::Job | Act::Firing => vec![State::Live],
         Act::FailingDeploy => vec![State::Live, State::Failed],
         Act::Stop | Act::Delete => vec![State::Stopped, State::Stopped],
         Act::Rollback | Act::Start | Act::ScaleDown => {
@@ -237,6 +265,24 @@ async fn proof(act: Act, platform: &TestPlatform) {
         _ => vec![State::Stopped, State::Live],
     };
     assert_eq!(states, expected, "{act:?}");
+    let mut runs: Vec<(RunKind, RunState, u32)> = platform
+        .store()
+        .list::<Run>(Find::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.value.kind, row.value.state, row.value.attempt))
+        .collect();
+    runs.sort();
+    let commands =
+        [(RunKind::Release, RunState::Succeeded, 1), (RunKind::PostDeploy, RunState::Succeeded, 1)];
+    let expected = match act {
+        Act::Commands => commands.to_vec(),
+        Act::Job => vec![(RunKind::Job, RunState::Failed, 2), commands[0], commands[1]],
+        Act::Firing => vec![(RunKind::Cron, RunState::Succeeded, 1), commands[0], commands[1]],
+        _ => vec![],
+    };
+    assert_eq!(runs, expected, "{act:?}");
     let greeted = platform.world().instances().iter().all(|seen| {
         platform.world().spec(&seen.id).is_some_and(|spec| spec.env.contains_key("GREETING"))
     });
@@ -456,5 +502,5 @@ macro_rules! tests {
 tests! {
     first_start: FirstStart, deploy: Deploy, second_deploy: SecondDeploy, failing_deploy: FailingDeploy,
     rollback: Rollback, scale_up: ScaleUp, scale_down: ScaleDown, config: Config, restart: Restart, stop: Stop,
-    start: Start, delete: Delete, reboot: Reboot, carry: Carry,
+    start: Start, delete: Delete, reboot: Reboot, carry: Carry, commands: Commands, job: Job, firing: Firing,
 }

@@ -57,6 +57,45 @@ pub(crate) const FOLDER_TWO: Folder = folder!("2", "ready-after=20ms", "ready-af
 /// One whose worker never gets ready.
 pub(crate) const FOLDER_UNREADY: Folder = folder!("3", "ready-after=20ms", "never-ready");
 
+/// A service, a job that ends well only at its second try's end, and a workload with a schedule; commands before and
+/// after the switch.
+pub(crate) const FOLDER_RUNS: [(&str, &str); 4] = [
+    (
+        "score.yaml",
+        concat!(
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: web\n",
+            "service:\n  ports:\n    http:\n      port: 8080\n",
+            "containers:\n  main:\n    image: .\n    variables:\n      TOW_FAKE: ready-after=20ms\n",
+        ),
+    ),
+    (
+        "sum.yaml",
+        concat!(
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: sum\n",
+            "containers:\n  main:\n    image: .\n    variables:\n",
+            "      TOW_FAKE: exits-after=30ms code=3\n",
+        ),
+    ),
+    (
+        "tick.yaml",
+        concat!(
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: tick\n",
+            "containers:\n  main:\n    image: .\n    variables:\n",
+            "      TOW_FAKE: exits-after=30ms code=0\n",
+        ),
+    ),
+    (
+        "tow.yaml",
+        concat!(
+            "apiVersion: towpath.dev/v1\nkind: Delivery\nmetadata:\n  name: web\n",
+            "spec:\n  component: web\n  workloads:\n",
+            "    sum: {kind: job, retries: 1}\n",
+            "    tick:\n      kind: cron\n      schedule: 0 * * * *\n      timezone: Europe/Berlin\n",
+            "      release: [./migrate, up]\n      postDeploy: [./warm]\n",
+        ),
+    ),
+];
+
 pub(crate) const DEVELOPMENT: &str = "development";
 
 /// The developer whose component it is.

@@ -24,6 +24,9 @@ impl App {
         if let Some(build) = &query.build {
             return self.build_log(ctx, build, tail, query.follow).await;
         }
+        if let Some(run) = &query.run {
+            return self.run_log(ctx, run, query.tail.unwrap_or(usize::MAX), query.follow).await;
+        }
         let rows = self.log_instances(ctx, &query).await?;
         if rows.is_empty() && !query.follow {
             return Ok(stream::iter(self.last_words(ctx, &query).await?).boxed());

@@ -28,17 +28,21 @@ pub(crate) struct Args {
     /// A build's log instead
     #[arg(long, value_name = "ID", conflicts_with_all = ["component", "environment", "workload", "instance"])]
     build: Option<String>,
+    /// A run's log instead: of all its attempts
+    #[arg(long, value_name = "ID", conflicts_with_all = ["component", "environment", "workload", "instance", "build"])]
+    run: Option<String>,
     /// Show when each line was written, in UTC
     #[arg(short, long)]
     timestamps: bool,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let of_component = args.build.is_none() && args.instance.is_none();
+    let of_component = args.build.is_none() && args.instance.is_none() && args.run.is_none();
     let query = Query {
         component: if of_component { Some(args.at.component()?) } else { None },
         environment: of_component.then(|| args.at.environment()),
         build: args.build,
+        run: args.run,
         instance: args.instance,
         workload: args.workload,
         tail: args.tail,

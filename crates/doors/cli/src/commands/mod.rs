@@ -4,13 +4,16 @@ mod access;
 mod apply;
 mod audit;
 mod config;
+mod cron;
 mod delete;
 mod deploy;
 mod deployments;
 mod describe;
 mod events;
+mod exec;
 mod explain;
 mod get;
+mod job;
 mod lifecycle;
 mod location;
 mod logs;
@@ -19,6 +22,7 @@ pub(crate) mod plan;
 mod ps;
 mod releases;
 mod rollback;
+pub(crate) mod run;
 mod scale;
 mod schema;
 mod search;
@@ -49,12 +53,18 @@ pub(crate) enum Verb {
     Stop(lifecycle::Args),
     /// Start again what was stopped
     Start(lifecycle::Args),
+    Run(run::Args),
+    #[command(subcommand)]
+    Job(job::Verb),
+    #[command(subcommand)]
+    Cron(cron::Verb),
     Status(status::Args),
     Ps(ps::Args),
     Releases(releases::Args),
     Deployments(deployments::Args),
     Logs(logs::Args),
     Events(events::Args),
+    Exec(exec::Args),
     #[command(subcommand)]
     Audit(audit::Verb),
     Open(open::Args),
@@ -94,12 +104,16 @@ impl Verb {
             Self::Restart(args) => lifecycle::run(cx, args, Change::Restart).await,
             Self::Stop(args) => lifecycle::run(cx, args, Change::Stop).await,
             Self::Start(args) => lifecycle::run(cx, args, Change::Start).await,
+            Self::Run(args) => run::run(cx, args).await,
+            Self::Job(verb) => job::run(cx, verb).await,
+            Self::Cron(verb) => cron::run(cx, verb).await,
             Self::Status(args) => status::run(cx, args).await,
             Self::Ps(args) => ps::run(cx, args).await,
             Self::Releases(args) => releases::run(cx, args).await,
             Self::Deployments(args) => deployments::run(cx, args).await,
             Self::Logs(args) => logs::run(cx, args).await,
             Self::Events(args) => events::run(cx, args).await,
+            Self::Exec(args) => exec::run(cx, args).await,
             Self::Audit(verb) => audit::run(cx, verb).await,
             Self::Open(args) => open::run(cx, args).await,
             Self::Apply(args) => apply::run(cx, args).await,

@@ -4,12 +4,15 @@ use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which lines. Either `build`, or any of the others.
+/// Which lines. Either `build`, or `run`, or any of the others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Query {
     /// A build's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
+    /// A run's id: all its attempts, until it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// An instance's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,

@@ -1,0 +1,49 @@
+//! `tow cron`: workloads with a schedule.
+
+mod list;
+mod pause;
+mod resume;
+mod trigger;
+
+use crate::context::{Context, Where};
+use crate::failure::Verdict;
+use tow_api::cron::pause::Body;
+
+/// See schedules; run one now, pause it, let it go on
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    List(list::Args),
+    Trigger(trigger::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+}
+
+pub(crate) async fn run(cx: &Context, verb: Verb) -> Verdict {
+    match verb {
+        Verb::List(args) => list::run(cx, args).await,
+        Verb::Trigger(args) => trigger::run(cx, args).await,
+        Verb::Pause(args) => pause::run(cx, args).await,
+        Verb::Resume(args) => resume::run(cx, args).await,
+    }
+}
+
+/// Which schedule.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Which {
+    /// The workload (else the only one with a schedule)
+    #[arg(value_name = "NAME")]
+    workload: Option<String>,
+    #[command(flatten)]
+    at: Where,
+}
+
+impl Which {
+    fn body(self, why: String) -> Verdict<Body> {
+        Ok(Body {
+            component: self.at.component()?,
+            environment: Some(self.at.environment()),
+            workload: self.workload,
+            why,
+        })
+    }
+}

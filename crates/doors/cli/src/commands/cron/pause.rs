@@ -1,0 +1,28 @@
+//! `tow cron pause NAME`.
+
+use super::Which;
+use crate::context::Context;
+use crate::failure::Verdict;
+use crate::render::{short, time};
+use tow_api::Nothing;
+use tow_api::cron::pause::PauseCron;
+
+/// Fire nothing of a schedule for now; what runs goes on
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Why, for whoever finds it paused
+    #[arg(long, default_value = "")]
+    why: String,
+}
+
+pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let body = args.which.body(args.why)?;
+    let cron = cx.client()?.call::<PauseCron>(&Nothing {}, &Nothing {}, &body).await?;
+    cx.printer.data(&cron, || {
+        let by = cron.paused.as_ref().map(|paused| (time(paused.at), short(&paused.by)));
+        let (at, by) = by.unwrap_or_default();
+        format!("{} of {} is paused since {at} by {by}", cron.workload, short(&cron.component))
+    })
+}

@@ -1,0 +1,24 @@
+//! `tow cron resume NAME`.
+
+use super::Which;
+use crate::context::Context;
+use crate::failure::Verdict;
+use crate::render::{short, time};
+use tow_api::Nothing;
+use tow_api::cron::resume::ResumeCron;
+
+/// Let a paused schedule go on; what was due meanwhile is not made good
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let body = args.which.body(String::new())?;
+    let cron = cx.client()?.call::<ResumeCron>(&Nothing {}, &Nothing {}, &body).await?;
+    cx.printer.data(&cron, || {
+        let next = cron.next.map_or_else(|| "never".to_string(), time);
+        format!("{} of {} is due next {next}", cron.workload, short(&cron.component))
+    })
+}

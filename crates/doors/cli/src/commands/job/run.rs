@@ -1,0 +1,39 @@
+//! `tow job run NAME`.
+
+use crate::commands::run::{Stay, stay};
+use crate::context::{Context, Where};
+use crate::failure::Verdict;
+use tow_api::Nothing;
+use tow_api::run::create::{Body, CreateRun};
+use tow_names::Duration;
+
+/// Run a job: a workload of kind job or cron, now
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The workload (else the only one that runs to an end)
+    #[arg(value_name = "NAME")]
+    workload: Option<String>,
+    #[command(flatten)]
+    at: Where,
+    /// How long an attempt may take, as in 30m
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<Duration>,
+    /// How often it is tried again
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
+    retries: Option<u32>,
+    #[command(flatten)]
+    how: Stay,
+}
+
+pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let body = Body {
+        component: args.at.component()?,
+        environment: Some(args.at.environment()),
+        workload: args.workload,
+        command: None,
+        timeout: args.timeout,
+        retries: args.retries,
+    };
+    let run = cx.client()?.call::<CreateRun>(&Nothing {}, &Nothing {}, &body).await?;
+    stay(cx, run, args.how).await
+}
