@@ -58,7 +58,16 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
         step(Action::Create, entity.clone(), "the catalog does not have it yet".into());
     }
     if let Some(build) = input.build {
-        let how = build.command.clone().unwrap_or_else(|| "the detected tool".into());
+        let how = match (&build.command, &build.found) {
+            (Some(command), _) => format!("{command:?}"),
+            (None, Some(found)) if found.toolchain.is_empty() => {
+                format!("{}, because {}", found.tool, found.because)
+            }
+            (None, Some(found)) => {
+                format!("{} ({}), because {}", found.tool, found.toolchain, found.because)
+            }
+            (None, None) => "the detected tool".into(),
+        };
         step(
             Action::Create,
             "artifact (digest known after apply)".into(),

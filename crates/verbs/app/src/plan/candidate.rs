@@ -214,9 +214,16 @@ impl App {
             source =
                 Some(row.ok_or_else(|| AppError::not_found(format!("source {digest}")))?.value);
         }
-        let build = source
-            .as_ref()
-            .map(|source| super::building::spec(&folder.component, source, &delivery));
+        let build = match &source {
+            Some(source) => {
+                let spec = super::building::spec(&folder.component, source, &delivery);
+                let config = asked.facts.placement.value.config;
+                let spec = self.looked_at(spec, asked.place, config).await?;
+                super::building::something_runs(&spec, &folder.workloads)?;
+                Some(spec)
+            }
+            None => None,
+        };
         let artifact = build.as_ref().map(BuildSpec::key);
         let commit = source.as_ref().and_then(|s| s.commit.clone());
         let files: BTreeMap<&String, &Digest> =

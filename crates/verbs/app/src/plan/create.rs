@@ -305,6 +305,8 @@ impl App {
         plan.changes = drafted.changes;
         plan.gates = drafted.gates;
         plan.warnings = drafted.warnings;
+        let found = candidate.build.as_ref().and_then(|build| build.found.as_ref());
+        plan.warnings.extend(found.into_iter().flat_map(|found| found.notes.clone()));
         plan.release_number = (candidate.release.number != 0).then_some(candidate.release.number);
         plan.build = candidate.build;
         plan.release = (candidate.release.number == 0).then(|| Box::new(candidate.release));
