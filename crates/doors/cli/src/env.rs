@@ -52,9 +52,13 @@ pub const NO_COLOR: Variable = Variable {
     doc: "Set to anything, output has no colour. Without a terminal it has none anyway.",
 };
 
+/// What kind of terminal.
+pub const TERM: Variable =
+    Variable { name: "TERM", doc: "The kind of terminal; handed to what `tow exec` runs on one." };
+
 /// All of them.
-pub const ALL: [Variable; 8] =
-    [TOW_URL, TOW_TOKEN, TOW_CA, TOW_DATA, TOW_ENVIRONMENT, XDG_DATA_HOME, HOME, NO_COLOR];
+pub const ALL: [Variable; 9] =
+    [TOW_URL, TOW_TOKEN, TOW_CA, TOW_DATA, TOW_ENVIRONMENT, XDG_DATA_HOME, HOME, NO_COLOR, TERM];
 
 impl Variable {
     /// Its value; empty counts as not set.

@@ -114,7 +114,7 @@ Usage: tow VERB [OPTIONS]    every verb explains itself: tow VERB --help
 Daily
   deploy [DIR]    plan, build, put live   status       what runs, and where
   plan [DIR]      say what would happen   ps           a line a container
-  rollback [N]    go back to an earlier logs [-f]    what they write
+  rollback [N]    go back to an earlier   logs [-f]    what they write
   config          set, unset, list values releases     what was built
   scale W=N       so many instances       deployments  what went where, why
   restart  stop  start  open              events [-f]  everything that happened
@@ -122,8 +122,7 @@ Daily
 Catalog
   apply -f FILE   create or change        get KIND     list, show; describe
   delete KIND     take away               search TEXT  find by words
-  validate        check files, offline    location     where it is read from
-  explain  schema  what a kind may say
+  validate  explain  schema               location     where it is read from
 Access and audit
   user  token  session  sign-in  whoami   access       who may what, and why
   audit           search, prove, export   webhook      tell others of events

@@ -76,6 +76,19 @@ impl Printer {
         })
     }
 
+    /// A command's bytes as they are, to standard output or standard error: what they do to a terminal is between the
+    /// command and whoever ran it.
+    pub(crate) fn bytes(&self, to_err: bool, bytes: &[u8]) -> Verdict {
+        let write = |out: &mut dyn Write| {
+            out.write_all(bytes).and_then(|()| out.flush()).map_err(|_| Failure::Closed)
+        };
+        if to_err {
+            write(&mut std::io::stderr().lock())
+        } else {
+            write(&mut std::io::stdout().lock())
+        }
+    }
+
     /// A line of talk; not under `--quiet`.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {

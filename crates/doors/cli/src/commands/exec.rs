@@ -1,0 +1,247 @@
+//! `tow exec`: a command beside a program that runs, as if it were here.
+
+use crate::context::{Context, Where};
+use crate::failure::{Failure, Verdict};
+use crate::terminal::{self, Raw};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use tow_api::Nothing;
+use tow_api::instance::exec::{Size, Start};
+use tow_api::instance::list::{InstanceView, ListInstances};
+use tow_api::status::get::Query;
+use tow_client::{Exec, Input, Output};
+use tow_record::{Exit, State};
+
+/// What runs where nothing is said.
+const SHELL: &str = "sh";
+
+/// Run a command beside a component's program, inside what it sees
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The component (else the one this folder's files name)
+    #[arg(value_name = "COMPONENT")]
+    name: Option<String>,
+    #[command(flatten)]
+    at: Where,
+    /// In this workload
+    #[arg(short, long, value_name = "NAME")]
+    workload: Option<String>,
+    /// In this replica, from 0
+    #[arg(long, value_name = "N")]
+    replica: Option<u32>,
+    /// In this container
+    #[arg(long, value_name = "NAME")]
+    container: Option<String>,
+    /// Only in this instance
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "component", "environment", "workload", "replica", "container"])]
+    instance: Option<String>,
+    /// Set a variable for it; may be given again
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Without a terminal, even where there is one
+    #[arg(short = 'T', long)]
+    no_tty: bool,
+    /// The command, after `--`; a shell where none is given
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub(crate) async fn run(cx: &Context, mut args: Args) -> Verdict {
+    if let Some(name) = args.name.take() {
+        args.at.component = Some(name);
+    }
+    let mut env = BTreeMap::new();
+    for pair in &args.env {
+        let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Failure::new("cli/config", format!("{pair:?} is not NAME=VALUE")));
+        };
+        env.insert(name.to_string(), value.to_string());
+    }
+    let instance = match &args.instance {
+        Some(id) => id.clone(),
+        None => pick(found(cx, &args.at).await?, &args)?,
+    };
+    let argv = if args.command.is_empty() {
+        vec![SHELL.into()]
+    } else {
+        std::mem::take(&mut args.command)
+    };
+    let on_terminal = !args.no_tty && terminal::is_ours();
+    if on_terminal && let Some(term) = crate::env::TERM.text() {
+        env.entry("TERM".into()).or_insert(term);
+    }
+    let tty = if on_terminal { terminal::size() } else { None };
+    let exec = cx.client()?.exec(&instance, Start { argv, env, tty }).await?;
+    let exit = carry(cx, exec, tty).await?;
+    match exit {
+        Exit::Code { code: 0 } => Ok(()),
+        Exit::Code { code } => Err(Failure::Ended(code)),
+        // As a shell says it.
+        Exit::Signal { signal } => Err(Failure::Ended(128 + signal)),
+        Exit::Timeout | Exit::NotStarted | Exit::Unknown => {
+            Err(Failure::new("exec/lost", "the command is gone, and nobody knows how it ended")
+                .hint("tow ps shows whether its instance still runs"))
+        }
+    }
+}
+
+async fn found(cx: &Context, at: &Where) -> Verdict<Vec<InstanceView>> {
+    let query = Query { component: Some(at.component()?), environment: Some(at.environment()) };
+    let reply = cx.client()?.call::<ListInstances>(&Nothing {}, &query, &Nothing {}).await?;
+    Ok(reply.items)
+}
+
+/// The one that is meant: one that serves rather than one that does not, and of these the newest.
+fn pick(items: Vec<InstanceView>, args: &Args) -> Verdict<String> {
+    let said = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|name| name == is);
+    let mut meant: Vec<InstanceView> = items
+        .into_iter()
+        .filter(|one| one.pid.is_some())
+        .filter(|one| said(&args.workload, &one.workload) && said(&args.container, &one.container))
+        .filter(|one| args.replica.is_none_or(|replica| replica == one.replica))
+        .collect();
+    meant.sort_by_key(|one| (one.state != State::Live, -one.deployment, one.replica));
+    let Some(first) = meant.first().cloned() else {
+        return Err(Failure::new(
+            "exec/gone",
+            "nothing that is meant runs, so no command can be run",
+        )
+        .hint("tow ps lists what runs, and where"));
+    };
+    let alike = |one: &InstanceView, other: &InstanceView| {
+        one.workload == other.workload && one.container == other.container
+    };
+    if meant.iter().all(|one| alike(one, &first)) {
+        return Ok(first.instance);
+    }
+    // The container that a workload is about is called so by custom.
+    let own = |one: &&InstanceView| one.container == "main" || one.container == one.workload;
+    let mut by_name = meant.iter().filter(own);
+    if let Some(one) = by_name.next()
+        && by_name.all(|other| alike(one, other))
+    {
+        return Ok(one.instance.clone());
+    }
+    let mut names: Vec<String> = meant
+        .iter()
+        .map(|one| format!("-w {} --container {}", one.workload, one.container))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Err(Failure::new("exec/which", "several programs run, and it is not said which is meant")
+        .hint(format!("say one of: {}", names.join(", "))))
+}
+
+/// Both ways until it has ended. What is typed goes to the command, Ctrl-C too.
+async fn carry(cx: &Context, mut exec: Exec, tty: Option<Size>) -> Verdict<Exit> {
+    let _raw = tty.map(|_| Raw::enter());
+    let mut input = terminal::input();
+    let mut resized = terminal::resized().filter(|_| tty.is_some());
+    let mut open = true;
+    loop {
+        let put = tokio::select! {
+            said = exec.next() => match said? {
+                Output::Out(bytes) => {
+                    cx.printer.bytes(false, &bytes)?;
+                    continue;
+                }
+                Output::Err(bytes) => {
+                    cx.printer.bytes(true, &bytes)?;
+                    continue;
+                }
+                Output::Ended(exit) => return Ok(exit),
+            },
+            typed = input.recv(), if open => match typed {
+                Some(bytes) => Input::Bytes(Bytes::from(bytes)),
+                None => {
+                    open = false;
+                    Input::End
+                }
+            },
+            () = terminal::next(&mut resized) => match terminal::size() {
+                Some(size) => Input::Resize(size),
+                None => continue,
+            },
+        };
+        // A command that has ended takes nothing more; its last words are still read.
+        if let Err(error) = exec.put(put).await {
+            loop {
+                match exec.next().await {
+                    Ok(Output::Out(bytes)) => cx.printer.bytes(false, &bytes)?,
+                    Ok(Output::Err(bytes)) => cx.printer.bytes(true, &bytes)?,
+                    Ok(Output::Ended(exit)) => return Ok(exit),
+                    Err(_) => return Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tow_record::{Isolation, Phase};
+
+    fn view(workload: &str, container: &str, replica: u32, deployment: i64) -> InstanceView {
+        InstanceView {
+            instance: format!("{workload}-{container}-{replica}-{deployment}"),
+            component: "shop".into(),
+            workload: workload.into(),
+            container: container.into(),
+            replica,
+            environment: "development".into(),
+            release: 1,
+            deployment,
+            pid: Some(1),
+            state: State::Live,
+            phase: Phase::Running,
+            restarts: 0,
+            isolation: Isolation::None,
+            ports: BTreeMap::new(),
+            message: String::new(),
+        }
+    }
+
+    fn args(words: &str) -> Args {
+        use clap::{Args as _, FromArgMatches as _};
+        let command = Args::augment_args(clap::Command::new("exec").no_binary_name(true));
+        Args::from_arg_matches(&command.get_matches_from(words.split_whitespace())).unwrap()
+    }
+
+    #[test]
+    fn the_one_that_is_meant_is_found() {
+        let all = || {
+            vec![
+                view("web", "main", 0, 1),
+                view("web", "main", 1, 1),
+                view("web", "main", 0, 2),
+                view("web", "proxy", 0, 2),
+            ]
+        };
+        let picked = |items, words| pick(items, &args(words)).ok();
+        assert_eq!(picked(all(), "").as_deref(), Some("web-main-0-2"), "the newest, main");
+        assert_eq!(picked(all(), "--replica 1").as_deref(), Some("web-main-1-1"));
+        assert_eq!(picked(all(), "--container proxy").as_deref(), Some("web-proxy-0-2"));
+        let old_serves = || {
+            let mut all = all();
+            all[2].state = State::Rolling;
+            all[3].state = State::Rolling;
+            all
+        };
+        assert_eq!(picked(old_serves(), "").as_deref(), Some("web-main-0-1"), "what serves");
+        let two = vec![view("web", "main", 0, 1), view("mail", "main", 0, 1)];
+        let Err(Failure::Problem(problem)) = pick(two.clone(), &args("")) else { panic!() };
+        assert_eq!(problem.code, "exec/which");
+        assert_eq!(picked(two, "-w mail").as_deref(), Some("mail-main-0-1"));
+        let Err(Failure::Problem(problem)) = pick(Vec::new(), &args("")) else { panic!() };
+        assert_eq!((problem.code.as_str(), problem.status), ("exec/gone", 404));
+    }
+
+    #[test]
+    fn what_comes_after_the_dashes_is_the_command() {
+        let args = args("shop -e staging -T -- ls -la --help");
+        assert_eq!(args.name.as_deref(), Some("shop"));
+        assert_eq!(args.command, ["ls", "-la", "--help"]);
+        assert!(args.no_tty);
+    }
+}
