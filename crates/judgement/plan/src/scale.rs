@@ -104,15 +104,18 @@ pub const fn tries(reason: Reason, heal: bool, stops: bool) -> bool {
 
 /// What is kept once a deployment is live: its counts, as it was tried with, and no measurements of what served before.
 pub fn made_live(
+    deployment: &Deployment,
     counted: &Deployment,
     release: &Release,
     environment: &EnvironmentSpec,
     now: Timestamp,
 ) -> Scale {
     let mut scale = Scale::none(counted.place.clone());
+    let of = |deployment: &Deployment, name: &str| deployment.replicas.get(name).copied();
     for (workload, _) in scaling(release, counted, environment) {
-        let count = counted.replicas.get(workload).copied().unwrap_or(0);
-        if count > 0 {
+        // What was stopped begins anew when it is started.
+        if of(deployment, workload).is_some_and(|count| count > 0) {
+            let count = of(counted, workload).unwrap_or(0);
             scale.workloads.insert(workload.to_string(), Scaled::at(count, now));
         }
     }
@@ -126,7 +129,8 @@ trait At {
 
 impl At for Scaled {
     fn at(count: u32, now: Timestamp) -> Self {
-        Self { count, sample: None, peaks: vec![Peak { at: now, wanted: count }] }
+        let peaks = vec![Peak { at: now, wanted: count }];
+        Self { count, sample: None, peaks: if count == 0 { Vec::new() } else { peaks } }
     }
 }
 

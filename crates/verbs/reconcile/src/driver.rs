@@ -222,6 +222,9 @@ impl Reconciler {
         progressed |= fired.progressed || run.progressed;
         until = until.min(fired.until).min(run.until);
         progressed |= self.heal(&snapshot, &observed).await?;
+        let scaled = self.scale(&snapshot, &observed).await?;
+        progressed |= scaled.progressed;
+        until = until.min(scaled.until);
         progressed |= self.route(&snapshot, &observed).await?;
         progressed |= self.sweep(&snapshot, &observed).await?;
         Ok(Ticked { progressed, until })
@@ -250,6 +253,8 @@ impl Reconciler {
             news.mark_unchanged();
             let changed = self.parts.runtime.changed();
             tokio::pin!(changed);
+            let called = self.parts.edge.changed();
+            tokio::pin!(called);
             let until = match self.rollouts().await {
                 Ok(ticked) if ticked.progressed => continue,
                 Ok(ticked) => ticked.until,
@@ -272,6 +277,7 @@ impl Reconciler {
             tokio::select! {
                 _ = news.changed() => {}
                 () = &mut changed => {}
+                () = &mut called => {}
                 () = self.parts.clock.sleep_until(until) => {}
                 _ = stop.changed() => {}
             }

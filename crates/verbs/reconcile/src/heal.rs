@@ -6,8 +6,8 @@ use crate::{
     snapshot::Snapshot,
 };
 use serde_json::{Value, json};
-use tow_names::{Duration, Id};
-use tow_record::{EventBody, NewEvent, Observed, Operation, Reason};
+use tow_names::Duration;
+use tow_record::{EventBody, NewEvent, Observed, Operation};
 use tow_store::Find;
 
 /// After a repair that failed, the next one waits.
@@ -25,10 +25,8 @@ impl Reconciler {
             let place = &placement.place;
             let busy = snapshot.operations.iter().any(|op| op.value.place == *place);
             let Some(deployed) = snapshot.current.get(place) else { continue };
-            if busy || !snapshot.environments.contains_key(&place.environment) {
-                continue;
-            }
-            let wanted = tow_plan::pods(&deployed.1, &deployed.0);
+            let Some(counted) = snapshot.counted(place).filter(|_| !busy) else { continue };
+            let wanted = tow_plan::pods(&deployed.1, &counted);
             let rows = snapshot.rows(place);
             let Some(ailment) = tow_plan::ailment(placement, &wanted, rows, observed) else {
                 continue;
@@ -36,33 +34,7 @@ impl Reconciler {
             if self.paused(place).await? {
                 continue;
             }
-            let op = Operation {
-                id: Id::fresh("op"),
-                place: place.clone(),
-                plan: None,
-                reason: Reason::Restart,
-                heal: true,
-                build: None,
-                release: None,
-                artifact: deployed.1.artifact.clone(),
-                deployment: Some(placement.deployment),
-                replicas: deployed.0.replicas.clone(),
-                scaled: placement.replicas.clone(),
-                stops: placement.stopped,
-                config: deployed.0.config,
-                variables: deployed.0.variables.clone(),
-                runtime: deployed.0.runtime.clone(),
-                salt: deployed.0.salt,
-                release_number: Some(deployed.1.number),
-                deadline: None,
-                drain_until: None,
-                switched: false,
-                failure: None,
-                started_at: self.now(),
-                finished_at: None,
-                created_by: "system:heal".into(),
-                request: String::new(),
-            };
+            let op = self.repair(placement, deployed);
             let mut batch = self.batch();
             batch.create(&op);
             batch.event(NewEvent {

@@ -128,6 +128,7 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         let Some(deployed) = &driven.deployed else { return Ok(()) };
         let op = &driven.op.value;
+        let mut batch = self.batch();
         let mut placement: Placement = driven.placement.value.clone();
         placement.serving = pods.clone();
         if !op.heal {
@@ -135,6 +136,7 @@ impl Reconciler {
             placement.config = deployed.0.config;
             placement.replicas = op.scaled.clone();
             placement.stopped = op.stops;
+            self.keep_counts(driven, &mut batch);
         }
         let placed = snapshot.placed(Some((&placement, &deployed.1)));
         let set = RouteSet {
@@ -148,7 +150,6 @@ impl Reconciler {
             (false, count) => format!("switch to {count} pods"),
         };
         let row = self.row(driven, Effect::Switch { pods }, title);
-        let mut batch = self.batch();
         if !op.stops
             && let Some(gone) = self.still_declared(driven, &mut batch).await?
         {

@@ -17,6 +17,7 @@ mod perform;
 mod rollout;
 mod route;
 mod run;
+mod scale;
 mod seal;
 mod snapshot;
 mod sweep;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tow_names::{Duration, Timestamp};
 use tow_ports::LogQuery;
 use tow_record::{
-    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Release, Run,
-    State, StepRow, StepState,
+    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Reason, Release,
+    Run, State, StepRow, StepState,
 };
 use tow_store::{Batch, Find, Row};
 
@@ -346,6 +346,11 @@ impl Reconciler {
         op.finished_at = Some(self.now());
         let mut batch = self.batch();
         batch.update(&op, driven.op.version);
+        if op.heal && op.reason == Reason::Scale && op.failure.is_none() {
+            // All there is to say was said when it began.
+            self.parts.store.commit(batch).await?;
+            return Ok(());
+        }
         let number = op.deployment.unwrap_or(0);
         let (kind, summary) = match (&op.failure, op.heal, op.stops) {
             (Some(failure), _, _) => (

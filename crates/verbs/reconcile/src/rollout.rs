@@ -9,7 +9,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tow_model::kinds::environment::{EnvironmentSpec, Tier};
 use tow_names::{Duration, Id};
 use tow_plan::{Next, Settled, View};
-use tow_record::{Artifact, Effect, Instance, Observed, Operation, Placement, Run, StepRow};
+use tow_record::{
+    Artifact, Deployment, Effect, Instance, Observed, Operation, Placement, Run, Scale, StepRow,
+};
 use tow_store::{Find, Row};
 
 /// More steps than any rollout has: a guard against a decision that repeats itself.
@@ -22,6 +24,9 @@ pub(crate) struct Driven {
     pub(crate) placement: Row<Placement>,
     pub(crate) instances: Vec<Row<Instance>>,
     pub(crate) deployed: Option<Deployed>,
+    /// The deployment with as many of each workload as there are to be just now.
+    pub(crate) counted: Option<Deployment>,
+    pub(crate) scale: Option<Row<Scale>>,
     pub(crate) artifact: Option<Artifact>,
     pub(crate) environment: EnvironmentSpec,
     /// The environment was deleted.
@@ -97,6 +102,12 @@ impl Reconciler {
         }
         let number = op.value.deployment.unwrap_or(0);
         let deployed = self.immutable.deployed(store, &op.value.place, number).await?;
+        let scale = store.get::<Scale>(&op.value.place.to_string()).await?;
+        let counted = deployed.as_ref().map(|deployed| {
+            let tries = tow_plan::scale::tries(op.value.reason, op.value.heal, op.value.stops);
+            let kept = scale.as_ref().map(|row| &row.value);
+            tow_plan::scale::counted(&deployed.0, &deployed.1, &environment, kept, tries)
+        });
         let key = deployed.as_ref().map_or(&op.value.artifact, |d| &d.1.artifact);
         let artifact = match key {
             Some(key) => store.get::<Artifact>(key.as_str()).await?.map(|row| row.value),
@@ -108,6 +119,8 @@ impl Reconciler {
             placement: facts.placement,
             instances: facts.instances,
             deployed,
+            counted,
+            scale,
             artifact,
             environment,
             gone,
@@ -231,7 +244,7 @@ impl Reconciler {
             placement: &driven.placement.value,
             instances: &instances,
             observed: &driven.observed,
-            deployment: driven.deployed.as_ref().map(|d| &d.0),
+            deployment: driven.counted.as_ref(),
             release: driven.deployed.as_ref().map(|d| &d.1),
             environment: &driven.environment,
             built: !needs_artifact || driven.artifact.is_some(),

@@ -7,7 +7,7 @@ use std::{
 use tow_model::{Kind, Spec, kinds::environment::EnvironmentSpec};
 use tow_names::{Id, Name, Place};
 use tow_plan::Placed;
-use tow_record::{Deployment, Instance, Operation, Placement, Release, RouteSet};
+use tow_record::{Deployment, Instance, Operation, Placement, Release, RouteSet, Scale};
 use tow_store::{Find, Row, Store, StoreError};
 
 /// A deployment and its release, as far as they never change.
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) attempts: BTreeMap<Id, Instance>,
     pub(crate) environments: BTreeMap<Name, EnvironmentSpec>,
     pub(crate) current: BTreeMap<Place, Deployed>,
+    /// How many there are of what scales by itself.
+    pub(crate) scales: BTreeMap<Place, Row<Scale>>,
     pub(crate) routes: Row<RouteSet>,
 }
 
@@ -58,11 +60,30 @@ impl Snapshot {
                 current.insert(place.clone(), found);
             }
         }
+        let scales = store.list::<Scale>(Find::default()).await?;
+        let scales = scales.into_iter().map(|row| (row.value.place.clone(), row)).collect();
         let routes = store
             .get::<RouteSet>("routes")
             .await?
             .unwrap_or(Row { value: RouteSet::default(), version: 0 });
-        Ok(Self { operations, placements, instances, attempts, environments, current, routes })
+        Ok(Self {
+            operations,
+            placements,
+            instances,
+            attempts,
+            environments,
+            current,
+            scales,
+            routes,
+        })
+    }
+
+    /// The wanted deployment of a place, with as many of each workload as there are to be just now.
+    pub(crate) fn counted(&self, place: &Place) -> Option<Deployment> {
+        let deployed = self.current.get(place)?;
+        let environment = self.environments.get(&place.environment)?;
+        let kept = self.scales.get(place).map(|row| &row.value);
+        Some(tow_plan::scale::counted(&deployed.0, &deployed.1, environment, kept, false))
     }
 
     pub(crate) fn rows(&self, place: &Place) -> &[Instance] {
