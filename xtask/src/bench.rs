@@ -5,6 +5,7 @@
 mod catalog;
 mod figure;
 mod load;
+mod many;
 mod memory;
 mod platform;
 mod rollout;
@@ -75,6 +76,8 @@ pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
         let measured = on_platform(&running, root, &options, &mut figures);
         running.down()?;
         measured?;
+        let examples = root.join("examples");
+        many::measure(&tow, &examples, &scratch.join("many"), options.samples(20), &mut figures)?;
     }
     let examples = root.join("examples");
     catalog::measure(&tow, &examples, &scratch.join("catalog"), options.short, &mut figures)?;

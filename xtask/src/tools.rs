@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -64,6 +64,13 @@ const TOOLS: [Tool; 7] = [
         ask: "--version",
         packages: &["postgresql"],
         for_what: "tests of the store on Postgres",
+        needed: false,
+    },
+    Tool {
+        program: "podman",
+        ask: "--version",
+        packages: &["podman", "runc", "containernetworking-plugins", "iptables", "busybox-static"],
+        for_what: "tests that run containers",
         needed: false,
     },
 ];

@@ -72,15 +72,18 @@ pub(super) fn plane(running: &Running, name: &str, limit: f64) -> Result<Figure>
     Ok(Figure::most(name, "MB", limit, vec![kb / 1024.0]))
 }
 
+/// How many shims there are, and what they weigh together, in kB.
+pub(super) fn shims(running: &Running) -> Result<(usize, f64)> {
+    let all = processes(&running.data)?;
+    let shims = all.iter().filter(|process| process.is("shim"));
+    Ok((shims.clone().count(), shims.map(|process| process.pss).sum()))
+}
+
 /// What one more shim costs: the sum over all shims after ten more were started, against before. A process's own set
 /// would say something else, because what many share counts the less for each the more there are.
 pub(super) fn further_shims(running: &Running, component: &str) -> Result<Figure> {
     const MORE: usize = 10;
-    let shims = || -> Result<(usize, f64)> {
-        let all = processes(&running.data)?;
-        let shims = all.iter().filter(|process| process.is("shim"));
-        Ok((shims.clone().count(), shims.map(|process| process.pss).sum()))
-    };
+    let shims = || shims(running);
     let scale = |count: usize| {
         let replicas = format!("{component}={count}");
         running.tow(&["scale", &replicas, "--component", component, "-o", "json"]).map(drop)
