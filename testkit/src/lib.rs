@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod conformance;
+pub mod engine;
 mod http;
 mod image;
 pub mod load;

@@ -145,6 +145,9 @@ pub(crate) struct Now {
     pub(crate) over: bool,
     /// How it ended.
     pub(crate) exit: Option<i32>,
+    /// The program's process on this machine, while it runs and where it is on this machine.
+    #[serde(default)]
+    pub(crate) pid: Option<u32>,
 }
 
 impl Now {

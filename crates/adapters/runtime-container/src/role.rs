@@ -84,8 +84,8 @@ struct Role {
 
 /// How a beginning ended.
 enum Begun {
-    /// The container runs.
-    Runs(Engine),
+    /// The container runs; its process on this machine, where the engine tells.
+    Runs(Engine, Option<u32>),
     /// It has ended already, so.
     Ended(Engine, i32),
 }
@@ -126,7 +126,11 @@ async fn run(folder: Folder) -> i32 {
             drop(ended);
             role.conclude(Some(&engine), code).await
         }
-        Some(Ok(Begun::Runs(engine))) => {
+        Some(Ok(Begun::Runs(engine, pid))) => {
+            role.now.pid = pid;
+            if let Err(err) = role.now.write(&role.folder) {
+                say(&format!("the start could not be written down: {err}"));
+            }
             begun();
             let _ = std::fs::remove_file(role.folder.waiting());
             let code = role.watch(&engine, &mut terminate, &mut urge).await;
@@ -198,11 +202,14 @@ impl Role {
         }
         let name = self.container();
         match state(&engine, &name).await? {
-            State::Runs => {
+            State::Runs(pid) => {
                 say("the container runs: going on with it");
-                return Ok(Begun::Runs(engine));
+                return Ok(Begun::Runs(engine, pid));
             }
-            State::Ended(code, _) => return Ok(Begun::Ended(engine, code)),
+            State::Ended(code, oom) => {
+                self.tell_end(oom);
+                return Ok(Begun::Ended(engine, code));
+            }
             State::Made => {}
             State::None => self.make(&engine, &found.architecture, &name).await?,
         }
@@ -212,7 +219,8 @@ impl Role {
                 self.tell_end(oom);
                 Ok(Begun::Ended(engine, code))
             }
-            _ => Ok(Begun::Runs(engine)),
+            State::Runs(pid) => Ok(Begun::Runs(engine, pid)),
+            State::None | State::Made => Ok(Begun::Runs(engine, None)),
         }
     }
 
@@ -258,8 +266,19 @@ impl Role {
         let _lock = self.lock_pod().await?;
         pod::ensure(engine, &self.order, architecture).await?;
         match engine.post(&format!("/containers/create?name={name}"), &body).await {
-            Err(err) if !err.is_conflict() => Err(err.into()),
+            Err(err) if !err.is_conflict() => Err(self.refused("made", err)),
             _ => Ok(()),
+        }
+    }
+
+    /// The engine's own words, and what they are about.
+    fn refused(&self, what: &str, error: EngineError) -> Trouble {
+        match Trouble::from(error) {
+            Trouble::Why(why) => Trouble::Why(format!(
+                "the container of image {} could not be {what}: {why}",
+                self.order.image
+            )),
+            away => away,
         }
     }
 
@@ -267,7 +286,7 @@ impl Role {
         let _lock = self.lock_pod().await?;
         pod::ensure(engine, &self.order, architecture).await?;
         match engine.post(&format!("/containers/{name}/start"), &json!({})).await {
-            Err(err) if !err.is_conflict() => Err(err.into()),
+            Err(err) if !err.is_conflict() => Err(self.refused("started", err)),
             _ => Ok(()),
         }
     }
@@ -361,6 +380,7 @@ impl Role {
     /// Writes down how it ended, and takes the container away; an engine that is away does not hold up the end.
     async fn conclude(&mut self, engine: Option<&Engine>, code: i32) -> i32 {
         self.now.exit = Some(code);
+        self.now.pid = None;
         self.now.over = true;
         if let Err(err) = self.now.write(&self.folder) {
             say(&format!("the end could not be written down: {err}"));
@@ -380,7 +400,8 @@ impl Role {
 enum State {
     None,
     Made,
-    Runs,
+    /// Its process on this machine, where the engine tells.
+    Runs(Option<u32>),
     /// Its exit code, and whether memory was the reason.
     Ended(i32, bool),
 }
@@ -394,7 +415,8 @@ async fn state(engine: &Engine, name: &str) -> Result<State, EngineError> {
     let status = state["Status"].as_str().unwrap_or_default();
     if state["Running"] == Value::Bool(true) || matches!(status, "running" | "stopping" | "paused")
     {
-        return Ok(State::Runs);
+        let pid = state["Pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        return Ok(State::Runs(pid.filter(|pid| *pid > 0)));
     }
     if matches!(status, "exited" | "stopped" | "dead" | "removing") {
         let code = state["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
@@ -415,7 +437,7 @@ async fn ended(engine: &Engine, name: &str, away: impl Fn(&str), back: impl Fn()
                 say("the container is gone: somebody took it away");
                 return (137, false);
             }
-            Ok(State::Runs | State::Made) => {
+            Ok(State::Runs(_) | State::Made) => {
                 if std::mem::take(&mut is_away) {
                     back();
                 }

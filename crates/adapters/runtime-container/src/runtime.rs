@@ -126,10 +126,17 @@ impl ContainerRuntime {
         {
             seen.message = words;
         }
+        let now = Now::read(&folder);
         if seen.may_run() {
+            // The process of this machine that people look for is the program's, not that of who looks after it.
+            if let Ok(Some(Now { pid: Some(pid), .. })) = now
+                && seen.pid.is_some()
+            {
+                seen.pid = Some(pid);
+            }
             return seen;
         }
-        match Now::read(&folder) {
+        match now {
             // The role was killed, and nobody starts another: its container is not over before it was taken away.
             Ok(Some(now)) if !now.over && now.engine.is_some() => {
                 seen.phase = Phase::Stopping;

@@ -248,15 +248,18 @@ fn binds<'a>(
         .collect()
 }
 
-/// `${resources.NAME}` of type `volume`: named by place and resource, so that nobody else has it.
+/// `${resources.NAME}` of type `volume`: named by place and resource, so that nobody else has it. A plain name is a volume
+/// of the workload's own, which the older form of Score files need not declare.
 fn volume_of(score: &Workload, instance: &Instance, source: &str) -> Result<String, SpecError> {
-    let name = source.strip_prefix("${resources.").and_then(|rest| rest.strip_suffix('}'));
-    let name = name.unwrap_or(source);
+    let reference = source.strip_prefix("${resources.").and_then(|rest| rest.strip_suffix('}'));
+    let name = reference.unwrap_or(source);
     let resource = score.resources.get(name).filter(|resource| resource.kind == "volume");
-    let resource = resource.ok_or_else(|| SpecError(format!("{source} is no volume")))?;
+    if resource.is_none() && (reference.is_some() || source.contains("${")) {
+        return Err(SpecError(format!("{source} is no volume")));
+    }
     // With an id it is the same for every workload of the component here.
     let own = format!("{}.{name}", instance.workload);
-    let id = resource.id.as_deref().unwrap_or(&own);
+    let id = resource.and_then(|resource| resource.id.as_deref()).unwrap_or(&own);
     let parts = serde_json::json!([instance.place, "volume", id]);
     Ok(format!("v-{}", Digest::of(parts.to_string().as_bytes()).short()))
 }

@@ -4,6 +4,7 @@
 
 mod clock;
 mod disk;
+mod engine;
 mod finding;
 mod leftovers;
 mod machine;
@@ -43,7 +44,7 @@ pub(crate) struct Doctor {
 }
 
 /// The families, in the order they are printed.
-const CHECKS: [fn(&Scene) -> Vec<Finding>; 9] = [
+const CHECKS: [fn(&Scene) -> Vec<Finding>; 10] = [
     leftovers::look,
     permissions::look,
     disk::look,
@@ -52,6 +53,7 @@ const CHECKS: [fn(&Scene) -> Vec<Finding>; 9] = [
     ports::look,
     clock::look,
     machine::look,
+    engine::look,
     tools::look,
 ];
 
