@@ -145,6 +145,10 @@ impl Watch {
         let mut leads: BTreeMap<String, bool> = BTreeMap::new();
         for route in body.world.routes().routes {
             let place = route.id.split('/').take(2).collect::<Vec<_>>().join("/");
+            if route.wakes && route.targets.is_empty() {
+                // Whoever asks waits, and is answered once somebody is awake.
+                self.state().served.remove(&place);
+            }
             for target in &route.targets {
                 let is_ready = ready.contains(target.instance.as_str());
                 *leads.entry(place.clone()).or_default() |= is_ready;

@@ -67,7 +67,9 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
         }
         kind_refusals(&file.score, &delivered, &mut found);
         let routed = crate::routes::is_routed(release, asked.place, environment, workload);
-        if let Some((why, expected)) = crate::scale::refusal(&file.score, &delivered, routed) {
+        if let Some((why, expected)) =
+            crate::scale::refusal(&file.score, &delivered, routed, facts.isolation)
+        {
             found.push(Invalid::new("/metadata/name", "plan/scale", why, expected));
         }
         if environment.tier == Tier::Production && facts.isolation < Isolation::Sandbox {

@@ -10,7 +10,7 @@ use crate::{Delivered, Placed, delivered};
 use std::collections::BTreeMap;
 use tow_model::kinds::{environment::EnvironmentSpec, scale::Scaling, workload::Workload};
 use tow_names::{Cpu, Duration, Timestamp};
-use tow_record::{Deployment, Observed, Peak, Reason, Release, Sample, Scale, Scaled};
+use tow_record::{Deployment, Isolation, Observed, Peak, Reason, Release, Sample, Scale, Scaled};
 
 /// Between two looks at a workload's load.
 pub const LOOK: Duration = Duration::from_secs(2);
@@ -415,6 +415,7 @@ pub(crate) fn refusal(
     score: &Workload,
     delivered: &Delivered,
     routed: bool,
+    isolation: Isolation,
 ) -> Option<(String, &'static str)> {
     let bounds = delivered.scale?;
     let name = &score.metadata.name;
@@ -425,6 +426,10 @@ pub(crate) fn refusal(
     if bounds.requests_per_second.is_some() && !routed {
         let why = format!("{name} is asked nothing: no route leads to it here");
         return Some((why, "scale.cpu, or a resource of type route"));
+    }
+    if bounds.cpu.is_some() && isolation >= Isolation::Container {
+        let why = format!("nobody measures what {name} takes of the processors in a container");
+        return Some((why, "scale.requestsPerSecond, or a runtime of processes"));
     }
     let single = crate::recreate(score, delivered).filter(|_| bounds.max > 1)?;
     Some((format!("there can't be {} of {name}: {single}", bounds.max), "scale.max: 1"))

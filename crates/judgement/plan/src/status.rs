@@ -52,6 +52,11 @@ pub fn workload_status(
         })
         .unwrap_or_default();
     let wanted = if placement.stopped { 0 } else { wanted };
+    let scaled = placed.release.workloads.get(workload).and_then(|file| {
+        let release = placed.release;
+        let name = &placement.place.environment;
+        delivered(&release.delivery, &file.score, name, placed.environment).scale
+    });
     let waits = placed.release.workloads.get(workload).and_then(|file| {
         let release = placed.release;
         let name = &placement.place.environment;
@@ -63,14 +68,32 @@ pub fn workload_status(
         (State::Stopped, reason)
     } else if let Some(when) = waits {
         (State::Live, when)
+    } else if scaled.is_some() && wanted == 0 {
+        (State::Asleep, "a request wakes it".to_string())
     } else if wanted == 0 {
         (State::Stopped, "scaled to 0".to_string())
     } else if ready >= wanted {
         (State::Live, String::new())
+    } else if scaled.is_some() && comes(placed, workload, observed) {
+        (State::Rolling, reason)
     } else {
         (State::Degraded, reason)
     };
     WorkloadStatus { state, reason, ready, wanted }
+}
+
+/// Is all that is not ready on its way up for the first time, as after a step of scaling?
+fn comes(placed: &Placed<'_>, workload: &str, observed: &Observed) -> bool {
+    let pods = placed.placement.serving.iter().filter(|pod| pod.workload == workload);
+    let seen = pods.flat_map(|pod| &pod.instances).map(|id| observed.instances.get(id));
+    let mut unready = seen.filter(|seen| !seen.is_some_and(instance_ready));
+    unready.all(|seen| {
+        seen.is_some_and(|seen| {
+            seen.restarts == 0
+                && seen.ready_since.is_none()
+                && matches!(seen.phase, Phase::Starting | Phase::Running)
+        })
+    })
 }
 
 fn instance_reason(seen: &ObservedInstance) -> String {

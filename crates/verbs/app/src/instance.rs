@@ -31,6 +31,7 @@ impl Handle<ListInstances> for App {
                     phase: seen.map_or(Phase::Unknown, |s| s.phase),
                     restarts: seen.map_or(0, |s| s.restarts),
                     isolation: seen.map_or(Isolation::None, |s| s.isolation),
+                    usage: seen.and_then(|s| s.usage),
                     ports: row.ports.clone(),
                     message: seen.map(|s| s.message.clone()).unwrap_or_default(),
                 });

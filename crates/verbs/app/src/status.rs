@@ -4,7 +4,7 @@ use crate::{App, AppError, Call, Handle, OpCtx};
 use std::collections::BTreeMap;
 use tow_api::status::get::{GetStatus, Replicas, Reply, StatusView};
 use tow_names::Place;
-use tow_record::{Deployment, Instance, Observed, Outcome, State};
+use tow_record::{Deployment, Instance, Observed, Outcome, Scale, State};
 use tow_store::PlaceFacts;
 
 impl Handle<GetStatus> for App {
@@ -21,8 +21,11 @@ impl Handle<GetStatus> for App {
         let last = self.store().get_many::<Deployment>(last.collect::<Vec<_>>()).await?;
         let last: BTreeMap<Place, Deployment> =
             last.into_values().map(|row| (row.value.place.clone(), row.value)).collect();
+        let all = places.iter().map(|facts| facts.placement.value.place.to_string());
+        let scales = self.store().get_many::<Scale>(all.collect::<Vec<_>>()).await?;
         for facts in &places {
-            items.extend(self.place_status(facts, &last, &observed));
+            let kept = scales.get(&facts.placement.value.place.to_string()).map(|row| &row.value);
+            items.extend(self.place_status(facts, &last, kept, &observed));
         }
         Ok(Reply { items })
     }
@@ -33,6 +36,7 @@ impl App {
         &self,
         facts: &PlaceFacts,
         last: &BTreeMap<Place, Deployment>,
+        kept: Option<&Scale>,
         observed: &Observed,
     ) -> Vec<StatusView> {
         let placement = &facts.placement.value;
@@ -55,9 +59,10 @@ impl App {
         };
         let instances: Vec<Instance> = facts.instances.iter().map(|r| r.value.clone()).collect();
         let placed = tow_plan::Placed { placement, release, environment, instances: &instances };
+        let counted = tow_plan::scale::counted(deployment, release, environment, kept, false);
         let mut lines = Vec::new();
         for name in release.workloads.keys() {
-            let wanted = deployment.replicas.get(name).copied().unwrap_or(0);
+            let wanted = counted.replicas.get(name).copied().unwrap_or(0);
             let status = tow_plan::workload_status(&placed, name, wanted, rolling, observed);
             let urls = tow_plan::workload_urls(&placed, name, self.gateway_port());
             let mut view = line(name);

@@ -11,3 +11,4 @@ mod restart;
 mod site;
 mod streams;
 mod support;
+mod wait;

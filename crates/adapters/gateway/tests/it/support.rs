@@ -56,8 +56,17 @@ impl Gate {
     }
 
     pub(crate) fn start_at(dir: &Path, listen: &str) -> Self {
+        Self::start_with(dir, &["--listen", listen])
+    }
+
+    /// Listens somewhere where nothing is said.
+    pub(crate) fn start_with(dir: &Path, args: &[&str]) -> Self {
+        let somewhere: &[&str] =
+            if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = Command::new(role())
-            .args(["gateway".as_ref(), dir.as_os_str(), "--listen".as_ref(), listen.as_ref()])
+            .args(["gateway".as_ref(), dir.as_os_str()])
+            .args(somewhere)
+            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -197,6 +197,7 @@ mod tests {
             phase: Phase::Running,
             restarts: 0,
             isolation: Isolation::None,
+            usage: None,
             ports: BTreeMap::new(),
             message: String::new(),
         }

@@ -35,6 +35,7 @@ impl Listed for InstanceView {
         "RELEASE",
         "PID",
         "RESTARTS",
+        "USES",
         "INSTANCE",
         "",
     ];
@@ -49,6 +50,9 @@ impl Listed for InstanceView {
             Cell::new(self.release),
             Cell::new(or_dash(self.pid)),
             Cell::new(self.restarts),
+            Cell::new(or_dash(self.usage.map(|usage| {
+                format!("{:.2} cpu, {} MiB", usage.cpu_millis as f64 / 1000.0, usage.memory >> 20)
+            }))),
             Cell::new(&self.instance),
             Cell::new(&self.message),
         ]

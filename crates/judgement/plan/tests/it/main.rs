@@ -6,3 +6,4 @@ mod audit;
 mod given;
 mod judgement;
 mod rollout;
+mod scale;

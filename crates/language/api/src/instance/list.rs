@@ -4,7 +4,7 @@ use crate::status::get::Query;
 use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tow_record::{Isolation, Phase, State};
+use tow_record::{Isolation, Phase, State, Usage};
 
 /// One container of one replica.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,9 @@ pub struct InstanceView {
     pub restarts: u32,
     /// How far it is kept from the others.
     pub isolation: Isolation,
+    /// What it takes of the machine; known only where its workload scales by it.
+    #[serde(default)]
+    pub usage: Option<Usage>,
     /// By the port's name.
     pub ports: std::collections::BTreeMap<String, u16>,
     /// Why it is as it is.

@@ -48,6 +48,7 @@ impl AtRest {
         for entity in removed {
             for (place, version) in self.of.remove(entity).into_iter().flatten() {
                 if self.gone.insert(place.clone()) {
+                    batch.remove::<tow_record::Scale>(place.clone(), None);
                     batch.remove::<Placement>(place, Some(version));
                 }
             }

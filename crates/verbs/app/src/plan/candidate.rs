@@ -126,6 +126,9 @@ impl App {
                         let what = format!("{workload} is a {kind}: it has runs, and no replicas");
                         return Err(AppError::new("input/invalid", what).next("tow job list"));
                     }
+                    if let Some(bounds) = scales(asked, release, workload) {
+                        return Err(scales_itself(workload, bounds));
+                    }
                     if *count > 100 {
                         return Err(AppError::new("input/invalid", "at most 100 replicas"));
                     }
@@ -388,4 +391,21 @@ fn replicas_of(
             (name.clone(), asked.copied().unwrap_or(said.replicas))
         })
         .collect()
+}
+
+/// Between how many and how many a workload scales by itself.
+fn scales(asked: &Asked<'_>, release: &Release, workload: &str) -> Option<tow_plan::scale::Bounds> {
+    let score = &release.workloads.get(workload)?.score;
+    let name = &asked.place.environment;
+    tow_plan::delivered(&release.delivery, score, name, asked.environment).scale
+}
+
+/// A number that somebody says would hold until the next look at the load, so none is taken.
+fn scales_itself(workload: &str, bounds: tow_plan::scale::Bounds) -> AppError {
+    let tow_plan::scale::Bounds { min, max, .. } = bounds;
+    AppError::new(
+        "plan/refused",
+        format!("{workload} scales by itself, between {min} and {max}: nothing was changed"),
+    )
+    .hint("say other bounds in tow.yaml (scale.min, scale.max) and deploy; tow stop stops it whatever comes")
 }

@@ -15,7 +15,7 @@ use tow_names::{Id, Name, Place};
 use tow_policy::Object;
 use tow_record::{
     Action as StepAction, Change, ConfigVersion, Executes, Placement, Plan, PlanStep, ReadMember,
-    RouteSet, RuntimeFacts, Violation,
+    RouteSet, RuntimeFacts, Scale, Violation,
 };
 use tow_store::{Batch, PlaceFacts, environment_ref};
 
@@ -288,6 +288,18 @@ impl App {
         let creates: Vec<String> =
             candidate.creates.iter().map(|m| m.entity().to_string()).collect();
         let runtime = self.runtime_facts(&candidate.deployment.runtime).await?;
+        let kept = self.store().get::<Scale>(&place.to_string()).await?.map(|row| row.value);
+        let again = facts.current.as_ref().is_some_and(|(now, _)| {
+            candidate.release.number != 0
+                && tow_plan::revision(now) == tow_plan::revision(&candidate.deployment)
+        });
+        let counted = tow_plan::scale::counted(
+            &candidate.deployment,
+            &candidate.release,
+            environment,
+            kept.as_ref().filter(|_| !placement.stopped),
+            !again,
+        );
         let drafted = tow_plan::draft(&tow_plan::Draft {
             runtime: &runtime,
             change: &candidate.change,
@@ -295,7 +307,7 @@ impl App {
             environment,
             current: facts.current.as_ref().map(|(d, r)| (d, r)),
             release: &candidate.release,
-            deployment: &candidate.deployment,
+            deployment: &counted,
             build: candidate.build.as_ref(),
             creates: &creates,
             urls: &urls,
