@@ -172,11 +172,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// The id of the run that is caused by `cause` at `at`: always the same. Sorts by `at`, as fresh ids do.
-    pub fn keyed(at: Timestamp, cause: &[&str]) -> Id {
+    /// The id of the run that is caused by `cause` at `at`: always the same. Sorts by `at`, as fresh ids do, then by
+    /// `order`.
+    pub fn keyed(at: Timestamp, order: u8, cause: &[&str]) -> Id {
         let digest = Digest::of(cause.join("\u{0}").as_bytes());
         let millis = (at.0 / 1_000).max(0);
-        let text = format!("run-{millis:012x}{}", &digest.hex()[..20]);
+        let text = format!("run-{millis:012x}{order:02x}{}", &digest.hex()[..18]);
         Id::parse(&text).unwrap_or_else(|| Id::fresh("run"))
     }
 
@@ -187,12 +188,16 @@ impl Run {
 
     /// The id of the firing of a workload's schedule at a time.
     pub fn firing(place: &Place, workload: &str, at: Timestamp) -> Id {
-        Self::keyed(at, &[&place.to_string(), workload, &at.to_string()])
+        Self::keyed(at, 0, &[&place.to_string(), workload, &at.to_string()])
     }
 
     /// The id of an operation's run of a workload's command, before or after the switch.
     pub fn of_operation(operation: &Id, began: Timestamp, workload: &str, kind: RunKind) -> Id {
-        Self::keyed(began, &[operation.as_str(), workload, kind.as_str()])
+        Self::keyed(
+            began,
+            u8::from(kind == RunKind::PostDeploy),
+            &[operation.as_str(), workload, kind.as_str()],
+        )
     }
 
     /// The id of the instance of an attempt.

@@ -26,7 +26,7 @@ const MOST: usize = 64;
 /// So many ended runs are taken away in one look.
 const MOST_REMOVED: usize = 50;
 /// Ended runs are looked through so often.
-const BETWEEN: Duration = Duration::from_secs(10);
+const BETWEEN: Duration = Duration::from_secs(60);
 
 impl Reconciler {
     /// One look at every unfinished run.
