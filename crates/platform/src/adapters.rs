@@ -55,12 +55,23 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
     let keys = tow_secrets::KeyFile::open_or_create(&layout.keys()).map_err(|e| say("keys", &e))?;
     let runtime = tow_runtime_process::ProcessRuntime::new(tow_runtime_process::Config {
         dir: layout.instances(),
+        volumes: layout.volumes(),
+        hidden: layout.root().to_path_buf(),
         tow: real.tow.clone(),
         blobs: blobs.clone(),
         clock: clock.clone(),
         node: real.node.clone(),
     })
     .map_err(|e| say("runtime", &e))?;
+    let runtime =
+        tow_runtime_container::ContainerRuntime::new(tow_runtime_container::Config {
+            inner: Arc::new(runtime),
+            dir: layout.containers(),
+            volumes: layout.volumes(),
+            tow: real.tow.clone(),
+            clock: clock.clone(),
+        })
+        .map_err(|e| say("runtime", &e))?;
     let runtime: Arc<dyn Runtime> = Arc::new(runtime);
     let builder = tow_build::ProcessBuilder::new(tow_build::Config {
         runtime: runtime.clone(),

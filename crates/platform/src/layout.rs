@@ -53,6 +53,14 @@ impl Layout {
     pub fn instances(&self) -> PathBuf {
         self.run().join("i")
     }
+    /// A folder for each volume.
+    pub fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+    /// A folder for each instance that is a container.
+    pub fn containers(&self) -> PathBuf {
+        self.run().join("c")
+    }
     /// A folder for each build.
     pub fn builds(&self) -> PathBuf {
         self.run().join("b")

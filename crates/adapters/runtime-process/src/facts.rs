@@ -1,17 +1,106 @@
 //! What processes of this machine can be given, as the machine is now.
 
+use crate::bounds::{Held, held};
+use crate::sandbox::{Found, filter, find};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use tow_record::{Can, Executes, Isolation, RuntimeFacts};
 
-/// Of a runtime of type `process`.
-pub(crate) fn facts(runtime: &Executes) -> RuntimeFacts {
-    let isolation = runtime.isolation();
-    let unavailable = (isolation != Isolation::None)
-        .then(|| format!("isolation of level {isolation} is not there on this machine"));
+/// Of a runtime of type `process`, on a platform of this name, with this PATH. Blocks for some milliseconds.
+pub(crate) fn facts(runtime: &Executes, platform: &str, path: &OsStr) -> RuntimeFacts {
+    match runtime.isolation() {
+        Isolation::None => none(platform),
+        Isolation::Sandbox => sandbox(platform, path),
+        other => RuntimeFacts {
+            isolation: Isolation::None,
+            can: BTreeSet::new(),
+            unavailable: Some(format!("isolation of level {other} is no process's")),
+            notes: Vec::new(),
+        },
+    }
+}
+
+fn none(platform: &str) -> RuntimeFacts {
+    let held = held(platform);
+    let notes = limits(&held);
     RuntimeFacts {
         isolation: Isolation::None,
-        can: BTreeSet::from([Can::Artifacts, Can::HandedSockets]),
-        unavailable,
-        notes: Vec::new(),
+        can: able(Isolation::None, &held),
+        unavailable: None,
+        notes,
     }
+}
+
+/// What instances of a level can be given here.
+pub(crate) fn can(level: Isolation, platform: &str) -> BTreeSet<Can> {
+    able(level, &held(platform))
+}
+
+fn able(level: Isolation, held: &Held) -> BTreeSet<Can> {
+    // The shim watches memory, processes and files where no group holds them.
+    let mut can = BTreeSet::from([
+        Can::Artifacts,
+        Can::Exec,
+        Can::MemoryLimit,
+        Can::ProcessLimit,
+        Can::DiskLimit,
+    ]);
+    if held.cpu {
+        can.insert(Can::CpuLimit);
+    }
+    match level {
+        Isolation::Sandbox => can.extend([Can::AbsoluteFiles, Can::Volumes]),
+        _ => can.extend([Can::HandedSockets]),
+    }
+    can
+}
+
+fn sandbox(platform: &str, path: &OsStr) -> RuntimeFacts {
+    let held = held(platform);
+    let mut notes = limits(&held);
+    if !filter::keeps_ports() {
+        notes.push(
+            "programs may listen on each other's ports while these are free: this kernel has no \
+             Landlock for networks (Linux 6.7)"
+                .into(),
+        );
+    }
+    if !filter::keeps_names() {
+        notes.push(
+            "sockets without a path are shared with the machine: this kernel has no Landlock for \
+             them (Linux 6.12)"
+                .into(),
+        );
+    }
+    notes.push(
+        "programs share the machine's network: each can connect to what listens there".into(),
+    );
+    let unavailable = match find(path) {
+        Found::At(_) => None,
+        Found::Not(why) => Some(why),
+    };
+    RuntimeFacts {
+        isolation: Isolation::Sandbox,
+        can: able(Isolation::Sandbox, &held),
+        unavailable,
+        notes,
+    }
+}
+
+/// What of the bounds is weaker than it looks.
+fn limits(held: &Held) -> Vec<String> {
+    let missing: Vec<&str> = [("memory", held.memory), ("processes", held.processes)]
+        .iter()
+        .filter(|(_, is_held)| !is_held)
+        .map(|(name, _)| *name)
+        .collect();
+    let mut notes = Vec::new();
+    if !missing.is_empty() {
+        notes.push(format!(
+            "{}: watched four times a second, not bounded, because no control group is writable",
+            missing.join(" and "),
+        ));
+    }
+    notes.push("files: counted, not bounded; for a moment there may be more than the bound".into());
+    notes
 }

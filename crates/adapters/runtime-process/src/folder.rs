@@ -69,6 +69,21 @@ impl Folder {
         self.path.join("err.fifo")
     }
 
+    /// A name for everything of the platform that this folder belongs to, where names are the machine's.
+    pub(crate) fn platform(&self) -> Option<String> {
+        platform(self.path.parent()?)
+    }
+
+    /// Files that are put at absolute paths of a sandbox.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.path.join("files")
+    }
+
+    /// A sandbox's word of how its program ended.
+    pub(crate) fn exit(&self) -> PathBuf {
+        self.path.join("exit.json")
+    }
+
     /// What the shim itself had to say when it broke.
     pub(crate) fn words(&self) -> PathBuf {
         self.path.join("shim.err")
@@ -77,11 +92,20 @@ impl Folder {
     /// The socket's path, short however long the folder's is: through an open descriptor of the folder, which the
     /// caller keeps while it uses the path.
     pub(crate) fn socket(&self) -> io::Result<(File, PathBuf)> {
+        self.named("ctl.sock")
+    }
+
+    /// Where a sandbox's first process takes commands, in the same way.
+    pub(crate) fn inner_socket(&self) -> io::Result<(File, PathBuf)> {
+        self.named("inner.sock")
+    }
+
+    fn named(&self, name: &str) -> io::Result<(File, PathBuf)> {
         let dir = File::open(&self.path)?;
         let path = if cfg!(target_os = "linux") {
-            PathBuf::from(format!("/proc/self/fd/{}/ctl.sock", dir.as_raw_fd()))
+            PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
         } else {
-            self.path.join("ctl.sock")
+            self.path.join(name)
         };
         Ok((dir, path))
     }
@@ -105,6 +129,13 @@ impl Folder {
         take(&self.path.join("prepare.lock"), true)?
             .ok_or_else(|| io::Error::other("the lock was not given"))
     }
+}
+
+/// A name for the platform whose instances are in this folder: no other folder of the machine has it.
+pub(crate) fn platform(dir: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = dir.metadata().ok()?;
+    Some(format!("towpath-{:x}-{:x}", meta.dev(), meta.ino()))
 }
 
 /// Opens and locks; `None` where it is held by another. The lock goes with the file.

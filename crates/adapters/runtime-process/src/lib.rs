@@ -5,7 +5,9 @@
 //! Two sides live in this crate and meet only in the instance's folder and on its socket: the adapter
 //! ([`ProcessRuntime`], in the control plane) and the shim ([`shim_main`], one process an instance).
 
+mod bounds;
 mod everything;
+mod exec;
 mod facts;
 mod folder;
 mod launch;
@@ -18,10 +20,13 @@ mod prepare;
 mod proc;
 mod proto;
 mod runtime;
+mod sandbox;
 mod shim;
 mod spec;
 mod state;
 mod unpack;
+mod usage;
+mod volumes;
 mod wall;
 
 pub use everything::stop_everything;

@@ -277,6 +277,7 @@ fn word(id: &Id, phase: Phase, message: &str) -> ObservedInstance {
         probe: None,
         isolation: Isolation::None,
         listening: Vec::new(),
+        usage: None,
         message: message.into(),
     }
 }

@@ -15,6 +15,12 @@ pub(crate) fn passed_on() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Where programs of the machine are looked for.
+#[expect(clippy::disallowed_methods, reason = "this crate's one look at the environment")]
+pub(crate) fn path() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
 fn is_passed(key: &str) -> bool {
     NAMES.contains(&key)
         || key.starts_with("LC_")

@@ -17,6 +17,7 @@ pub(crate) struct Stat {
     pub(crate) session: u32,
     /// In ticks since boot.
     pub(crate) started: u64,
+    pub(crate) threads: u64,
 }
 
 impl Stat {
@@ -31,6 +32,7 @@ impl Stat {
             group: rest.get(2)?.parse().ok()?,
             session: rest.get(3)?.parse().ok()?,
             started: rest.get(19)?.parse().ok()?,
+            threads: rest.get(17)?.parse().ok()?,
         })
     }
 
@@ -63,6 +65,11 @@ fn all() -> Vec<Stat> {
         .filter_map(stat)
         .filter(Stat::lives)
         .collect()
+}
+
+/// The living processes of the group or session that a process leads, or led.
+pub(crate) fn led_by(pid: u32) -> Vec<Stat> {
+    all().into_iter().filter(|stat| stat.group == pid || stat.session == pid).collect()
 }
 
 /// The boot of the machine, with the space in which pids are counted: pids of another one mean nothing here.

@@ -1,9 +1,11 @@
 //! The lines on `ctl.sock`: JSON, one a line. Additive: what is unknown is ignored, an unknown verb is answered with
 //! an error, nothing ever changes its meaning.
 
+use crate::shim::command::Ask;
 use crate::state::{PROTOCOL, State};
 use serde::{Deserialize, Serialize};
 use tow_names::Duration;
+use tow_record::Exit;
 
 /// The longest line that is read.
 pub(crate) const LONGEST: u64 = 64 * 1024;
@@ -23,6 +25,9 @@ pub(crate) enum Verb {
         /// From SIGTERM to SIGKILL.
         grace: Duration,
     },
+    /// Run a command beside the program. Answered with the other ends of its streams, or of its terminal, as passed
+    /// descriptors; then with how it ended. The connection's end ends it.
+    Exec(Ask),
     /// End the shim and leave the program running, for another shim to adopt.
     Quit,
 }
@@ -49,7 +54,7 @@ impl Request {
 /// Why it was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trouble {
-    /// `fenced`, `unknown-verb`, `ending`.
+    /// `fenced`, `unknown-verb`, `ending`, `not-running`, `not-run`.
     pub(crate) code: String,
     /// The highest epoch seen, where it was `fenced`.
     #[serde(default)]
@@ -67,18 +72,38 @@ pub(crate) struct Reply {
     pub(crate) error: Option<Trouble>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Box<State>>,
+    /// The command runs; its streams came with this line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) started: bool,
+    /// The command ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exit: Option<Exit>,
 }
 
 impl Reply {
     /// Done; here is the state.
     pub(crate) fn state(id: u64, state: &State) -> Self {
-        Self { v: PROTOCOL, id, error: None, state: Some(Box::new(state.clone())) }
+        Self { state: Some(Box::new(state.clone())), ..Self::empty(id) }
+    }
+
+    /// A command was started.
+    pub(crate) fn started(id: u64) -> Self {
+        Self { started: true, ..Self::empty(id) }
+    }
+
+    /// A command ended.
+    pub(crate) fn ended(id: u64, exit: Exit) -> Self {
+        Self { exit: Some(exit), ..Self::empty(id) }
+    }
+
+    const fn empty(id: u64) -> Self {
+        Self { v: PROTOCOL, id, error: None, state: None, started: false, exit: None }
     }
 
     /// Not done.
     pub(crate) fn trouble(id: u64, code: &str, seen: Option<i64>, message: &str) -> Self {
         let error = Some(Trouble { code: code.into(), seen, message: message.into() });
-        Self { v: PROTOCOL, id, error, state: None }
+        Self { error, ..Self::empty(id) }
     }
 
     /// As it goes over the wire.
@@ -99,6 +124,19 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&stop).unwrap(),
             r#"{"v":1,"id":1,"epoch":7,"verb":"stop","grace":"10s"}"#
+        );
+        let ask = Ask { argv: vec!["id".into()], env: Default::default(), tty: Some((80, 24)) };
+        assert_eq!(
+            serde_json::to_string(&Request::new(Some(7), Verb::Exec(ask))).unwrap(),
+            r#"{"v":1,"id":1,"epoch":7,"verb":"exec","argv":["id"],"tty":[80,24]}"#
+        );
+        assert_eq!(
+            String::from_utf8(Reply::ended(1, Exit::Code { code: 3 }).line()).unwrap(),
+            "{\"v\":1,\"id\":1,\"exit\":{\"exit\":\"code\",\"code\":3}}\n"
+        );
+        assert_eq!(
+            String::from_utf8(Reply::started(1).line()).unwrap(),
+            "{\"v\":1,\"id\":1,\"started\":true}\n"
         );
         let newer = r#"{"v":2,"id":9,"verb":"watch","since":5}"#;
         let read: Request = serde_json::from_str(newer).unwrap();

@@ -4,8 +4,10 @@ use crate::folder::Folder;
 use crate::link::Link;
 use crate::observe::Watch;
 use crate::ports::Ports;
+use crate::sandbox::{self, Confined, Found};
 use crate::state::{Kept, State};
 use crate::unpack::UnpackError;
+use crate::usage::Usages;
 use crate::{launch, log, passed, prepare, proc, state};
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -30,6 +32,10 @@ pub struct Config {
     pub dir: PathBuf,
     /// The executable whose `shim` role is [`crate::shim_main`]; it must stay as it is while shims run.
     pub tow: PathBuf,
+    /// `data/volumes`: a folder for each volume, which no instance's end takes away.
+    pub volumes: PathBuf,
+    /// `data`: nothing of it is seen in a sandbox but what is an instance's own.
+    pub hidden: PathBuf,
     /// Where artifacts are.
     pub blobs: Arc<dyn Blobs>,
     /// The time.
@@ -41,9 +47,13 @@ pub struct Config {
 /// Instances as processes of this machine, each under its shim. Dropping it ends nothing.
 pub struct ProcessRuntime {
     dir: PathBuf,
+    volumes: PathBuf,
+    hidden: PathBuf,
+    platform: String,
     blobs: Arc<dyn Blobs>,
     node: String,
     watch: Arc<Watch>,
+    usages: Arc<Usages>,
     ports: Ports,
     /// Effects on one instance take turns.
     turns: Mutex<HashMap<Id, Arc<tokio::sync::Mutex<()>>>>,
@@ -69,11 +79,16 @@ impl ProcessRuntime {
                 let _ = std::fs::remove_dir_all(dir.join(name));
             }
         }
+        let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(path));
         Ok(Self {
+            platform: crate::folder::platform(&dir).unwrap_or_default(),
+            volumes: whole(config.volumes).map_err(broken)?,
+            hidden: whole(config.hidden).map_err(broken)?,
             dir,
             blobs: config.blobs,
             node: config.node,
             watch: Arc::new(watch),
+            usages: Arc::default(),
             ports: Ports::new(),
             turns: Mutex::default(),
             fence: Mutex::default(),
@@ -117,21 +132,57 @@ impl ProcessRuntime {
         epoch: i64,
         spec: &InstanceSpec,
         folder: &Folder,
+        confined: Option<Confined>,
     ) -> Result<(), PortError> {
         let archive = match &spec.artifact {
             Some(digest) => Some(self.blobs.path(digest).await?),
             None => None,
         };
         let (inside, spec) = (folder.clone(), spec.clone());
-        let prepared = tokio::task::spawn_blocking(move || {
-            prepare::prepare(&inside, epoch, spec, archive, passed::passed_on())
-        })
-        .await
-        .map_err(|err| PortError::Unavailable(err.to_string()))?;
+        let added = prepare::Added {
+            epoch,
+            archive,
+            passed: passed::passed_on(),
+            volumes: self.volumes.clone(),
+            confined,
+        };
+        let prepared = tokio::task::spawn_blocking(move || prepare::prepare(&inside, spec, added))
+            .await
+            .map_err(|err| PortError::Unavailable(err.to_string()))?;
         prepared.map_err(|err| match err {
             UnpackError::Refused(why) => PortError::Refused(why),
             UnpackError::Disk(err) => cannot("prepare", folder.path(), &err),
         })
+    }
+
+    /// A plan refused it already; whoever asks without one is told here.
+    async fn refuse_what_is_not_there(&self, spec: &InstanceSpec) -> Result<(), PortError> {
+        if let Program::Image { image, .. } = &spec.program {
+            return Err(PortError::Refused(format!("{image} is an image: it needs an engine")));
+        }
+        let level = spec.setting.isolation;
+        // What stands for a container is held by its engine.
+        if level > Isolation::Sandbox || spec.needs().is_empty() {
+            return Ok(());
+        }
+        let platform = self.platform.clone();
+        let can = blocking(move || crate::facts::can(level, &platform)).await?;
+        match spec.needs().into_iter().find(|need| !can.contains(need)) {
+            Some(need) => Err(PortError::Refused(format!(
+                "it needs {need}, which processes of isolation {level} on this machine don't have"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// How a sandbox is made here; [`PortError::Refused`] where it can't be.
+    async fn confined(&self) -> Result<Confined, PortError> {
+        match blocking(|| sandbox::find(&passed::path())).await? {
+            Found::At(bwrap) => {
+                Ok(Confined::new(bwrap, vec![self.hidden.clone(), self.volumes.clone()]))
+            }
+            Found::Not(why) => Err(PortError::Refused(why)),
+        }
     }
 
     /// A folder in which no shim was ever in charge, and nobody here is about to start one: whoever prepared it died
@@ -173,11 +224,13 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
-        Ok(crate::facts::facts(runtime))
+        let (runtime, platform) = (runtime.clone(), self.platform.clone());
+        blocking(move || crate::facts::facts(&runtime, &platform, &passed::path())).await
     }
 
-    async fn exec(&self, _: i64, id: &Id, _: ExecSpec) -> Result<ExecSession, PortError> {
-        Err(PortError::Refused(format!("{id}: commands are not run here yet")))
+    async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError> {
+        self.fence(epoch)?;
+        crate::exec::exec(&Folder::of(&self.dir, id), epoch, id, spec).await
     }
 
     async fn observe(&self) -> Result<Vec<ObservedInstance>, PortError> {
@@ -191,19 +244,22 @@ impl Runtime for ProcessRuntime {
             }
             self.watch.look(id, &folder).await
         });
-        Ok(join_all(looks).await.into_iter().flatten().collect())
+        let mut all: Vec<ObservedInstance> = join_all(looks).await.into_iter().flatten().collect();
+        let (usages, dir) = (self.usages.clone(), self.dir.clone());
+        blocking(move || {
+            usages.add(&dir, &mut all);
+            all
+        })
+        .await
     }
 
     async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
         self.fence(epoch)?;
-        if let Program::Image { image, .. } = &spec.program {
-            return Err(PortError::Refused(format!("{image} is an image: it needs an engine")));
-        }
-        if spec.setting.isolation > Isolation::None
-            && let Some(why) = crate::facts::facts(&spec.setting.runtime).unavailable
-        {
-            return Err(PortError::Refused(why));
-        }
+        self.refuse_what_is_not_there(spec).await?;
+        let confined = match spec.setting.isolation {
+            Isolation::Sandbox => Some(self.confined().await?),
+            _ => None,
+        };
         let turn = self.turn(&spec.id);
         let _turn = turn.lock().await;
         let folder = Folder::of(&self.dir, &spec.id);
@@ -222,7 +278,7 @@ impl Runtime for ProcessRuntime {
             Err(err) => return Err(broken(err)),
         }
         let started = async {
-            self.prepare(epoch, spec, &folder).await?;
+            self.prepare(epoch, spec, &folder, confined).await?;
             launch::shim(&self.watch.tow, &folder, epoch, None).await
         };
         if let Err(err) = started.await {
@@ -314,6 +370,11 @@ impl Runtime for ProcessRuntime {
         {
             return Err(runs());
         }
+        if let Kept::State(state) = state::read(&folder)
+            && let Some(group) = &state.group
+        {
+            group.remove();
+        }
         self.discard(id, &folder).await
     }
 
@@ -336,6 +397,12 @@ impl Runtime for ProcessRuntime {
     async fn changed(&self) {
         self.watch.changed().await;
     }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PortError> {
+    tokio::task::spawn_blocking(work).await.map_err(|err| PortError::Unavailable(err.to_string()))
 }
 
 /// A folder in which nothing was ever started is to stay so.

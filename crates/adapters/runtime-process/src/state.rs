@@ -1,5 +1,6 @@
 //! What a shim remembers: `state.json`, and the same as it is pushed to watchers. Decides nothing.
 
+use crate::bounds::Group;
 use crate::folder::Folder;
 use serde::{Deserialize, Serialize};
 use tow_names::{Duration, Id, Timestamp};
@@ -56,6 +57,9 @@ pub(crate) struct State {
     /// How far it is kept from the others.
     #[serde(default)]
     pub(crate) isolation: Isolation,
+    /// What holds its bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<Group>,
 }
 
 impl State {
@@ -80,6 +84,7 @@ impl State {
             stop: None,
             next: None,
             isolation: Isolation::None,
+            group: None,
         }
     }
 
@@ -101,6 +106,7 @@ impl State {
             probe: self.probe.clone(),
             isolation: self.isolation,
             listening: self.listening.clone(),
+            usage: None,
             message: self.message.clone(),
         }
     }

@@ -151,6 +151,8 @@ impl Dirs {
 fn opened(dir: &Path, blobs: &Arc<dyn Blobs>) -> Arc<ProcessRuntime> {
     let config = Config {
         dir: dir.join("run/i"),
+        volumes: dir.join("volumes"),
+        hidden: dir.to_path_buf(),
         tow: tow().into(),
         blobs: blobs.clone(),
         clock: Arc::new(SystemClock),

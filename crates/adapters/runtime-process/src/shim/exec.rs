@@ -1,13 +1,17 @@
-//! `tow shim-exec`: the last step before the program. It runs in the child, waits until the shim has written down who
-//! it is, arranges standard streams and handed-on sockets, and becomes the program. What needs doing between fork and
-//! exec is done here, so that nothing unsafe is.
+//! `tow shim-exec`: the last step before a program. It runs in the child with an empty environment, is told by a socket
+//! what to become, arranges standard streams, handed-on sockets or a terminal, and becomes it. What needs doing between
+//! fork and exec is done here, so that nothing unsafe is.
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use super::told::{self, Told};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::termios::Winsize;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, IoSliceMut, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -17,77 +21,90 @@ pub(super) const MOST: usize = 6;
 /// The first number of a handed-on socket, by systemd's convention.
 const FIRST: i32 = 3;
 
-/// `tow shim-exec WORK OUT ERR PROGRAM ARGS…`, standard input being a socket to the shim: a byte on it means go, with
-/// the sockets to hand on; its end means that the shim died first, and then nothing is run. What keeps the program
-/// from running is written to it. Returns only in those two cases.
+/// `tow shim-exec [init]`, standard input being a socket to the shim: a [`Told`] on it says what to become; its end
+/// means that the shim died first, and then nothing is run. What keeps the program from running is written to it.
+/// Returns only in those two cases; as `init`, a sandbox's first process, when the program and all it left have ended.
 pub fn shim_exec_main(args: Vec<OsString>) -> i32 {
-    let Some(sockets) = wait() else { return 0 };
+    if args.first().is_some_and(|first| first == crate::sandbox::INIT) {
+        return crate::sandbox::init_main();
+    }
+    let Ok(Some((told, fds))) = told::receive::<Told>(rustix::stdio::stdin()) else { return 0 };
     // Above the numbers that are handed on; closed by the exec, which tells the shim that it went well.
     let Ok(shim) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 16) else { return 127 };
-    let why = become_program(&args, &sockets);
+    let why = become_program(&told, fds, &shim);
     let _ = std::fs::File::from(shim).write_all(why.as_bytes());
     127
 }
 
-/// Waits for the shim's word.
-fn wait() -> Option<Vec<OwnedFd>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    loop {
-        let mut into = [IoSliceMut::new(&mut byte)];
-        match recvmsg(rustix::stdio::stdin(), &mut into, &mut ancillary, RecvFlags::empty()) {
-            Ok(message) if message.bytes == 0 => return None,
-            Ok(_) => break,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return None,
-        }
-    }
-    let mut sockets = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            sockets.extend(fds);
-        }
-    }
-    Some(sockets)
-}
-
 /// Returns why it did not.
-fn become_program(args: &[OsString], sockets: &[OwnedFd]) -> String {
-    let [work, out, err, program, args @ ..] = args else {
-        return "usage: tow shim-exec WORK OUT ERR PROGRAM ARGS…".into();
+fn become_program(told: &Told, mut fds: Vec<OwnedFd>, shim: &OwnedFd) -> String {
+    let Some((program, args)) = told.argv.split_first() else {
+        return "there is no program to run".into();
     };
-    for (number, socket) in (FIRST..).zip(sockets) {
+    let streams = fds.split_off(told.sockets.min(fds.len()));
+    for (number, socket) in (FIRST..).zip(&fds) {
         if socket.as_raw_fd() != number {
             return format!("descriptor {number} is taken, LISTEN_FDS cannot be handed on");
         }
+        if let Err(err) = rustix::io::fcntl_setfd(socket, FdFlags::empty()) {
+            return format!("descriptor {number}: {err}");
+        }
     }
-    if let Err(err) = std::env::set_current_dir(work) {
-        return format!("cannot enter {}: {err}", Path::new(work).display());
+    if let Err(err) = std::env::set_current_dir(&told.dir) {
+        return format!("cannot enter {}: {err}", told.dir.display());
     }
-    if let Err(err) = streams(Path::new(out), Path::new(err)) {
-        return format!("cannot open the program's output: {err}");
+    let arranged = match told.tty {
+        Some((columns, rows)) => terminal(columns, rows, shim),
+        None => plain(&streams, told.is_role),
+    };
+    if let Err(err) = arranged {
+        return format!("cannot arrange the program's streams: {err}");
     }
     let mut command = Command::new(program);
-    command.args(args);
-    if !sockets.is_empty() {
+    command.args(args).env_clear().envs(&told.env);
+    if !fds.is_empty() {
         command.env("LISTEN_PID", std::process::id().to_string());
-        command.env("LISTEN_FDS", sockets.len().to_string());
+        command.env("LISTEN_FDS", fds.len().to_string());
     }
     explain(Path::new(program), &command.exec())
 }
 
-/// Reading and writing, so that the program is never without a reader: it is one itself.
-fn streams(out: &Path, err: &Path) -> io::Result<()> {
-    let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path);
-    rustix::stdio::dup2_stdout(open(out)?)?;
-    rustix::stdio::dup2_stderr(open(err)?)?;
-    rustix::stdio::dup2_stdin(OpenOptions::new().read(true).open("/dev/null")?)?;
+/// Nothing to read, but for a role; output and errors as given. These are open for reading too, so that the program is never without a
+/// reader: it is one itself.
+fn plain(streams: &[OwnedFd], is_role: bool) -> io::Result<()> {
+    let [out, err] = streams else { return Err(io::Error::other("two streams were expected")) };
+    rustix::stdio::dup2_stdout(out)?;
+    rustix::stdio::dup2_stderr(err)?;
+    if !is_role {
+        rustix::stdio::dup2_stdin(OpenOptions::new().read(true).open("/dev/null")?)?;
+    }
+    Ok(())
+}
+
+/// A terminal of its own, made where the program runs, so that it finds it by its name; the other end goes to the shim.
+fn terminal(columns: u16, rows: u16, shim: &OwnedFd) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let ours = rustix::fs::open("/dev/ptmx", flags, Mode::empty())?;
+    rustix::pty::unlockpt(&ours)?;
+    let name = rustix::pty::ptsname(&ours, Vec::new())?;
+    rustix::process::setsid()?;
+    let theirs = rustix::fs::open(&name, flags, Mode::empty())?;
+    rustix::process::ioctl_tiocsctty(&theirs)?;
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&theirs, size)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = [ours.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(shim, &[IoSlice::new(b"\0")], &mut ancillary, SendFlags::NOSIGNAL)?;
+    rustix::stdio::dup2_stdin(&theirs)?;
+    rustix::stdio::dup2_stdout(&theirs)?;
+    rustix::stdio::dup2_stderr(&theirs)?;
     Ok(())
 }
 
 /// Why a program does not run, as somebody would want to read it.
-fn explain(program: &Path, err: &io::Error) -> String {
+pub(crate) fn explain(program: &Path, err: &io::Error) -> String {
     let named = program.display();
     let is_path = program.as_os_str().as_encoded_bytes().contains(&b'/');
     let why = match err.kind() {

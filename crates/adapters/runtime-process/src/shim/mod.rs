@@ -4,13 +4,15 @@
 //! Memory is counted here: one thread, no tracing, small buffers.
 
 mod child;
+pub(crate) mod command;
 mod control;
-mod exec;
+pub(crate) mod exec;
 mod probe;
-mod reaper;
+pub(crate) mod reaper;
 mod recover;
 mod sockets;
 mod supervise;
+pub(crate) mod told;
 
 pub use exec::shim_exec_main;
 

@@ -9,11 +9,11 @@ use tow_record::Exit;
 
 /// Who waits for which child.
 #[derive(Clone, Default)]
-pub(super) struct Reaper(Arc<Mutex<HashMap<u32, oneshot::Sender<Exit>>>>);
+pub(crate) struct Reaper(Arc<Mutex<HashMap<u32, oneshot::Sender<Exit>>>>);
 
 impl Reaper {
     /// Starts a child and says when it ended. Nothing is reaped in between: there is one thread.
-    pub(super) fn watch(
+    pub(crate) fn watch(
         &self,
         start: impl FnOnce() -> std::io::Result<u32>,
     ) -> std::io::Result<(u32, oneshot::Receiver<Exit>)> {
@@ -24,8 +24,17 @@ impl Reaper {
         Ok((pid, receive))
     }
 
+    /// Starts a child of whose end [`Self::reap`] tells.
+    pub(crate) fn start(
+        &self,
+        start: impl FnOnce() -> std::io::Result<u32>,
+    ) -> std::io::Result<u32> {
+        let _alone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        start()
+    }
+
     /// Reaps all that ended. True: there is no child left at all.
-    pub(super) fn reap(&self, mut ended: impl FnMut(u32, Exit)) -> bool {
+    pub(crate) fn reap(&self, mut ended: impl FnMut(u32, Exit)) -> bool {
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {

@@ -200,6 +200,8 @@ impl Drop for World {
 pub fn open(dir: &Path) -> Arc<ProcessRuntime> {
     let config = Config {
         dir: dir.join("run/i"),
+        volumes: dir.join("volumes"),
+        hidden: dir.to_path_buf(),
         tow: tow(),
         blobs: Arc::new(FolderBlobs(dir.to_path_buf())),
         clock: Arc::new(RealClock),

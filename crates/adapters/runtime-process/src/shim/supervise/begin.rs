@@ -2,13 +2,15 @@
 
 use super::super::{child, recover::Found, sockets};
 use super::{Event, LOOK, Stage, Supervisor, Why};
+use crate::bounds::{Group, Watch};
+use crate::folder::Folder;
 use crate::proc;
 use crate::state::{self, Attempt, Process};
 use rustix::process::Pid;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tow_record::{Exit, Phase};
+use tow_record::{Bounds, Exit, Phase};
 
 impl Supervisor {
     /// Goes on where the last shim was.
@@ -25,7 +27,7 @@ impl Supervisor {
             Found::Alive(process) => self.adopt(process),
             Found::Ended => {
                 self.adopted = true;
-                self.ended = Some(Exit::Unknown);
+                self.ended = Some(self.exact(Exit::Unknown));
                 self.end_rest();
             }
         }
@@ -37,6 +39,7 @@ impl Supervisor {
         self.liveness_counts = self.state.ready;
         self.state.phase = Phase::Running;
         self.stage = Stage::Up(self.limit(&process));
+        self.watch = Watch::new(self.file.bounds(), self.state.group.clone().unwrap_or_default());
         tokio::spawn(wait_for_adopted(process, self.events.clone()));
         match self.state.stop {
             Some(stop) => self.end(Why::Stop, stop),
@@ -79,10 +82,12 @@ impl Supervisor {
             self.listeners = sockets::bind(&self.file.spec, &self.state.listening, None)?;
             self.state.listening = sockets::addresses(&self.listeners);
         }
-        let waiting = child::make(&self.folder, &self.file)
-            .map_err(|err| format!("cannot make a process: {err}"))?;
+        let bounds = self.file.bounds();
+        let group = bound(&self.folder, &bounds);
+        let waiting = child::make(&self.folder, &self.file)?;
         let process = waiting.process;
         self.state.process = Some(process);
+        self.state.group = group.clone();
         // From here on another shim would find it; only then does it become the program.
         state::write(&self.folder, &self.state, true)
             .map_err(|err| format!("cannot write state.json: {err}"))?;
@@ -91,8 +96,12 @@ impl Supervisor {
             Attempt { attempt, at: process.at, pid: Some(process.pid), exit: None, ran: None };
         state::note(&self.folder, &line)
             .map_err(|err| format!("cannot write attempts.jsonl: {err}"))?;
+        if let Some(group) = &group {
+            group.join(process.pid).map_err(|err| format!("cannot bound the process: {err}"))?;
+        }
+        self.watch = Watch::new(bounds, group.unwrap_or_default());
         let became = waiting
-            .go(&self.listeners)
+            .go(&self.folder, &self.listeners)
             .map_err(|err| format!("cannot start the process: {err}"))?;
         let events = self.events.clone();
         tokio::spawn(async move {
@@ -126,6 +135,15 @@ impl Supervisor {
             self.look();
         }
     }
+}
+
+/// The groups that hold these bounds, below one of this platform's own.
+fn bound(folder: &Folder, bounds: &Bounds) -> Option<Group> {
+    if *bounds == Bounds::default() {
+        return None;
+    }
+    let name = folder.path().file_name()?.to_str()?;
+    Some(Group::make(&folder.platform()?, name, bounds))
 }
 
 /// Nobody is told of the end of a process that is not its child; its descriptor knows.

@@ -38,9 +38,18 @@ impl Supervisor {
             Exit::NotStarted => "could not be started".into(),
             Exit::Unknown => "ended while nobody watched; nobody knows how".into(),
         });
+        let bound = match exit {
+            Exit::Signal { signal } => self.watch.as_mut().and_then(|watch| watch.reason(signal)),
+            _ => None,
+        };
+        self.watch = None;
         self.log.say(&words);
-        let words = match (why, std::mem::take(&mut self.state.message)) {
-            (Why::Liveness, reason) => reason,
+        let words = match (why, std::mem::take(&mut self.state.message), bound) {
+            (Why::Liveness | Why::Bounds, reason, _) => reason,
+            (_, _, Some(reason)) => {
+                self.log.say(&reason);
+                reason
+            }
             _ => words,
         };
         match self.file.spec.restart {
@@ -70,6 +79,9 @@ impl Supervisor {
         self.state.next = None;
         self.state.message = words.into();
         self.stage = Stage::Done;
+        if let Some(group) = self.state.group.take() {
+            group.remove();
+        }
         self.quiet();
         self.save(true);
     }

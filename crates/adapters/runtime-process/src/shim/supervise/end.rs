@@ -1,5 +1,6 @@
 //! Ends: asks the program to end, kills it when it is time, and leaves nobody of its tree behind.
 
+use super::super::child::LEFT_BEHIND;
 use super::{Stage, Supervisor, Why};
 use crate::proc;
 use crate::state::Stop;
@@ -8,8 +9,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tow_record::{Exit, Phase};
 
-/// What a program that ended by itself leaves behind gets so long to end too.
-const LEFT_BEHIND: Duration = Duration::from_secs(1);
 /// A role that was told that the grace is over gets so long to kill what it stands for.
 const URGED: Duration = Duration::from_secs(10);
 
@@ -25,8 +24,9 @@ impl Supervisor {
             Why::Stop => "stopping: SIGTERM",
             Why::TimeLimit => "over its time limit: SIGTERM",
             Why::Liveness | Why::Itself => "SIGTERM",
+            Why::Bounds => "SIGKILL",
         });
-        self.signal_group(Signal::TERM);
+        self.signal_group(if why == Why::Bounds { Signal::KILL } else { Signal::TERM });
     }
 
     /// The process has ended: what it left behind ends too.
@@ -82,10 +82,16 @@ impl Supervisor {
         }
     }
 
+    /// A sandbox's first process tells how its program ended; by the signal that itself ended, where it could not.
+    pub(super) fn exact(&self, exit: Exit) -> Exit {
+        let word = self.file.confined.as_ref().and_then(|_| std::fs::read(self.folder.exit()).ok());
+        word.and_then(|word| serde_json::from_slice(&word).ok()).unwrap_or(exit)
+    }
+
     /// The process ended.
     pub(super) fn gone(&mut self, pid: u32, exit: Exit) {
         if self.ended.is_none() && self.state.process.is_some_and(|process| process.pid == pid) {
-            self.ended = Some(exit);
+            self.ended = Some(self.exact(exit));
             self.end_rest();
         }
     }

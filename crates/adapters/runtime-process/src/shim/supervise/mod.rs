@@ -6,10 +6,12 @@ mod conclude;
 mod end;
 mod health;
 
+use super::control::Commands;
 use super::probe::Which;
 use super::reaper::Reaper;
 use super::recover::recover;
 use super::{Order, control, sockets};
+use crate::bounds::{Look, Watch};
 use crate::folder::Folder;
 use crate::log::{Tap, Writer};
 use crate::proto::{Reply, Request, Verb};
@@ -22,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tow_record::{Exit, LogStream, ProbeReport, Program};
+use tow_record::{Exit, Isolation, LogStream, ProbeReport, Program};
 
 /// How often what is being ended is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -47,6 +49,8 @@ enum Why {
     Stop,
     Liveness,
     TimeLimit,
+    /// It used more than it may.
+    Bounds,
 }
 
 enum Stage {
@@ -90,6 +94,8 @@ struct Supervisor {
     liveness_failed: u32,
     liveness_counts: bool,
     told: Instant,
+    /// What it uses, where that is bounded.
+    watch: Option<Watch>,
 }
 
 /// Runs the instance until it has ended for good.
@@ -107,6 +113,7 @@ pub(super) async fn supervise(
     let mut children = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())
         .map_err(|err| at("signals", err))?;
     let (mut state, found) = recover(&order, file.epoch, boot, kept);
+    state.isolation = if file.confined.is_some() { Isolation::Sandbox } else { state.isolation };
     let listeners = sockets::bind(&file.spec, &state.listening, state.process.as_ref())?;
     if !listeners.is_empty() {
         state.listening = sockets::addresses(&listeners);
@@ -128,17 +135,20 @@ pub(super) async fn supervise(
 
     let (pushed, states) = watch::channel(state.clone());
     let (events, mut inbox) = mpsc::channel(16);
-    let control = tokio::spawn(control::serve(socket, states, events.clone()));
+    let file = Arc::new(file);
+    let reaper = Reaper::default();
+    let commands = Commands { folder: folder.clone(), file: file.clone(), reaper: reaper.clone() };
+    let control = tokio::spawn(control::serve(socket, states, events.clone(), commands.into()));
     let mut this = Supervisor {
         folder,
-        file: Arc::new(file),
+        file,
         state,
         pushed,
         log,
         out,
         err,
         listeners,
-        reaper: Reaper::default(),
+        reaper,
         events,
         stage: Stage::Waiting(Instant::now()),
         probes: None,
@@ -152,6 +162,7 @@ pub(super) async fn supervise(
         liveness_failed: 0,
         liveness_counts: false,
         told: Instant::now(),
+        watch: None,
     };
     this.resume(found);
     while !matches!(this.stage, Stage::Done) {
@@ -235,7 +246,10 @@ impl Supervisor {
                 self.save(true);
                 self.stage = Stage::Done;
             }
-            Verb::Hello | Verb::Status | Verb::Watch => {}
+            Verb::Exec(_) if !matches!(self.stage, Stage::Up(_)) || self.becoming => {
+                return Reply::trouble(request.id, "not-running", None, "its program does not run");
+            }
+            Verb::Hello | Verb::Status | Verb::Watch | Verb::Exec(_) => {}
         }
         Reply::state(request.id, &self.state)
     }
@@ -243,7 +257,10 @@ impl Supervisor {
     fn wake(&self) -> Option<Instant> {
         match self.stage {
             Stage::Waiting(at) => Some(at),
-            Stage::Up(at) => at,
+            Stage::Up(at) => {
+                let watch = self.watch.as_ref().map(|watch| watch.next);
+                at.into_iter().chain(watch).min()
+            }
             Stage::Ending { .. } if self.ended.is_some() => Some(Instant::now() + LOOK),
             Stage::Ending { kill_at, .. } => Some(kill_at.max(Instant::now() + LOOK)),
             Stage::Done => None,
@@ -258,7 +275,28 @@ impl Supervisor {
                 self.end(Why::TimeLimit, Stop { by });
             }
             Stage::Ending { .. } => self.look(),
+            Stage::Up(_) => self.use_is_bounded(),
             _ => {}
+        }
+    }
+
+    /// Ends what uses more than it may, with the reason.
+    fn use_is_bounded(&mut self) {
+        let Some(mut watch) = self.watch.take() else { return };
+        let found = watch.look(&self.folder, || self.members());
+        self.watch = Some(watch);
+        match found {
+            Look::Fine => {}
+            Look::Word(word) => {
+                self.log.say(&word);
+                self.state.message = word;
+                self.save(false);
+            }
+            Look::Over(why) => {
+                self.log.say(&why);
+                self.state.message = why;
+                self.end(Why::Bounds, Stop { by: crate::wall::now() });
+            }
         }
     }
 
