@@ -118,7 +118,7 @@ Daily
   config          set, unset, list values releases     what was built
   scale W=N       so many instances       deployments  what went where, why
   restart  stop  start  open              events [-f]  everything that happened
-  run  exec       a command beside it     job  cron    runs, schedules
+  dev  run  exec  here; a command there   job  cron    runs, schedules
 Catalog
   apply -f FILE   create or change        get KIND     list, show; describe
   delete KIND     take away               search TEXT  find by words

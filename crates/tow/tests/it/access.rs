@@ -197,6 +197,11 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
                 row("for oneself", path.clone(), Some(json!({})));
                 row("for another", path.clone(), Some(json!({ "user": "bob" })));
             }
+            // Who may is told that it is no plain request.
+            "instance.exec" => {
+                row("the owner's", path.replace("{instance}", &own.instance), None);
+                row("of nobody's", path.replace("{instance}", "gone-1"), None);
+            }
             "log.stream" => row("the owner's", format!("{path}?instance={}", own.instance), None),
             "location.preview" => {
                 let text = declared("Location", "x", "{ target: ./catalog-info.yaml }");

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tow_names::{Digest, Duration, Id, Name};
 use tow_platform::SystemClock;
 use tow_platform::fakes::{FakeClock, World};
-use tow_ports::{Blobs, Runtime};
+use tow_ports::Blobs;
 use tow_record::{Executes, Exit, ObservedInstance};
 use tow_runtime_process::{Config, ProcessRuntime, stop_everything};
 use tow_testkit::conformance::runtime::shell::Shell;

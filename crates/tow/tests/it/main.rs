@@ -15,6 +15,7 @@ mod crash;
 mod cron;
 mod crossings;
 mod deploy;
+mod dev;
 mod doctor;
 mod examples;
 mod exec;

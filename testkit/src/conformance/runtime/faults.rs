@@ -65,6 +65,8 @@ async fn watched_again(h: &Harness) {
     let first = h.running(&spec).await;
     h.said(&spec.id, "count 3").await;
     (h.kill_shim)(&first).await;
+    // Whoever looks sees to it that it is watched again.
+    h.until(&spec.id, "watched", |one| one.phase == Phase::Running && one.pid == first.pid).await;
     h.said(&spec.id, "count 39").await;
     let own = h.own(&spec.id).await;
     assert_eq!(own, (0..40).map(|n| format!("count {n}")).collect::<Vec<_>>());

@@ -19,7 +19,7 @@ mod session;
 pub mod shell;
 mod volumes;
 
-pub use harness::{Act, EPOCH, Harness, Program};
+pub use harness::{Act, Break, EPOCH, Harness, MakeCommand, MakeProgram, Program};
 pub use matrix::{Cell, Column, EXCEPTIONS, compare, print};
 
 use futures::future::BoxFuture;

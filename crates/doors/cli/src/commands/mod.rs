@@ -9,6 +9,7 @@ mod delete;
 mod deploy;
 mod deployments;
 mod describe;
+mod dev;
 mod events;
 mod exec;
 mod explain;
@@ -72,6 +73,7 @@ pub(crate) enum Verb {
     Get(get::Args),
     Search(search::Args),
     Describe(describe::Args),
+    Dev(dev::Args),
     Delete(delete::Args),
     Validate(validate::Args),
     Schema(schema::Args),
@@ -120,6 +122,7 @@ impl Verb {
             Self::Get(args) => get::run(cx, args).await,
             Self::Search(args) => search::run(cx, args).await,
             Self::Describe(args) => describe::run(cx, args).await,
+            Self::Dev(args) => dev::run(cx, args).await,
             Self::Delete(args) => delete::run(cx, args).await,
             Self::Validate(args) => validate::run(cx, args),
             Self::Schema(args) => schema::run(cx, &args),

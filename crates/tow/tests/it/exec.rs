@@ -1,0 +1,233 @@
+//! `tow exec` on the real binary: exit codes, pipes, a terminal with its size and its Ctrl-C, what is gone, what is kept.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
+use crate::ferry::{Ferry, TOW};
+use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use tow_testkit::binary::{Binary, PATIENCE, send, until};
+
+fn with_ferry() -> (Binary, Ferry) {
+    let up = Binary::up(TOW);
+    let mut ferry = Ferry::patient("ferry");
+    ferry.set("GREETING", "ahoy");
+    up.deploy(ferry.path());
+    (up, ferry)
+}
+
+/// Runs a command in the ferry, with this as its input.
+fn exec(up: &Binary, input: &str, command: &[&str]) -> (i32, String, String) {
+    let args = ["exec", "ferry", "--"].iter().chain(command);
+    let mut child = up.command(args).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
+}
+
+fn sh(up: &Binary, input: &str, script: &str) -> (i32, String, String) {
+    exec(up, input, &["sh", "-c", script])
+}
+
+#[test]
+fn a_command_runs_as_if_it_were_here() {
+    let (up, _ferry) = with_ferry();
+    let went = sh(&up, "", "echo out; echo err >&2; exit 7");
+    assert_eq!(went, (7, "out\n".into(), "err\n".into()));
+    assert_eq!(sh(&up, "x\ny\n", "cat"), (0, "x\ny\n".into(), String::new()));
+    let large = "0123456789abcde\n".repeat(40_000);
+    assert!(sh(&up, &large, "cat") == (0, large, String::new()), "640 kB both ways");
+    assert_eq!(sh(&up, "", "echo $GREETING in $TOW_COMPONENT").1, "ahoy in ferry\n");
+    assert_eq!(sh(&up, "", "kill -9 $$").0, 137);
+    assert_eq!(sh(&up, "", "[ -t 0 ] && echo terminal || echo none").1, "none\n");
+    let (status, out, err) = exec(&up, "", &["no-such-program"]);
+    assert!(status != 0 && out.is_empty() && err.contains("no-such-program"), "{status} {err}");
+    let env = up.tow(["exec", "ferry", "--env", "GREETING=hello", "--", "printenv", "GREETING"]);
+    assert_eq!(env.exits(0).out, "hello\n");
+
+    // Who ran what is in the log; what went into it is not.
+    sh(&up, "my secret", "cat >/dev/null; exit 3");
+    until("the end is in the log", || {
+        let all = up.json(&["audit", "list"]).to_string();
+        all.contains(r#""code":3"#)
+    });
+    let events = up.tow(["audit", "list", "-o", "json"]).exits(0).out;
+    assert!(events.contains("instance.exec-ended") && events.contains("cat >/dev/null; exit 3"));
+    assert!(!events.contains("my secret"), "{events}");
+}
+
+#[test]
+fn what_is_gone_takes_no_command() {
+    let (up, _ferry) = with_ferry();
+    let gone = up.tow(["exec", "--instance", "gone-1", "-o", "json", "--", "true"]).exits(4);
+    assert_eq!(gone.problem()["code"], "exec/gone");
+    assert_eq!(gone.problem()["status"], 404);
+    let which = up.tow(["exec", "ferry", "-w", "mail", "--", "true"]).exits(4);
+    assert!(which.err.contains("nothing that is meant runs"), "{which}");
+    up.json(&["stop", "ferry"]);
+    let stopped = up.tow(["exec", "ferry", "-o", "json", "--", "true"]).exits(4);
+    assert_eq!(stopped.problem()["code"], "exec/gone");
+}
+
+/// Processes of the machine with this argument.
+fn running(argument: &str) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let command = |path: &std::path::Path| std::fs::read(path.join("cmdline")).unwrap_or_default();
+    all.filter(|entry| {
+        let line = command(&entry.path());
+        let mut args = line.split(|byte| *byte == 0);
+        args.next() == Some(b"sleep") && args.next() == Some(argument.as_bytes())
+    })
+    .count()
+}
+
+#[test]
+fn a_command_ends_when_its_asker_goes() {
+    let (up, _ferry) = with_ferry();
+    let mut child = up
+        .command(["exec", "ferry", "--", "sleep", "98765.4"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it runs", || running("98765.4") == 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("it ended with its asker", || running("98765.4") == 0);
+    until("its end is in the log", || {
+        up.json(&["audit", "list"]).to_string().contains("instance.exec-ended")
+    });
+}
+
+#[test]
+fn a_foreign_page_opens_no_door() {
+    let (up, _ferry) = with_ferry();
+    let id = up.json(&["ps", "ferry"])[0]["instance"].as_str().unwrap().to_string();
+    let url = up.ready.as_ref().unwrap().url.clone();
+    let host = url.strip_prefix("http://").unwrap();
+    let ask = |more: &str| {
+        let mut stream = TcpStream::connect(host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(
+            stream,
+            "GET /api/v1/instances/{id}/exec HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\n\
+             upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+        )
+        .unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    let foreign = ask("cookie: tow_session=x\r\norigin: http://web.localhost:1\r\n");
+    assert!(foreign.starts_with("HTTP/1.1 403") && foreign.contains("foreign-page"), "{foreign}");
+    let nobody = ask("");
+    assert!(nobody.starts_with("HTTP/1.1 401"), "{nobody}");
+}
+
+/// A terminal of ours, with `tow exec` on it.
+struct Terminal {
+    ours: std::fs::File,
+    said: mpsc::Receiver<Vec<u8>>,
+    text: String,
+    child: Child,
+}
+
+impl Terminal {
+    fn open(up: &Binary, args: &[&str]) -> Self {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+        let theirs = std::fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+        size(&ours, 100, 30);
+        // In a session of its own on that terminal, as a shell would start it: only so is it told of a new size.
+        let tow = up.command(args);
+        let mut command = std::process::Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(tow.get_program()).args(tow.get_args());
+        for (name, value) in tow.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(up.home()).env("TERM", "xterm");
+        command.stdin(theirs.try_clone().unwrap());
+        command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+        let child = command.spawn().unwrap();
+        drop(command);
+        let ours = std::fs::File::from(ours);
+        let mut reader = ours.try_clone().unwrap();
+        let (sender, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = reader.read(&mut buffer) {
+                if length == 0 || sender.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { ours, said, text: String::new(), child }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.ours.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Until this is on it.
+    #[track_caller]
+    fn shows(&mut self, text: &str) {
+        while !self.text.contains(text) {
+            match self.said.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.text.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(_) => panic!("{text:?} was never shown, but {:?}", self.text),
+            }
+        }
+        self.text.clear();
+    }
+}
+
+fn size(terminal: &OwnedFd, columns: u16, rows: u16) {
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(terminal, size).unwrap();
+}
+
+#[test]
+fn a_terminal_has_its_size_and_its_keys() {
+    let (up, _ferry) = with_ferry();
+    let mut shell = Terminal::open(&up, &["exec", "ferry", "--", "sh"]);
+    shell.types("stty size; echo $TERM\n");
+    shell.shows("30 100");
+    shell.shows("xterm");
+    let resized = OwnedFd::from(shell.ours.try_clone().unwrap());
+    size(&resized, 132, 50);
+    // The news travels; whoever asks too early is told the old size.
+    shell.types("until stty size | grep '50 132'; do sleep 0.1; done; echo re''sized\n");
+    shell.shows("resized");
+    // Ctrl-C ends what runs in the shell, and neither the shell nor tow.
+    shell.types("echo be''gun; sleep 1000\n");
+    shell.shows("begun");
+    std::thread::sleep(Duration::from_millis(300));
+    shell.types("\u{3}");
+    shell.types("echo still''here\n");
+    shell.shows("stillhere");
+    shell.types("exit 42\n");
+    let status = shell.child.wait().unwrap();
+    assert_eq!(status.code(), Some(42));
+
+    // A terminal that goes away takes its command with it.
+    let mut other =
+        Terminal::open(&up, &["exec", "ferry", "--", "sh", "-c", "echo begun; sleep 87654.3"]);
+    other.shows("begun");
+    until("it runs", || running("87654.3") == 1);
+    send(other.child.id(), Signal::KILL);
+    drop(other.ours);
+    other.child.wait().unwrap();
+    until("it is gone", || running("87654.3") == 0);
+}
