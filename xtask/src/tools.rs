@@ -69,7 +69,14 @@ const TOOLS: [Tool; 8] = [
     Tool {
         program: "podman",
         ask: "--version",
-        packages: &["podman", "runc", "containernetworking-plugins", "iptables", "busybox-static"],
+        packages: &[
+            "podman",
+            "runc",
+            "containernetworking-plugins",
+            "iptables",
+            "catatonit",
+            "busybox-static",
+        ],
         for_what: "tests that run containers",
         needed: false,
     },

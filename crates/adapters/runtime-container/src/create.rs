@@ -36,20 +36,18 @@ const APP: &str = "/app";
 /// A log in the engine is a buffer: the shim keeps the lines.
 const LOG: &str = "16m";
 
-/// The request that makes an instance's container. `work`: the folder of the artifact.
+/// The request that makes an instance's container. `work`: the folder of the artifact; `init`: with a first process of the
+/// engine's own.
 pub(crate) fn container(
     order: &Order,
     attempt: u32,
     image: &Image,
     folder: &Folder,
     work: &Path,
+    init: bool,
 ) -> Result<Value, String> {
     let argv = argv(order, image)?;
-    let dir = match image.working_dir.as_str() {
-        _ if order.artifact => APP,
-        "" => "/",
-        dir => dir,
-    };
+    let dir = working_dir(order, image);
     let mut binds = Vec::new();
     if order.artifact {
         binds.push(bind(work, APP, false)?);
@@ -78,6 +76,7 @@ pub(crate) fn container(
         "Healthcheck": { "Test": ["NONE"] },
     });
     let mut host = host();
+    host.insert("Init".into(), json!(init));
     host.insert("Binds".into(), json!(binds));
     host.insert("CapAdd".into(), json!(RIGHTS));
     host.insert("LogConfig".into(), json!({ "Type": "json-file", "Config": { "max-size": LOG } }));
@@ -151,8 +150,17 @@ fn publish(ports: &BTreeMap<u16, u16>, body: &mut Value, host: &mut Map<String, 
     host.insert("PortBindings".into(), Value::Object(bindings));
 }
 
+/// Where the program begins.
+pub(crate) fn working_dir<'a>(order: &Order, image: &'a Image) -> &'a str {
+    match image.working_dir.as_str() {
+        _ if order.artifact => APP,
+        "" => "/",
+        dir => dir,
+    }
+}
+
 /// A command stands in place of the image's entry point and its arguments, arguments in place of its arguments.
-fn argv(order: &Order, image: &Image) -> Result<Vec<String>, String> {
+pub(crate) fn argv(order: &Order, image: &Image) -> Result<Vec<String>, String> {
     let argv: Vec<String> = match &order.program {
         Program::Command { argv } => argv.clone(),
         Program::Image { command: Some(command), args, .. } => {

@@ -142,6 +142,12 @@ impl Engine {
         tokio::time::timeout(limit, look).await.map_err(|_| self.away(&"no answer in time"))?
     }
 
+    /// Is there such a thing?
+    pub(crate) async fn knows(&self, path: &str) -> Result<bool, EngineError> {
+        let answer = self.send(Self::request(Method::HEAD, path, None)?, Some(ANSWER)).await?;
+        Ok(answer.status() != StatusCode::NOT_FOUND)
+    }
+
     /// Reads.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, EngineError> {
         self.ask(Method::GET, path, None).await

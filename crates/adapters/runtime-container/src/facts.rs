@@ -10,8 +10,8 @@ use tow_record::{Can, Executes, Isolation, RuntimeFacts};
 /// How long the engine may take to tell.
 const GLANCE: Duration = Duration::from_secs(5);
 
-/// Of a runtime of type `container`.
-pub(crate) async fn facts(runtime: &Executes) -> RuntimeFacts {
+/// What containers can do, whatever the engine.
+pub(crate) fn can(runtime: &Executes) -> BTreeSet<Can> {
     let mut can = BTreeSet::from([
         Can::Images,
         Can::AbsoluteFiles,
@@ -25,6 +25,12 @@ pub(crate) async fn facts(runtime: &Executes) -> RuntimeFacts {
     if !runtime.spec.bases.is_empty() {
         can.insert(Can::Artifacts);
     }
+    can
+}
+
+/// Of a runtime of type `container`.
+pub(crate) async fn facts(runtime: &Executes) -> RuntimeFacts {
+    let can = can(runtime);
     let mut facts =
         RuntimeFacts { isolation: Isolation::Container, can, unavailable: None, notes: Vec::new() };
     let found = match places::find(runtime.spec.engine.as_deref()).await {

@@ -34,6 +34,8 @@ pub(crate) struct Image {
     pub(crate) args: Vec<String>,
     pub(crate) working_dir: String,
     pub(crate) stop_signal: Option<String>,
+    /// Its `PATH`.
+    pub(crate) path: Option<String>,
 }
 
 /// The order's image, there and fit to run on an engine of this architecture. `say` is told what takes long.
@@ -166,6 +168,9 @@ pub(crate) fn read(said: &Value) -> Image {
         entrypoint: words(&config["Entrypoint"]),
         args: words(&config["Cmd"]),
         working_dir: text(&config["WorkingDir"]),
+        path: words(&config["Env"])
+            .iter()
+            .find_map(|pair| pair.strip_prefix("PATH=").map(String::from)),
         stop_signal: config["StopSignal"].as_str().filter(|s| !s.is_empty()).map(String::from),
     }
 }

@@ -18,6 +18,7 @@ mod order;
 mod pause;
 mod places;
 mod pod;
+mod program;
 mod role;
 mod runtime;
 mod session;

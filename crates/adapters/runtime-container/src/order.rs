@@ -56,7 +56,12 @@ pub(crate) struct Order {
 impl Order {
     /// Reads it.
     pub(crate) fn read(folder: &Folder) -> io::Result<Option<Self>> {
-        read(&folder.order())
+        match read::<Self>(&folder.order())? {
+            Some(order) if order.v != VERSION => {
+                Err(io::Error::other(format!("an order of form {}, not {VERSION}", order.v)))
+            }
+            order => Ok(order),
+        }
     }
 
     /// What the instance's container is called at this attempt.

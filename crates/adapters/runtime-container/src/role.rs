@@ -11,6 +11,7 @@ use crate::logs::Reader;
 use crate::order::{Now, Order};
 use crate::places;
 use crate::pod;
+use crate::program;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs::File;
@@ -26,6 +27,12 @@ const BROKEN: i32 = 125;
 const STOPPED: i32 = 143;
 /// Between two tries to reach an engine: the first, and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How often a container is looked at that runs, at the most seldom; and after it was told that it ended.
+const LOOK: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_millis(10);
+/// How often it is looked whether the shim is there, and a pod's network.
+const DESERTED: Duration = Duration::from_millis(300);
+const CUT_OFF: Duration = Duration::from_secs(3);
 /// How long the end may be held up by an engine that does not answer; what is left is taken away later.
 const FAREWELL: Duration = Duration::from_secs(15);
 
@@ -74,6 +81,19 @@ fn begun() {
     }
 }
 
+/// Returns when nobody is left to be told how it begins: the shim has died.
+async fn deserted() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    loop {
+        tokio::time::sleep(DESERTED).await;
+        let mut fds = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP) {
+            return;
+        }
+    }
+}
+
 /// What this role is about.
 struct Role {
     folder: Folder,
@@ -94,18 +114,17 @@ async fn run(folder: Folder) -> i32 {
     let signals = signal(SignalKind::terminate())
         .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
     let Ok((mut terminate, mut urge)) = signals else { return fail("cannot wait for signals") };
-    let mut role = match Role::open(folder) {
-        Ok((role, lock)) => {
-            // Held as long as this process lives, whoever else forgets about it.
-            std::mem::forget(lock);
-            role
-        }
+    // The lock is held as long as this process lives.
+    let (mut role, _lock) = match Role::open(folder) {
+        Ok(opened) => opened,
         Err(why) => return fail(&why),
     };
     let begun_as = tokio::select! {
         begun = role.begin() => Some(begun),
         _ = terminate.recv() => None,
         _ = urge.recv() => None,
+        // The next shim would take this process for a program that runs; the next role goes on from here.
+        () = deserted() => return BROKEN,
     };
     match begun_as {
         None => {
@@ -127,7 +146,10 @@ async fn run(folder: Folder) -> i32 {
             role.conclude(Some(&engine), code).await
         }
         Some(Ok(Begun::Runs(engine, pid))) => {
-            role.now.pid = pid;
+            role.now.pid = match pid {
+                Some(pid) => Some(program::process(pid).await),
+                None => None,
+            };
             if let Err(err) = role.now.write(&role.folder) {
                 say(&format!("the start could not be written down: {err}"));
             }
@@ -149,7 +171,7 @@ impl Role {
         let order = order.ok_or_else(|| at(&"there is no order"))?;
         let mut now = Now::read(&folder).map_err(|err| at(&err))?.unwrap_or_default();
         if now.attempt == 0 || now.over {
-            now = Now { attempt: now.attempt + 1, engine: now.engine, ..Now::default() };
+            now = Now { attempt: now.attempt + 1, over: false, pid: None, ..now };
             now.write(&folder).map_err(|err| at(&err))?;
         }
         let root = folder.path().parent().ok_or_else(|| at(&"it is no folder of an instance"))?;
@@ -261,14 +283,30 @@ impl Role {
             let open = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(&work, open).map_err(|err| why(&err))?;
         }
-        let body = create::container(&self.order, self.now.attempt, &image, &self.folder, &work)
-            .map_err(Trouble::Why)?;
-        let _lock = self.lock_pod().await?;
-        pod::ensure(engine, &self.order, architecture).await?;
-        match engine.post(&format!("/containers/create?name={name}"), &body).await {
-            Err(err) if !err.is_conflict() => Err(self.refused("made", err)),
-            _ => Ok(()),
+        let body = |init| {
+            let made =
+                create::container(&self.order, self.now.attempt, &image, &self.folder, &work, init);
+            made.map_err(Trouble::Why)
+        };
+        {
+            let _lock = self.lock_pod().await?;
+            pod::ensure(engine, &self.order, architecture).await?;
+            let path = format!("/containers/create?name={name}");
+            let mut made = engine.post(&path, &body(true)?).await;
+            if let Err(EngineError::Says { message, .. }) = &made
+                && message.contains("init")
+            {
+                // It has none; then the program is the first process.
+                made = engine.post(&path, &body(false)?).await;
+            }
+            match made {
+                Err(err) if !err.is_conflict() => return Err(self.refused("made", err)),
+                _ => {}
+            }
         }
+        let argv = create::argv(&self.order, &image).map_err(Trouble::Why)?;
+        let dir = create::working_dir(&self.order, &image);
+        program::is_there(engine, &self.order, &image, name, &argv, dir, &work).await
     }
 
     /// The engine's own words, and what they are about.
@@ -372,7 +410,12 @@ impl Role {
     /// Returns when the pod's network has ended; never without one.
     async fn cut_off(&self, engine: &Engine) {
         match self.order.pause() {
-            Some(pause) => drop(ended(engine, &pause, |_| {}, || {}).await),
+            Some(pause) => loop {
+                tokio::time::sleep(CUT_OFF).await;
+                if matches!(state(engine, &pause).await, Ok(State::Ended(..) | State::None)) {
+                    return;
+                }
+            },
             None => std::future::pending().await,
         }
     }
@@ -427,47 +470,54 @@ async fn state(engine: &Engine, name: &str) -> Result<State, EngineError> {
 
 /// Returns when a container does not run any more: its exit code, and whether memory was the reason. `away` is told why
 /// nobody knows just now, `back` that it is known again.
+///
+/// The engine is asked to tell of the end, in the one way that costs it nothing; an end between two questions would never
+/// be told, so it is looked at beside, ever more seldom.
 async fn ended(engine: &Engine, name: &str, away: impl Fn(&str), back: impl Fn()) -> (i32, bool) {
-    let mut pause = AGAIN.0;
     let mut is_away = false;
+    let (mut pause, mut soon) = (AGAIN.0, SOON);
     loop {
-        match state(engine, name).await {
-            Ok(State::Ended(code, oom)) => return (code, oom),
-            Ok(State::None) => {
-                say("the container is gone: somebody took it away");
-                return (137, false);
-            }
-            Ok(State::Runs(_) | State::Made) => {
-                if std::mem::take(&mut is_away) {
-                    back();
+        let told = next_end(engine, name);
+        tokio::pin!(told);
+        loop {
+            match state(engine, name).await {
+                Ok(State::Ended(code, oom)) => return (code, oom),
+                Ok(State::None) => {
+                    say("the container is gone: somebody took it away");
+                    return (137, false);
                 }
-                // Answers when it has ended; where it breaks off, the state is looked at again.
-                let path = format!("/containers/{name}/wait?condition=not-running");
-                let wait = async {
-                    use http_body_util::BodyExt as _;
-                    let body = engine.stream(http::Method::POST, &path, &[]).await?;
-                    let _ = body.collect().await;
-                    Ok::<(), EngineError>(())
-                };
-                if wait.await.is_ok() {
-                    pause = AGAIN.0;
-                    continue_soon().await;
-                    continue;
+                Ok(State::Runs(_) | State::Made) => {
+                    if std::mem::take(&mut is_away) {
+                        back();
+                    }
+                }
+                Err(err) => {
+                    is_away = true;
+                    away(&err.to_string());
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(AGAIN.1);
+                    // Whoever is back knows nothing of what was asked before.
+                    break;
                 }
             }
-            Err(err) => {
-                is_away = true;
-                away(&err.to_string());
+            tokio::select! {
+                _ = &mut told => {
+                    // An engine may tell the end before its own books are in order.
+                    tokio::time::sleep(soon).await;
+                    soon = (soon * 2).min(LOOK);
+                    break;
+                }
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK),
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(AGAIN.1);
     }
 }
 
-/// An engine may tell the end before its own books are in order.
-async fn continue_soon() {
-    tokio::time::sleep(Duration::from_millis(10)).await;
+async fn next_end(engine: &Engine, name: &str) -> Result<(), EngineError> {
+    use http_body_util::BodyExt as _;
+    let path = format!("/containers/{name}/wait?condition=next-exit");
+    let body = engine.stream(http::Method::POST, &path, &[]).await?;
+    body.collect().await.map(drop).map_err(|err| EngineError::Away(err.to_string()))
 }
 
 async fn kill(engine: &Engine, name: &str, signal: &str) -> Result<(), EngineError> {

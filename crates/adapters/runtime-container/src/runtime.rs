@@ -120,6 +120,10 @@ impl ContainerRuntime {
             return seen;
         }
         seen.isolation = Isolation::Container;
+        // An engine has one number for both: beyond 128 it was a signal.
+        if let Some(Exit::Code { code }) = seen.exit {
+            seen.exit = Some(how(code));
+        }
         if let Ok(words) = std::fs::read_to_string(folder.waiting())
             && !words.is_empty()
             && !seen.ready
@@ -143,7 +147,7 @@ impl ContainerRuntime {
                 seen.message = "its container is taken away".into();
             }
             Ok(Some(Now { exit: Some(code), .. })) if seen.exit == Some(Exit::Unknown) => {
-                seen.exit = Some(Exit::Code { code });
+                seen.exit = Some(how(code));
             }
             _ => {}
         }
@@ -200,6 +204,14 @@ impl ContainerRuntime {
                 let _ = now.write(&folder);
             }
         });
+    }
+}
+
+/// How a container ended, by its exit code.
+const fn how(code: i32) -> Exit {
+    match code {
+        129..=192 => Exit::Signal { signal: code - 128 },
+        _ => Exit::Code { code },
     }
 }
 
@@ -264,6 +276,10 @@ impl Runtime for ContainerRuntime {
     async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
         if spec.setting.isolation != Isolation::Container {
             return self.inner.start(epoch, spec).await;
+        }
+        let can = facts::can(&spec.setting.runtime);
+        if let Some(lacks) = spec.needs().into_iter().find(|need| !can.contains(need)) {
+            return Err(PortError::Refused(format!("{}: no container has {lacks}", spec.id)));
         }
         let folder = self.folders.of(&spec.id);
         self.place(spec, &folder)?;

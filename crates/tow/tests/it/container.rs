@@ -537,3 +537,119 @@ fn a_component_moves_between_runtimes_and_no_request_is_lost() {
     println!("measured: process → container → process under load: {report}");
     assert!(report.failed.is_empty() && report.answered > 100, "{report}");
 }
+
+/// Images of the names that the corpus uses.
+fn stand_ins(podman: &Podman) {
+    let busybox = Image::busybox().unwrap();
+    let server = "#!/bin/sh\nexec httpd -f -p ${NGINX_PORT:-80} -h /www\n";
+    let curl = "#!/bin/sh\nfor last; do :; done\nexec wget -q -O - \"$last\"\n";
+    let podinfo = "#!/bin/sh\nfor arg; do case $arg in --port=*) port=${arg#*=};; esac; done\n\
+                   mkdir -p /tmp/www; echo ok > /tmp/www/healthz; echo ok > /tmp/www/readyz\n\
+                   exec httpd -f -p $port -h /tmp/www\n";
+    let web = busybox
+        .clone()
+        .folder("www", 0o755)
+        .file("www/index.html", b"stand-in\n", 0o644)
+        .folder("usr", 0o755)
+        .folder("usr/bin", 0o755)
+        .file("usr/bin/curl", curl.as_bytes(), 0o755)
+        .file("bin/serve", server.as_bytes(), 0o755)
+        .config(json!({ "Cmd": ["serve"], "Env": ["PATH=/bin:/usr/bin"] }));
+    podman.load("nginx", &web);
+    let info = busybox
+        .clone()
+        .folder("home", 0o755)
+        .file("home/podinfo", podinfo.as_bytes(), 0o755)
+        .config(json!({ "Entrypoint": ["sh"], "WorkingDir": "/home", "Env": ["PATH=/bin"] }));
+    podman.load("podinfo", &info);
+    let example =
+        busybox.config(json!({ "Entrypoint": ["sleep"], "Cmd": ["1000"], "Env": ["PATH=/bin"] }));
+    podman.load("example-image", &example);
+}
+
+/// The configuration that the files ask for.
+const SET: [(&str, &str); 2] = [("NAME", "Ann"), ("TEST", "a test")];
+
+/// As the platform fills it in.
+fn filled(text: &str, name: &str) -> String {
+    let mut text = text.replace("${metadata.name}", name);
+    for (key, value) in SET {
+        text = text.replace(&format!("${{resources.env.{key}}}"), value);
+    }
+    text.replace("$$", "$")
+}
+
+/// Every Score file of the corpus whose types of resource are made here: live, and inside it is as written.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads where the corpus is")]
+fn score_files_of_others_run_as_they_are_written() {
+    let Some(root) = std::env::var_os("TOW_CORPUS") else {
+        return not_run("TOW_CORPUS is not set");
+    };
+    let Some(podman) = engine() else { return };
+    let up = up(&podman);
+    stand_ins(&podman);
+    let mut paths: Vec<_> = std::fs::read_dir(Path::new(&root).join("score"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "yaml"))
+        .collect();
+    paths.sort();
+    let mut done = 0;
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let file = path.display().to_string();
+        let documents = tow_formats::read(&file, &text).unwrap();
+        let [tow_formats::Document::Score(score)] = documents.as_slice() else { panic!("{file}") };
+        let score = &score.workload;
+        let known = ["environment", "route", "volume"];
+        if score.resources.values().any(|one| !known.contains(&one.kind.as_str())) {
+            continue;
+        }
+        let name = score.metadata.name.as_str();
+        let here = folder(&text);
+        hasty(here.path(), name, name);
+        let catalog = format!(
+            "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {{name: {name}}}\nspec: {{type: service, \
+             lifecycle: experimental, owner: group:default/platform}}\n"
+        );
+        std::fs::write(here.path().join("catalog-info.yaml"), catalog).unwrap();
+        std::fs::write(here.path().join("fileA.txt"), "beside the file\n").unwrap();
+        let catalog = here.path().join("catalog-info.yaml");
+        up.tow(["apply", "-f", &catalog.display().to_string()]).exits(0);
+        for (key, value) in SET {
+            let pair = format!("{key}={value}");
+            up.tow(["config", "set", &pair, "-c", name, "-e", "boxes"]).exits(0);
+        }
+        let live = deploy(&up, here.path());
+        assert_eq!(live["state"], "live", "{file}: {live}");
+        for (container, spec) in &score.containers {
+            let base = ["exec", "-c", name, "-e", "boxes", "--container", container, "-T", "--"];
+            let run = |argv: &[&str]| up.tow(base.iter().chain(argv)).exits(0).out;
+            let env = run(&["env"]);
+            for (key, value) in &spec.variables {
+                let wanted = format!("{key}={}", filled(value, name));
+                assert!(env.lines().any(|line| line == wanted), "{file}: {wanted} in {env}");
+            }
+            for (target, put) in &spec.files {
+                let wanted = match (&put.content, &put.binary_content) {
+                    (Some(text), _) => filled(text, name),
+                    (None, Some(_)) => "hello world".into(),
+                    (None, None) => "beside the file\n".into(),
+                };
+                assert_eq!(run(&["cat", target]), wanted, "{file}: {target}");
+                let mode = put.mode.as_deref().unwrap_or("644").trim_start_matches('0');
+                assert_eq!(run(&["stat", "-c", "%a", target]).trim(), mode, "{file}: {target}");
+            }
+            for target in spec.volumes.keys() {
+                run(&["sh", "-c", &format!("echo kept > {target}/note")]);
+                assert!(run(&["cat", "/proc/mounts"]).contains(&format!(" {target} ")), "{file}");
+            }
+        }
+        up.tow(["stop", "-c", name, "-e", "boxes"]).exits(0);
+        done += 1;
+    }
+    println!("measured: {done} Score files of the corpus live in containers, as they are written");
+    assert!(done >= 13, "only {done} files");
+    until("nothing is left", || podman.containers(OWNER).is_empty());
+}
