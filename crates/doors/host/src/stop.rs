@@ -43,11 +43,15 @@ impl Signals {
     }
 }
 
-/// Ends everything that runs, through its shims, without a control plane.
+/// Ends everything that runs, through its shims, without a control plane; then what is left in a container engine.
 pub(crate) async fn stop_all(layout: &Layout, tow: &Path) -> Result<usize, HostError> {
     let grace = Duration::from_secs(10);
     let stopped = tow_platform::stop_everything(&layout.instances(), tow, grace).await;
-    stopped
-        .map(|ids| ids.len())
-        .map_err(|e| HostError::new("host/not-stopped", e.to_string()).hint("tow down tries again"))
+    let containers = tow_platform::stop_containers(&layout.containers()).await;
+    let left = |e: &tow_ports::PortError| {
+        HostError::new("host/not-stopped", e.to_string()).hint("tow down tries again")
+    };
+    let stopped = stopped.map_err(|e| left(&e))?;
+    containers.map_err(|e| left(&e))?;
+    Ok(stopped.len())
 }
