@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod audit;
+mod cron;
 mod given;
 mod judgement;
 mod rollout;
+mod run;
 mod scale;

@@ -307,3 +307,73 @@ fn what_was_to_complete_and_failed_fails_the_rollout() {
     assert_eq!(failure.gate, "start");
     assert!(failure.message.contains("exit code 4"), "{}", failure.message);
 }
+
+/// A release like the first one of [`Small`], and what `tow.yaml` says of its workloads.
+fn said(release: &mut Release, workloads: &serde_json::Value) {
+    release.delivery =
+        serde_json::from_value(serde_json::json!({ "workloads": workloads })).unwrap();
+}
+
+#[test]
+fn old_workers_are_stopped_first_whatever_others_drain() {
+    let mut small = Small::new(1, 1, Vec::new());
+    said(&mut small.release, &serde_json::json!({"web": {"kind": "worker"}}));
+    let old: BTreeMap<String, Id> =
+        small.rows.iter().map(|row| (row.workload.clone(), row.id.clone())).collect();
+    small.in_flight = old.values().map(|id| (id.to_string(), 3)).collect();
+    while !small.op.switched {
+        let next = small.decide();
+        small.carry_out(next);
+    }
+    match small.decide() {
+        Next::Stop(id, _) => assert_eq!(id, old["web"], "it takes work from the new one"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_writes_to_a_volume_is_stopped_before_its_successor_starts_and_last_of_all() {
+    let mut small = Small::new(1, 1, Vec::new());
+    let mut json = web("web");
+    json["containers"]["main"]["volumes"] =
+        serde_json::json!({"/data": {"source": "${resources.data}"}});
+    json["resources"] = serde_json::json!({"data": {"type": "volume"}});
+    small.release = release(2, &[json, web("api")]);
+    let old = small.rows.iter().find(|row| row.workload == "web").unwrap().id.clone();
+    let mut order = Vec::new();
+    loop {
+        let next = small.decide();
+        match &next {
+            Next::Start(draft) => order.push(format!("start {}", draft.workload)),
+            Next::Stop(id, _) if *id == old => order.push("stop the old web".into()),
+            Next::Switch(_) => order.push("switch".into()),
+            _ => {}
+        }
+        if !small.carry_out(next) {
+            break;
+        }
+    }
+    assert_eq!(order, ["start api", "stop the old web", "start web", "switch"]);
+}
+
+#[test]
+fn commands_of_a_release_come_before_all_else_and_after_the_switch() {
+    let mut small = Small::new(1, 1, Vec::new());
+    let commands = serde_json::json!({"web": {"release": ["./migrate"], "postDeploy": ["./warm"]}});
+    said(&mut small.release, &commands);
+    let run = match small.decide() {
+        Next::Run(run) => run,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(run.command, Some(vec!["./migrate".to_string()]));
+    let again = match small.decide() {
+        Next::Run(run) => run,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(run.id, again.id, "the same run, however often it is decided on");
+    small.op.heal = true;
+    assert!(matches!(small.decide(), Next::Start(_)), "what heals migrates nothing");
+    small.op.heal = false;
+    small.op.reason = Reason::Scale;
+    assert!(matches!(small.decide(), Next::Start(_)), "and so does what scales");
+}
