@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 9] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -57,6 +57,13 @@ const TOOLS: [Tool; 8] = [
         ask: "version",
         packages: &["golang-go"],
         for_what: "samples and tests that build a Go program",
+        needed: false,
+    },
+    Tool {
+        program: "bwrap",
+        ask: "--version",
+        packages: &["bubblewrap"],
+        for_what: "tests of processes in sandboxes",
         needed: false,
     },
     Tool {

@@ -104,3 +104,43 @@ fn limits(held: &Held) -> Vec<String> {
     notes.push("files: counted, not bounded; for a moment there may be more than the bound".into());
     notes
 }
+
+/// What this machine has for isolation, for whoever looks at the machine and not at a platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offers {
+    /// Why sandboxes can't be made, with what would help; `None`: they can.
+    pub no_sandbox: Option<String>,
+    /// Control groups can hold memory, processor time, processes.
+    pub memory: bool,
+    /// See [`Self::memory`].
+    pub cpu: bool,
+    /// See [`Self::memory`].
+    pub processes: bool,
+    /// The version of control groups; 0: there are none.
+    pub groups: u8,
+    /// Filters of system calls (seccomp).
+    pub filters: bool,
+    /// Landlock keeps programs to their own ports.
+    pub ports: bool,
+    /// Landlock keeps programs to their own sockets without a path.
+    pub names: bool,
+}
+
+/// Looks; changes nothing. Blocks for some milliseconds, as it makes an empty sandbox.
+pub fn offers(path: &OsStr) -> Offers {
+    let Held { memory, cpu, processes, version } = crate::bounds::writable();
+    Offers {
+        no_sandbox: match find(path) {
+            Found::At(_) => None,
+            Found::Not(why) => Some(why),
+        },
+        memory,
+        cpu,
+        processes,
+        groups: version,
+        filters: std::fs::read_to_string("/proc/self/status")
+            .is_ok_and(|status| status.lines().any(|line| line.starts_with("Seccomp:"))),
+        ports: filter::keeps_ports(),
+        names: filter::keeps_names(),
+    }
+}

@@ -30,5 +30,6 @@ mod volumes;
 mod wall;
 
 pub use everything::stop_everything;
+pub use facts::{Offers, offers};
 pub use runtime::{Config, ProcessRuntime};
 pub use shim::{shim_exec_main, shim_main};

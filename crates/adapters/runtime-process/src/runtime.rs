@@ -165,6 +165,9 @@ impl ProcessRuntime {
         if level > Isolation::Sandbox || spec.needs().is_empty() {
             return Ok(());
         }
+        for mount in &spec.setting.mounts {
+            crate::volumes::admit(mount).map_err(|err| PortError::Refused(err.to_string()))?;
+        }
         let platform = self.platform.clone();
         let can = blocking(move || crate::facts::can(level, &platform)).await?;
         match spec.needs().into_iter().find(|need| !can.contains(need)) {

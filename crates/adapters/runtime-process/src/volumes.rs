@@ -40,6 +40,15 @@ pub(crate) fn open(volumes: &Path, mount: &Mount, user: Option<u32>) -> io::Resu
     Ok(Place { path, device: stat.st_dev, inode: stat.st_ino })
 }
 
+/// Can it be mounted at all? The error says why not. Asked before anything is made; what is there is judged by [`open`].
+pub(crate) fn admit(mount: &Mount) -> io::Result<()> {
+    single(&mount.volume)?;
+    if let Some(below) = &mount.path {
+        plain(Path::new(below))?;
+    }
+    Ok(())
+}
+
 /// Makes the folders of a volume's target inside the working folder.
 pub(crate) fn make_way(work: &Path, target: &Path) -> io::Result<()> {
     let dir =

@@ -91,3 +91,8 @@ async fn column(runtime: &'static str, spec: &'static str) {
 async fn processes_are_as_they_must_be() {
     column("process", r#"{"type":"process"}"#).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sandboxes_are_as_they_must_be() {
+    column("sandbox", r#"{"type":"process","isolation":"sandbox"}"#).await;
+}

@@ -52,6 +52,24 @@ pub(crate) fn held(platform: &str) -> Held {
     }
 }
 
+/// What could be held, by a look at who may write; nothing is made.
+pub(crate) fn writable() -> Held {
+    let may = |path: PathBuf| {
+        rustix::fs::access(&path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXISTS).is_ok()
+    };
+    let has = |controller| match find(controller) {
+        Some(Above::One(dir)) => may(dir),
+        Some(Above::Two(dirs)) => dirs.into_iter().any(|dir| may(dir.join("cgroup.subtree_control"))),
+        None => false,
+    };
+    let version = match find("memory").or_else(|| find("pids")) {
+        Some(Above::One(_)) => 1,
+        Some(Above::Two(_)) => 2,
+        None => 0,
+    };
+    Held { memory: has("memory"), cpu: has("cpu"), processes: has("pids"), version }
+}
+
 impl Group {
     /// Makes the groups that these bounds need, as far as they can be made. Again: the same groups.
     pub(crate) fn make(platform: &str, name: &str, bounds: &Bounds) -> Self {

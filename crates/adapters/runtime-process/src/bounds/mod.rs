@@ -5,7 +5,7 @@
 mod group;
 mod watch;
 
-pub(crate) use group::{Group, Held, held};
+pub(crate) use group::{Group, Held, held, writable};
 pub(crate) use watch::{Look, Watch};
 
 use tow_record::Bounds;

@@ -1,21 +1,26 @@
 //! Probes: whether a program answers, and a report somebody can act on when it does not. Decides nothing about what
 //! follows.
 
+use super::command::{Ask, take};
+use super::control::Commands;
 use super::reaper::Reaper;
 use super::supervise::Event;
 use crate::folder::Folder;
 use crate::proc;
+use crate::proto::Reply;
 use crate::spec::SpecFile;
 use http_body_util::{BodyExt, Empty};
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tow_record::{ExecProbe, HttpProbe, Probe, ProbeReport, Program};
+use tow_record::{ExecProbe, Exit, HttpProbe, Probe, ProbeReport, Program};
 
 /// How much of a body or an output is shown.
 const HEAD: usize = 256;
@@ -175,6 +180,9 @@ impl Prober {
         let Some((program, args)) = probe.argv.split_first() else {
             return (false, "an exec probe without a command".into());
         };
+        if self.file.confined.is_some() {
+            return self.exec_inside(&shown, probe, limit).await;
+        }
         let began = Instant::now();
         let started = || -> std::io::Result<_> {
             let (ours, theirs) = std::io::pipe()?;
@@ -204,18 +212,98 @@ impl Prober {
         let head = one_line(&head[..length_read]);
         let head = if head.is_empty() { String::new() } else { format!(": {head}") };
         match ended {
-            Ok(Ok(tow_record::Exit::Code { code: 0 })) => {
+            Ok(Ok(Exit::Code { code: 0 })) => {
                 (true, format!("{shown} → exit 0 in {took}"))
             }
-            Ok(Ok(tow_record::Exit::Code { code })) => {
+            Ok(Ok(Exit::Code { code })) => {
                 (false, format!("{shown} → exit {code} in {took}{head}"))
             }
-            Ok(Ok(tow_record::Exit::Signal { signal })) => {
+            Ok(Ok(Exit::Signal { signal })) => {
                 (false, format!("{shown} → killed by signal {signal} in {took}{head}"))
             }
             Ok(_) => (false, format!("{shown} → ended, nobody knows how")),
             Err(_) => (false, format!("{shown} → no end within {}, killed{head}", length(limit))),
         }
+    }
+}
+
+impl Prober {
+    /// In a sandbox its first process runs the command: in the same confinement, and ended with this connection.
+    async fn exec_inside(&self, shown: &str, probe: &ExecProbe, limit: Duration) -> (bool, String) {
+        let began = Instant::now();
+        let inside = async {
+            let (mut ours, theirs) = UnixStream::pair()?;
+            let ask = Ask { argv: probe.argv.clone(), env: BTreeMap::new(), tty: None };
+            let commands = Commands {
+                folder: self.folder.clone(),
+                file: self.file.clone(),
+                reaper: self.reaper.clone(),
+            };
+            commands.run(theirs, ask).await;
+            let mut said = Said::default();
+            let first = said.next(&mut ours).await?;
+            let second = if first.started { said.next(&mut ours).await? } else { first };
+            std::io::Result::Ok((second, said.head()))
+        };
+        let answered = tokio::time::timeout(limit, inside).await;
+        let took = length(began.elapsed());
+        let (reply, head) = match answered {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(err)) => return (false, format!("{shown} → the sandbox did not answer: {err}")),
+            Err(_) => {
+                return (false, format!("{shown} → no end within {}, killed", length(limit)));
+            }
+        };
+        let head = if head.is_empty() { String::new() } else { format!(": {head}") };
+        match (reply.exit, reply.error) {
+            (Some(Exit::Code { code: 0 }), _) => (true, format!("{shown} → exit 0 in {took}")),
+            (Some(Exit::Code { code }), _) => {
+                (false, format!("{shown} → exit {code} in {took}{head}"))
+            }
+            (Some(Exit::Signal { signal }), _) => {
+                (false, format!("{shown} → killed by signal {signal} in {took}{head}"))
+            }
+            (_, Some(trouble)) => (false, format!("{shown} → {}", trouble.message)),
+            _ => (false, format!("{shown} → ended, nobody knows how")),
+        }
+    }
+}
+
+/// What a sandbox's first process said of a command, line by line, and the command's streams.
+#[derive(Default)]
+struct Said {
+    bytes: Vec<u8>,
+    ends: Vec<OwnedFd>,
+}
+
+impl Said {
+    async fn next(&mut self, from: &mut UnixStream) -> std::io::Result<Reply> {
+        loop {
+            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let rest = self.bytes.split_off(end + 1);
+                let line = std::mem::replace(&mut self.bytes, rest);
+                return Ok(serde_json::from_slice(&line)?);
+            }
+            let (more, fds) = take(from).await?;
+            if more.is_empty() {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            self.bytes.extend(more);
+            self.ends.extend(fds);
+        }
+    }
+
+    /// How its output begins.
+    fn head(self) -> String {
+        let mut out = Vec::new();
+        for end in self.ends.into_iter().skip(1) {
+            let mut head = [0; HEAD];
+            // Its writers have gone, so that this never waits.
+            let length = rustix::io::read(&end, &mut head).unwrap_or(0);
+            out.extend_from_slice(&head[..length]);
+        }
+        out.truncate(HEAD);
+        one_line(&out)
     }
 }
 

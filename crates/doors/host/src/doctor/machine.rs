@@ -1,18 +1,22 @@
-//! What the kernel offers and what it allows: cgroups, subreaper, namespaces, open files, memory.
+//! What the kernel offers and what it allows: cgroups, sandboxes, subreaper, namespaces, open files, memory.
 
 use super::finding::Finding;
 use super::scene::{Scene, bytes};
 use rustix::process::{Resource, getrlimit};
 use std::path::Path;
+use tow_platform::Offers;
 
 /// A gateway under load needs two descriptors a request.
 const FILES: u64 = 4_096;
 /// Below this a build pushes something out.
 const MEMORY: u64 = 256 << 20;
 
-pub(super) fn look(_: &Scene) -> Vec<Finding> {
+pub(super) fn look(scene: &Scene) -> Vec<Finding> {
+    let offers = tow_platform::offers(&scene.path);
     vec![
-        cgroups(Path::new("/sys/fs/cgroup")),
+        groups(&offers),
+        sandbox(&offers),
+        fences(&offers),
         subreaper(),
         namespaces(Path::new("/proc/sys")),
         files(getrlimit(Resource::Nofile).current, getrlimit(Resource::Nofile).maximum),
@@ -20,18 +24,51 @@ pub(super) fn look(_: &Scene) -> Vec<Finding> {
     ]
 }
 
-fn cgroups(root: &Path) -> Finding {
+fn groups(offers: &Offers) -> Finding {
     let check = "machine.cgroups";
-    if let Ok(text) = std::fs::read_to_string(root.join("cgroup.controllers")) {
-        return Finding::ok(check, format!("version 2: {}", text.trim()));
+    let all = [("memory", offers.memory), ("cpu", offers.cpu), ("pids", offers.processes)];
+    let list = |wanted: bool| -> String {
+        let names = all.iter().filter(|(_, has)| *has == wanted).map(|(name, _)| *name);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let version = match offers.groups {
+        0 => "none".to_string(),
+        version => format!("version {version}"),
+    };
+    if all.iter().all(|(_, has)| *has) {
+        return Finding::ok(check, format!("{version}: the kernel holds {}", list(true)));
     }
-    if root.join("memory").is_dir() || root.join("unified").is_dir() {
-        return Finding::ok(
-            check,
-            "version 1: limits on memory are kept by watching, not by the kernel",
-        );
+    let seen = format!("{version}: {} can't be held", list(false));
+    Finding::warn(check, seen)
+        .cause("memory and processes are watched four times a second instead; processor time is not limited")
+        .fix("run tow up as root, or in a service of systemd with Delegate=yes")
+}
+
+fn sandbox(offers: &Offers) -> Finding {
+    let check = "machine.sandbox";
+    match &offers.no_sandbox {
+        None => Finding::ok(check, "there: processes can be kept in sandboxes"),
+        Some(why) => {
+            let (seen, fix) = why.split_once(": ").unwrap_or((why, "see docs/concepts/isolation"));
+            Finding::warn(check, seen).cause("runtimes of isolation sandbox are refused").fix(fix)
+        }
     }
-    Finding::ok(check, "none: limits on memory are kept by watching")
+}
+
+fn fences(offers: &Offers) -> Finding {
+    let check = "machine.confinement";
+    let all = [
+        ("seccomp", offers.filters),
+        ("Landlock for ports", offers.ports),
+        ("Landlock for sockets without a path", offers.names),
+    ];
+    let missing: Vec<_> = all.iter().filter(|(_, has)| !has).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Finding::ok(check, "seccomp and Landlock: there");
+    }
+    Finding::warn(check, format!("not there: {}", missing.join(", ")))
+        .cause("a sandboxed program can reach more of the machine than it needs")
+        .fix("use Linux 6.12 or newer, with lsm=landlock among its arguments where it is built in")
 }
 
 fn subreaper() -> Finding {
@@ -102,11 +139,24 @@ mod tests {
     #[test]
     fn what_the_kernel_offers_is_listed() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(cgroups(dir.path()).seen.starts_with("none"));
-        std::fs::create_dir(dir.path().join("memory")).unwrap();
-        assert!(cgroups(dir.path()).seen.starts_with("version 1"));
-        std::fs::write(dir.path().join("cgroup.controllers"), "cpu memory\n").unwrap();
-        assert_eq!(cgroups(dir.path()).seen, "version 2: cpu memory");
+        let mut offers = Offers {
+            no_sandbox: None,
+            memory: true,
+            cpu: true,
+            processes: true,
+            groups: 1,
+            filters: true,
+            ports: true,
+            names: true,
+        };
+        assert_eq!(groups(&offers).seen, "version 1: the kernel holds memory, cpu, pids");
+        assert_eq!((sandbox(&offers).state, fences(&offers).state), (State::Ok, State::Ok));
+        offers.memory = false;
+        assert_eq!(groups(&offers).seen, "version 1: memory can't be held");
+        offers.no_sandbox = Some("it is not installed: install the package".into());
+        assert_eq!(sandbox(&offers).fix, "install the package");
+        offers.ports = false;
+        assert_eq!(fences(&offers).seen, "not there: Landlock for ports");
         assert!(namespaces(dir.path()).seen.contains("allows none"));
         std::fs::create_dir_all(dir.path().join("user")).unwrap();
         std::fs::write(dir.path().join("user/max_user_namespaces"), "100\n").unwrap();
