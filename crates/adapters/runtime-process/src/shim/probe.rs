@@ -27,6 +27,8 @@ const HEAD: usize = 256;
 /// Once it has held for so long, it is asked no more often than [`STEADY`]: a fast probe is for the start.
 const SETTLED: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_secs(1);
+/// A command in a container leaves a process of the engine behind for minutes: so often at the most, before and after.
+const SELDOM: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// A refused connection is explained from then on, and again after as long: it takes a walk through all processes,
 /// and a program that is still starting needs the time more.
 const EXPLAIN: Duration = Duration::from_millis(300);
@@ -73,7 +75,10 @@ impl Prober {
 
     async fn keep_asking(&self, which: Which, probe: Option<&Probe>) {
         let Some(probe) = probe else { return };
-        let interval = self.file.spec.interval.std().max(Duration::from_millis(5));
+        let is_dear = matches!(self.file.spec.program, Program::Role { .. })
+            && matches!(probe, Probe::Exec(_));
+        let (least, steady) = if is_dear { SELDOM } else { (Duration::from_millis(5), STEADY) };
+        let interval = self.file.spec.interval.std().max(least);
         let mut holds_since: Option<Instant> = None;
         loop {
             let began = Instant::now();
@@ -88,7 +93,7 @@ impl Prober {
             if self.events.send(event).await.is_err() || matches!(probe, Probe::Alive) {
                 return;
             }
-            let pause = if settled { interval.max(STEADY) } else { interval };
+            let pause = if settled { interval.max(steady) } else { interval };
             tokio::time::sleep_until(began + pause.max(Duration::from_millis(1))).await;
         }
     }
@@ -212,9 +217,7 @@ impl Prober {
         let head = one_line(&head[..length_read]);
         let head = if head.is_empty() { String::new() } else { format!(": {head}") };
         match ended {
-            Ok(Ok(Exit::Code { code: 0 })) => {
-                (true, format!("{shown} → exit 0 in {took}"))
-            }
+            Ok(Ok(Exit::Code { code: 0 })) => (true, format!("{shown} → exit 0 in {took}")),
             Ok(Ok(Exit::Code { code })) => {
                 (false, format!("{shown} → exit {code} in {took}{head}"))
             }
