@@ -75,6 +75,7 @@ pub fn ordered(order: RunOrder<'_>) -> Option<Run> {
         state: RunState::Waiting,
         exit: None,
         note: String::new(),
+        begun: false,
         instance: None,
         created_by: order.by.to_string(),
         request: order.request.to_string(),
@@ -128,8 +129,8 @@ pub enum RunNext {
     Wait(Option<Timestamp>, String),
 }
 
-/// Decides. An attempt whose row is there and of which nothing is seen was not started: its start may be asked for
-/// again, because a runtime starts an id once.
+/// Decides. An attempt whose row is there, of which nothing is seen and whose start nobody has heard of yet was not
+/// started: its start may be asked for again, because a runtime starts an id once.
 pub fn next(run: &Run, sight: &RunSight<'_>, now: Timestamp) -> RunNext {
     let unwanted = run.desired == Desired::Stopped || sight.unwanted.is_some();
     let cancelled = |exit| RunNext::End {
@@ -147,6 +148,9 @@ pub fn next(run: &Run, sight: &RunSight<'_>, now: Timestamp) -> RunNext {
             (None, Some(before)) => RunNext::Wait(None, format!("{} to end", before.id)),
             (None, None) => RunNext::Begin(run.attempt + 1),
         },
+        (RunState::Running, Some(_), None) if run.begun => {
+            ended(run, None, "its instance is gone", now)
+        }
         (RunState::Running, Some(_), None) if unwanted => cancelled(None),
         (RunState::Running, Some(_), None) => RunNext::Start,
         // Its row is gone: nobody can tell any more.
@@ -181,8 +185,13 @@ fn ended(run: &Run, exit: Option<Exit>, message: &str, now: Timestamp) -> RunNex
         Some(Exit::Unknown) | None => "nobody saw how it ended".into(),
     };
     // The runtime's own words are said where they say more.
-    let known = matches!(exit, Some(Exit::Code { .. } | Exit::Timeout | Exit::Signal { .. }));
-    let note = if message.is_empty() || known { words } else { format!("{words}: {message}") };
+    let note = match exit {
+        _ if message.is_empty() => words,
+        Some(Exit::Code { .. } | Exit::Timeout) => words,
+        // Such as what it used too much of.
+        Some(Exit::Signal { .. }) => message.to_string(),
+        _ => format!("{words}: {message}"),
+    };
     let unseen = matches!(exit, Some(Exit::Unknown) | None);
     let (state, more) = match exit {
         _ if unseen && run.on_unknown == OnUnknown::Hold => (RunState::Unknown, 0),

@@ -153,6 +153,9 @@ pub struct Run {
     /// Why it is as it is; empty where there is nothing to say.
     #[serde(default)]
     pub note: String,
+    /// The start of the attempt was accepted: where nothing is seen of it any more, it is not started again.
+    #[serde(default)]
+    pub begun: bool,
     /// The instance of the attempt; its log is the run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Id>,

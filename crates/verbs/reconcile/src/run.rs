@@ -125,6 +125,7 @@ impl Reconciler {
             created_at: self.now(),
         };
         run.attempt = attempt;
+        run.begun = false;
         run.state = RunState::Running;
         run.instance = Some(instance.id.clone());
         run.not_before = None;
@@ -150,13 +151,24 @@ impl Reconciler {
         let run = &row.value;
         let refused = match self.attempt(run).await? {
             Ok(spec) => match self.parts.runtime.start(self.epoch, &spec).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.begun(row).await,
                 Err(PortError::Refused(why) | PortError::NotThere(why)) => why,
                 Err(error) => return Err(error.into()),
             },
             Err(why) => why,
         };
         self.end_run(row, RunState::Failed, Some(Exit::NotStarted), refused, false).await
+    }
+
+    /// The start was accepted. That it is written down is for a world that was lost, as behind a backup: what is not seen
+    /// any more is not started again.
+    async fn begun(&self, row: &Row<Run>) -> Result<(), ReconcileError> {
+        let mut run = row.value.clone();
+        run.begun = true;
+        let mut batch = self.batch();
+        batch.update(&run, row.version);
+        self.parts.store.commit(batch).await?;
+        Ok(())
     }
 
     /// The spec of the attempt under way, or why there is none.

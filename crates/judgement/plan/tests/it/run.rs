@@ -97,6 +97,8 @@ fn an_attempt_is_written_down_then_started_and_started_again_only_where_it_was_n
     let row = row(&began);
     let unseen = RunSight { row: Some(&row), ..nothing() };
     assert_eq!(next(&began, &unseen, NOW), RunNext::Start);
+    let gone = Run { begun: true, ..began.clone() };
+    assert_eq!(state(&next(&gone, &unseen, NOW)), Some(RunState::Unknown), "never twice");
     for phase in [Phase::Starting, Phase::Running, Phase::Unknown] {
         assert!(matches!(after(&began, phase, None), RunNext::Wait(..)), "{phase:?}");
     }
