@@ -91,6 +91,7 @@ impl Reconciler {
             RunNext::Again { at, exit, note } => {
                 let mut again = run.clone();
                 again.state = RunState::Waiting;
+                again.begun = false;
                 again.not_before = Some(at);
                 again.exit = exit;
                 again.note = note;
@@ -218,6 +219,8 @@ impl Reconciler {
             self.parts.runtime.remove(self.epoch, instance).await?;
             batch.remove::<Instance>(instance.as_str(), None);
         }
+        // What was seen was begun, whoever died before writing that down.
+        run.begun |= seen;
         run.state = state;
         run.exit = exit;
         run.note = note;
