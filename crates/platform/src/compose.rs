@@ -74,6 +74,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         runtime: adapters.runtime.clone(),
         edge: adapters.edge.clone(),
         builder: adapters.builder.clone(),
+        blobs: adapters.blobs.clone(),
         keys: adapters.keys.clone(),
         clock: adapters.clock.clone(),
         web: adapters.web.clone(),

@@ -17,6 +17,8 @@ use tow_record::BuildTool;
 
 /// Lower than everything that answers requests.
 const NICENESS: i32 = 10;
+/// The same for the whole session, where the kernel shares processors between sessions first.
+const SESSION_NICENESS: i32 = 5;
 
 /// Runs the role; `args` is what stands after `tow builder`: the build's folder. Returns the exit status: 0 it made
 /// something, 1 it did not, 2 it was called wrongly.
@@ -92,8 +94,7 @@ fn secrets(dir: &Path) -> Result<Secrets, String> {
 fn hold_back(order: &Order) {
     use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
     let _ = nice(NICENESS);
-    // Where the kernel shares processors by session first, a build's session has to give way as a whole.
-    let _ = std::fs::write("/proc/self/autogroup", NICENESS.to_string());
+    let _ = std::fs::write("/proc/self/autogroup", SESSION_NICENESS.to_string());
     for (resource, most) in [(Resource::Fsize, order.limits.work), (Resource::Core, 0)] {
         let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
         let _ = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });

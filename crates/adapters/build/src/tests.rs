@@ -1,5 +1,6 @@
 //! Builds from source to blob, in real processes.
 
+mod tools;
 mod world;
 
 use crate::{Limits, order};

@@ -3,13 +3,13 @@
 
 use crate::sight::Sight;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tow_record::BuildTool;
 
 /// A program that does not say its version in so long says none.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program that a tool needs.
 pub(crate) struct Need {
@@ -157,6 +157,10 @@ pub(crate) fn version(
         if need.program == "cargo" {
             continue;
         }
+        if let Some(said) = by_its_files(need.program, program) {
+            all.push(said);
+            continue;
+        }
         let mut command = Command::new(program);
         command.args(need.ask).current_dir("/").env_clear().envs(env);
         let said = hear(&mut command)
@@ -164,6 +168,28 @@ pub(crate) fn version(
         all.push(short(need.program, &said));
     }
     Ok(all.join(", "))
+}
+
+/// Tools that take seconds to say their version have it in the names of their own files, beside the folder of the program.
+fn by_its_files(program: &str, path: &Path) -> Option<String> {
+    let (title, jars): (&str, &[&str]) = match program {
+        "mvn" => ("Maven", &["maven-core-"]),
+        "gradle" => ("Gradle", &["gradle-launcher-", "gradle-core-", "gradle-base-services-"]),
+        _ => return None,
+    };
+    let home = path.canonicalize().ok()?.parent()?.parent()?.join("lib");
+    let mut names: Vec<String> = std::fs::read_dir(home)
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let version = |name: &String| {
+        let rest = jars.iter().find_map(|jar| name.strip_prefix(jar))?.strip_suffix(".jar")?;
+        (rest.starts_with(|c: char| c.is_ascii_digit()) && !rest.contains('x'))
+            .then(|| format!("{title} {rest}"))
+    };
+    names.iter().find_map(version)
 }
 
 /// The line with the number in it, without what everybody knows.

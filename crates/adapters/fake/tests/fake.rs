@@ -355,7 +355,7 @@ async fn builds_make_the_same_of_the_same() {
     let blobs: Arc<dyn Blobs> = Arc::new(world.blobs());
     let builder = world.builder(Arc::clone(&blobs));
     let spec = |text: &str| BuildSpec::new(Digest::of(text.as_bytes()), secs(100));
-    let none = std::collections::BTreeMap::new();
+    let none = BTreeMap::new();
     let (one, two, other) = (Id::fresh("build"), Id::fresh("build"), Id::fresh("build"));
     world.script_builds(BuildScript { takes: secs(5), ..BuildScript::default() });
     for (id, text) in [(&one, "x"), (&two, "x"), (&other, "y"), (&one, "x")] {

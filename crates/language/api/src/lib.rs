@@ -1,7 +1,9 @@
 //! The contract: one file an endpoint, shared by server, client and OpenAPI. Knows neither app nor HTTP server nor SQL.
 
 pub mod access;
+pub mod artifact;
 pub mod audit;
+pub mod build;
 pub mod config;
 pub mod cron;
 pub mod deployment;
@@ -46,10 +48,16 @@ macro_rules! endpoints {
                 $crate::access::token_list::ListTokens,
                 $crate::access::whoami::WhoAmI,
                 $crate::access::why::WhyAccess,
+                $crate::artifact::get::GetArtifact,
+                $crate::artifact::list::ListArtifacts,
+                $crate::artifact::prune::PruneArtifacts,
                 $crate::audit::erase::EraseEvents,
                 $crate::audit::head::GetAuditHead,
                 $crate::audit::list::ListAudit,
                 $crate::audit::verify::VerifyAudit,
+                $crate::build::cancel::CancelBuild,
+                $crate::build::create::CreateBuild,
+                $crate::build::get::GetBuild,
                 $crate::config::get::GetConfig,
                 $crate::cron::list::ListCrons,
                 $crate::cron::pause::PauseCron,

@@ -276,6 +276,28 @@ impl Record for Build {
     }
 }
 
+/// A blob that no artifact refers to any more: to be collected once nothing is being built that may make it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discarded {
+    /// Which.
+    pub digest: Digest,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+impl Record for Discarded {
+    const KIND: &'static str = "discarded";
+    fn id(&self) -> String {
+        self.digest.to_string()
+    }
+    fn subject(&self) -> String {
+        String::new()
+    }
+    fn open(&self) -> bool {
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,6 +96,7 @@ codes! {
     "access/subject-kind" 0 "A subject can not have a role"
     "api/definition-missing" 0 "An API has no definition"
     "api/remotes-missing" 0 "A server's API has no remotes"
+    "build/failed" 0 Failed "A build made nothing"
     "build/nothing-runs" 422 "Nothing says what runs"
     "build/refused" 422 "The source can't be built here"
     "build/secret-missing" 422 "A secret of a build is not set"

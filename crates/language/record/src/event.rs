@@ -6,9 +6,13 @@ use tow_names::Timestamp;
 
 /// Every kind of event and when it is written; the reference is printed from it. Kinds are added, never renamed.
 pub const EVENTS: &[(&str, &str)] = &[
+    ("artifact.pruned", "artifacts that nothing needs were taken away"),
     ("artifact.built", "a build ended well, and its result is kept"),
     ("backup.failed", "a scheduled backup was not made; it is tried again"),
     ("backup.made", "a scheduled backup was made"),
+    ("build.cancelled", "somebody does not want a build any more"),
+    ("build.created", "somebody wants a source built without deploying it"),
+    ("build.failed", "such a build made nothing"),
     (
         "config.changed",
         "an applied plan brought other configuration; values appear as keyed digests",

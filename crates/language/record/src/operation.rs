@@ -164,6 +164,9 @@ pub struct Operation {
     pub drain_until: Option<Timestamp>,
     /// The switch was acknowledged: there is no way back but a new operation.
     pub switched: bool,
+    /// Who wanted its build to end before it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
     /// Why it failed; from then on it only clears away.
     pub failure: Option<Failure>,
     /// When it began.

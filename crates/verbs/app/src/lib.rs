@@ -2,6 +2,7 @@
 //! last act, so a dropped request is harmless. Knows neither StatusCode nor HTML nor SQL.
 
 mod access;
+mod artifact;
 mod audit;
 mod backup;
 mod catalog;

@@ -163,9 +163,17 @@ impl App {
     ) -> Result<BoxStream<'static, LogEvent>, AppError> {
         let missing = || AppError::not_found(format!("build {build}"));
         let id = Id::parse(build).ok_or_else(missing)?;
-        let operation = Operation::of_build(&id).ok_or_else(missing)?;
-        let row = self.store().get::<Operation>(operation.as_str()).await?.ok_or_else(missing)?;
-        self.authorize_private(ctx, [&row.value.place]).await?;
+        let place = match Operation::of_build(&id) {
+            Some(operation) => {
+                let row = self.store().get::<Operation>(operation.as_str()).await?;
+                row.ok_or_else(missing)?.value.place
+            }
+            None => {
+                let row = self.store().get::<tow_record::Build>(id.as_str()).await?;
+                row.ok_or_else(missing)?.value.place
+            }
+        };
+        self.authorize_private(ctx, [&place]).await?;
         let app = self.clone();
         let start = (app, id, None::<LogLine>, true);
         let pages = stream::unfold(start, move |(app, id, last, more)| async move {

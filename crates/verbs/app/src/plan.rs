@@ -1,6 +1,7 @@
 //! Plans: what would happen, saved; and then exactly that.
 
 mod apply;
+mod build;
 pub(crate) mod building;
 mod candidate;
 mod create;

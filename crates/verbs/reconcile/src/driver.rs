@@ -5,7 +5,7 @@ use crate::snapshot::Snapshot;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
-use tow_ports::{Builder, Clock, Edge, Keys, Locations, PortError, Runtime, Web};
+use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Locations, PortError, Runtime, Web};
 use tow_record::{
     Artifact, ConfigVersion, CronState, Deployment, Fence, Instance, InstanceSpec, Lease, Observed,
     Operation, Placement, Record as _, Release, RouteSet, Run, StepRow,
@@ -52,6 +52,7 @@ pub struct Parts {
     pub runtime: Arc<dyn Runtime>,
     pub edge: Arc<dyn Edge>,
     pub builder: Arc<dyn Builder>,
+    pub blobs: Arc<dyn Blobs>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,

@@ -45,6 +45,11 @@ const CHORES: &[Chore] = &[
         wake: Wake::On(|wrote| wrote.objects || wrote.record("location-ask")),
         look: |it| Box::pin(it.locations()),
     },
+    Chore {
+        name: "build",
+        wake: Wake::On(|wrote| wrote.record("build") || wrote.record("discarded")),
+        look: |it| Box::pin(it.builds()),
+    },
     Chore { name: "run", wake: Wake::Timer, look: |it| Box::pin(it.forget_runs()) },
 ];
 

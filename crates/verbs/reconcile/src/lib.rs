@@ -5,6 +5,7 @@
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
 
 mod cron;
+mod build;
 mod deliver;
 mod driver;
 mod gateway;

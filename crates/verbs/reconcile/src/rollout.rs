@@ -143,6 +143,18 @@ impl Reconciler {
             self.fail(&driven, failure("environment", why)).await?;
             return Ok(Step::Progressed);
         }
+        if let Some(who) = &op.value.cancelled_by
+            && op.value.failure.is_none()
+            && op.value.deployment.is_none()
+        {
+            let why = format!("the build was cancelled by {who}");
+            if !journal.iter().any(|row| matches!(row.value.step.effect, Effect::Build { .. })) {
+                self.fail(&driven, failure("cancelled", why)).await?;
+                return Ok(Step::Progressed);
+            }
+            // Its end is seen below, as every build's is.
+            self.parts.builder.cancel(self.epoch, &op.value.build_id(), &why).await?;
+        }
         let mut pending = false;
         let revision = self
             .parts

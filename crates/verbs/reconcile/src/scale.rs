@@ -119,6 +119,7 @@ impl Reconciler {
             deadline: None,
             drain_until: None,
             switched: false,
+            cancelled_by: None,
             failure: None,
             started_at: self.now(),
             finished_at: None,

@@ -5,8 +5,8 @@ use crate::{
     snapshot::Snapshot,
 };
 use std::{collections::HashSet, sync::PoisonError};
-use tow_names::{Duration, Id};
-use tow_record::{Observed, Operation};
+use tow_names::{Duration, Id, Timestamp};
+use tow_record::{Build, Observed, Operation};
 
 /// A build's log can be looked at for so long.
 const BUILDS_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -52,11 +52,16 @@ impl Reconciler {
         let of = |build: &Id| Operation::of_build(build).map(|id| id.to_string());
         let operations: Vec<String> = builds.iter().filter_map(of).collect();
         let operations = self.parts.store.get_many::<Operation>(operations).await?;
+        let own: Vec<String> = builds.iter().map(ToString::to_string).collect();
+        let own = self.parts.store.get_many::<Build>(own).await?;
         for id in builds {
             let owner = of(&id).and_then(|id| operations.get(&id));
-            let over = owner.is_none_or(|row| {
-                row.value.finished_at.is_some_and(|at| at.plus(BUILDS_KEPT) < now)
-            });
+            let ended = match (owner, own.get(id.as_str())) {
+                (Some(row), _) => row.value.finished_at,
+                (_, Some(row)) => row.value.finished_at,
+                (None, None) => Some(Timestamp(0)),
+            };
+            let over = ended.is_some_and(|at| at.plus(BUILDS_KEPT) < now);
             if over {
                 self.parts.builder.remove(self.epoch, &id).await?;
             }

@@ -70,7 +70,7 @@ pub(crate) async fn request(
 }
 
 /// Packs the folder and uploads it; the platform keeps the same bytes once. The digest.
-async fn upload(cx: &Context, dir: &Path) -> Verdict<String> {
+pub(crate) async fn upload(cx: &Context, dir: &Path) -> Verdict<String> {
     // Looked for first: nothing is packed for a platform that is not there.
     let client = cx.client()?;
     cx.printer.wait("packing the folder");
@@ -92,7 +92,7 @@ async fn upload(cx: &Context, dir: &Path) -> Verdict<String> {
 }
 
 /// Bytes for people.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

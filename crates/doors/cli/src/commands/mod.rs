@@ -2,7 +2,9 @@
 
 mod access;
 mod apply;
+mod artifact;
 mod audit;
+mod build;
 mod config;
 mod cron;
 mod delete;
@@ -44,6 +46,9 @@ use crate::failure::Verdict;
 pub(crate) enum Verb {
     Deploy(deploy::Args),
     Plan(plan::Args),
+    Build(build::Args),
+    #[command(subcommand)]
+    Artifact(artifact::Verb),
     Rollback(rollback::Args),
     #[command(subcommand)]
     Config(config::Verb),
@@ -100,6 +105,8 @@ impl Verb {
         match self {
             Self::Deploy(args) => deploy::run(cx, args).await,
             Self::Plan(args) => plan::run(cx, args).await,
+            Self::Build(args) => build::run(cx, args).await,
+            Self::Artifact(verb) => artifact::run(cx, verb).await,
             Self::Rollback(args) => rollback::run(cx, args).await,
             Self::Config(verb) => config::run(cx, verb).await,
             Self::Scale(args) => scale::run(cx, args).await,

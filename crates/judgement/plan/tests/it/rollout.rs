@@ -72,6 +72,7 @@ fn operation(deployment: &Deployment) -> Operation {
         deadline: Some(Timestamp(60_000_000)),
         drain_until: None,
         switched: false,
+        cancelled_by: None,
         failure: None,
         started_at: Timestamp(0),
         finished_at: None,

@@ -198,6 +198,7 @@ impl App {
             deadline: None,
             drain_until: None,
             switched: false,
+            cancelled_by: None,
             failure: None,
             started_at: self.now(),
             finished_at: None,

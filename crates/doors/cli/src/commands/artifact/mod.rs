@@ -1,0 +1,26 @@
+//! `tow artifact`: what builds made.
+
+mod list;
+mod prune;
+mod show;
+
+pub(crate) use show::text;
+
+use crate::context::Context;
+use crate::failure::Verdict;
+
+/// List, show or prune what builds made
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    List(list::Args),
+    Show(show::Args),
+    Prune(prune::Args),
+}
+
+pub(crate) async fn run(cx: &Context, verb: Verb) -> Verdict {
+    match verb {
+        Verb::List(args) => list::run(cx, args).await,
+        Verb::Show(args) => show::run(cx, args).await,
+        Verb::Prune(args) => prune::run(cx, args).await,
+    }
+}

@@ -1,0 +1,5 @@
+//! Artifacts: what builds made.
+
+pub mod get;
+pub mod list;
+pub mod prune;

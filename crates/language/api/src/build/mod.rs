@@ -1,0 +1,5 @@
+//! Builds that no deployment waits for.
+
+pub mod cancel;
+pub mod create;
+pub mod get;
