@@ -5,8 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Members that two good runs don't share: how often the control plane began, which process it was, the random part of
 /// an encrypted value (its digest stays), from which request it came, how often a message had to be sent.
-const DROPPED: [&str; 9] =
-    ["epoch", "pid", "boot", "sealed", "request", "body_sha256", "tries", "attempts", "towdigest"];
+const DROPPED: [&str; 11] = [
+    "epoch",
+    "pid",
+    "boot",
+    "sealed",
+    "request",
+    "body_sha256",
+    "tries",
+    "attempts",
+    "towdigest",
+    // What was measured, and when.
+    "sample",
+    "peaks",
+];
 
 /// Store and world as one value that is equal for two runs that came to the same end: ids are renumbered by their age
 /// within their kind (`i-0001`), times become `time`, and [`DROPPED`] members go, as do numeric revisions, which count

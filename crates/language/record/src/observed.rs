@@ -154,7 +154,7 @@ pub struct ObservedEdge {
     pub revision: i64,
     /// By instance.
     pub targets: BTreeMap<String, TargetCounters>,
-    /// By route id.
+    /// By route id, as far as anything came in.
     #[serde(default)]
     pub routes: BTreeMap<String, RouteCounters>,
     /// Ports it listens on: by route id.

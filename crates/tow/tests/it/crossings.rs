@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, reason = "the number of crossings is a result")]
 
 use crate::given::{
-    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
+    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_SLEEPS, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
 };
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use tow_api::plan::create::ChangeRequest;
 use tow_api::run::create::CreateRun;
 use tow_api::webhook::create::CreateWebhook;
 use tow_names::{Duration, Schedule};
-use tow_ports::When;
+use tow_ports::{Edge as _, When};
 use tow_record::{CronState, Deployment, Run, RunKind, RunState, State};
 use tow_store::Find;
 use tow_testkit::{Fault, Image, TestPlatform, Watch};
@@ -84,6 +84,12 @@ enum Act {
     Job,
     /// A schedule is due.
     Firing,
+    /// What sleeps when nobody asks for anything is deployed; only ever what was before.
+    Sleepy,
+    /// Nobody asks for anything.
+    Asleep,
+    /// Somebody does.
+    Awake,
 }
 
 impl Act {
@@ -99,6 +105,9 @@ impl Act {
             Self::Carry => &[Self::FirstStart, Self::Hook],
             Self::Commands => &[Self::FirstStart],
             Self::Job | Self::Firing => &[Self::FirstStart, Self::Commands],
+            Self::Sleepy => &[Self::FirstStart],
+            Self::Asleep => &[Self::FirstStart, Self::Sleepy],
+            Self::Awake => &[Self::FirstStart, Self::Sleepy, Self::Asleep],
             _ => &[Self::FirstStart, Self::Deploy],
         }
     }
@@ -163,6 +172,15 @@ impl Act {
                 if state.fired == 0 {
                     let due = Schedule::parse("0 * * * *", "Europe/Berlin").unwrap();
                     platform.clock().advance_to(due.after(state.decided_until).unwrap());
+                }
+            }
+            Self::Sleepy => deploy(&FOLDER_SLEEPS, "source five").await,
+            Self::Asleep => platform.pass(Duration::from_secs(40)).await,
+            Self::Awake => {
+                let route = "component:default/web@development/web/http";
+                let counted = platform.world().edge().observe().await.unwrap().routes;
+                if counted.get(route).is_none_or(|counters| counters.requests == 0) {
+                    platform.world().request(route, 1);
                 }
             }
             Self::Delete => {
@@ -245,7 +263,8 @@ async fn clean(act: Act, image: Image) -> Clean {
 async fn proof(act: Act, platform: &TestPlatform) {
     let served = match act {
         Act::FirstStart | Act::Stop | Act::Delete | Act::Hook | Act::Carry => vec![],
-        Act::Commands | Act::Job | Act::Firing => vec![1],
+        Act::Asleep => vec![],
+        Act::Sleepy | Act::Awake | Act::Commands | Act::Job | Act::Firing => vec![1],
         Act::SecondDeploy => vec![2, 2],
         Act::ScaleUp => vec![1, 1, 1],
         Act::ScaleDown => vec![1],
@@ -256,6 +275,7 @@ async fn proof(act: Act, platform: &TestPlatform) {
     let states: Vec<State> = deployments.iter().map(|row| row.value.state).collect();
     let expected = match act {
         Act::FirstStart | Act::Hook | Act::Carry => vec![],
+        Act::Sleepy | Act::Asleep | Act::Awake => vec![State::Live],
         Act::Deploy | Act::Reboot | Act::Commands | Act::Job | Act::Firing => vec![State::Live],
         Act::FailingDeploy => vec![State::Live, State::Failed],
         Act::Stop | Act::Delete => vec![State::Stopped, State::Stopped],
@@ -503,4 +523,5 @@ tests! {
     first_start: FirstStart, deploy: Deploy, second_deploy: SecondDeploy, failing_deploy: FailingDeploy,
     rollback: Rollback, scale_up: ScaleUp, scale_down: ScaleDown, config: Config, restart: Restart, stop: Stop,
     start: Start, delete: Delete, reboot: Reboot, carry: Carry, commands: Commands, job: Job, firing: Firing,
+    asleep: Asleep, awake: Awake,
 }

@@ -96,6 +96,25 @@ pub(crate) const FOLDER_RUNS: [(&str, &str); 4] = [
     ),
 ];
 
+/// A service that sleeps when nobody asks for anything.
+pub(crate) const FOLDER_SLEEPS: [(&str, &str); 2] = [
+    (
+        "score.yaml",
+        concat!(
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: web\n",
+            "service:\n  ports:\n    http:\n      port: 8080\n",
+            "containers:\n  main:\n    image: .\n    variables:\n      TOW_FAKE: ready-after=20ms\n",
+        ),
+    ),
+    (
+        "tow.yaml",
+        concat!(
+            "apiVersion: towpath.dev/v1\nkind: Delivery\nmetadata:\n  name: web\n",
+            "spec:\n  component: web\n  workloads:\n    web:\n      scale: {min: 0, idle: 30s}\n",
+        ),
+    ),
+];
+
 pub(crate) const DEVELOPMENT: &str = "development";
 
 /// The developer whose component it is.

@@ -252,8 +252,9 @@ async fn what_was_stopped_is_not_woken_and_no_number_is_taken() {
 #[tokio::test]
 async fn who_does_not_get_up_is_not_waited_for() {
     let platform = TestPlatform::start().await;
-    deploy(&platform, "scale: {min: 0, idle: 10s}", "1").await;
-    platform.pass(Duration::from_secs(30)).await;
+    deploy(&platform, "scale: {min: 0, idle: 5m}", "1").await;
+    platform.pass(Duration::from_secs(330)).await;
+    assert_eq!(running(&platform), 0);
     let title = tow_testkit::To::Title("web/0".into());
     platform.world().script(title, tow_testkit::Script::crash_loops());
     platform.world().request(ROUTE, 1);
@@ -306,7 +307,7 @@ fn asleep_after_idle_and_awake_for_the_first_request() {
     let ferry = scaling("ferry", "{min: 0, idle: 3s}");
     let url = up.deploy(ferry.path())["url"].as_str().unwrap().to_string();
     until("it sleeps", || asleep(&up, "ferry"));
-    assert!(up.json(&["ps", "ferry"]).as_array().unwrap().is_empty());
+    until("nothing of it is left", || up.json(&["ps", "ferry"]).as_array().unwrap().is_empty());
     let begun = Instant::now();
     let (code, body) = try_get(&url, "/").unwrap();
     println!("measured: asleep to answered in {} ms", begun.elapsed().as_millis());
@@ -344,7 +345,7 @@ fn load_brings_replicas_and_quiet_takes_them_without_a_failed_request() {
     let up = Binary::up(TOW);
     let ferry = scaling("ferry", "{min: 1, max: 3, requestsPerSecond: 40, cpu: 400, idle: 6s}");
     let url = up.deploy(ferry.path())["url"].as_str().unwrap().to_string();
-    let refused = up.tow(["scale", "ferry=3"]).exits(3);
+    let refused = up.tow(["scale", "--component", "ferry", "ferry=3"]).exits(3);
     assert!(refused.err.contains("scales by itself, between 1 and 3"), "{refused}");
     let port = status(&up, "ferry")["port_url"].as_str().unwrap().trim_end_matches('/').to_string();
     let load = |rate| Load { origin: port.clone(), paths: vec!["/".into(), "/slow".into()], rate };
