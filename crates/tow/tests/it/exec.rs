@@ -26,7 +26,9 @@ fn with_ferry() -> (Binary, Ferry) {
 fn exec(up: &Binary, input: &str, command: &[&str]) -> (i32, String, String) {
     let args = ["exec", "ferry", "--"].iter().chain(command);
     let mut child = up.command(args).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.as_bytes().to_vec());
+    // Beside the reading: what comes back fills pipes while more is written. One that reads nothing breaks it off.
+    std::thread::spawn(move || stdin.write_all(&input));
     let done = child.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
@@ -71,7 +73,7 @@ fn what_is_gone_takes_no_command() {
     assert_eq!(gone.problem()["status"], 404);
     let which = up.tow(["exec", "ferry", "-w", "mail", "--", "true"]).exits(4);
     assert!(which.err.contains("nothing that is meant runs"), "{which}");
-    up.json(&["stop", "ferry"]);
+    up.json(&["stop", "-c", "ferry"]);
     let stopped = up.tow(["exec", "ferry", "-o", "json", "--", "true"]).exits(4);
     assert_eq!(stopped.problem()["code"], "exec/gone");
 }
@@ -189,7 +191,9 @@ impl Terminal {
                 Err(_) => panic!("{text:?} was never shown, but {:?}", self.text),
             }
         }
-        self.text.clear();
+        // What came after it is looked at the next time.
+        let end = self.text.find(text).map_or(0, |at| at + text.len());
+        self.text.drain(..end);
     }
 }
 
