@@ -137,10 +137,10 @@ impl Store {
         let head = self.head().await?;
         let wide = search.subject.is_some();
         let (low, high) = if search.newest_first {
-            let high = search.from.map_or(head, |from| head.min(from - 1));
-            (if wide { 1 } else { 1.max(high - SCAN + 1) }, high)
+            let high = search.from.map_or(head, |from| head.min(from.saturating_sub(1)));
+            (if wide { 1 } else { 1.max(high.saturating_sub(SCAN - 1)) }, high)
         } else {
-            let low = search.from.unwrap_or(0).max(0) + 1;
+            let low = search.from.unwrap_or(0).max(0).saturating_add(1);
             (low, if wide { head } else { head.min(low.saturating_add(SCAN - 1)) })
         };
         let limit = i64::from(search.limit.clamp(1, 1_000));

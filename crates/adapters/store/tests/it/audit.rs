@@ -109,6 +109,18 @@ pub(crate) async fn the_log_is_searched_in_both_orders(place: Place) {
         (Search { text: text("done!"), ..any.clone() }, |_| false),
         (Search { text: text("done_"), kind: text("d"), ..any }, |n| n % 3 == 2),
     ];
+    // From beyond both ends: nothing, or all, and never a broken request.
+    for (from, newest_first, some) in [
+        (i64::MIN, true, false),
+        (0, true, false),
+        (i64::MAX, true, true),
+        (i64::MIN, false, true),
+        (i64::MAX, false, false),
+    ] {
+        let beyond = Search { from: Some(from), newest_first, limit: 7, ..Search::default() };
+        let found = store.search(&beyond).await.unwrap();
+        assert_eq!(!found.events.is_empty(), some, "from {from}, newest first: {newest_first}");
+    }
     for (search, fits) in cases {
         for newest_first in [true, false] {
             let mut search = Search { newest_first, ..search.clone() };
