@@ -17,9 +17,11 @@ use tow_platform::SystemClock;
 use tow_platform::fakes::{FakeClock, World};
 use tow_ports::Blobs;
 use tow_record::{Executes, Exit, ObservedInstance};
+use tow_runtime_container::ContainerRuntime;
 use tow_runtime_process::{Config, ProcessRuntime, stop_everything};
 use tow_testkit::conformance::runtime::shell::Shell;
 use tow_testkit::conformance::runtime::{Act, Column, Harness, Program, compare, print, run};
+use tow_testkit::engine::{Image, Podman};
 
 /// The page that is kept.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/conformance.md");
@@ -165,16 +167,20 @@ fn opened(dir: &Path, blobs: &Arc<dyn Blobs>) -> Arc<ProcessRuntime> {
 async fn process(dirs: Dirs, spec: &str) -> Harness {
     let dir = dirs.one();
     let blobs: Arc<dyn Blobs> = Arc::new(World::new(Arc::new(SystemClock)).unwrap().blobs());
-    let artifact = put(&*blobs, archive()).await;
+    process_at(&dir, &blobs, spec).await
+}
+
+async fn process_at(dir: &Path, blobs: &Arc<dyn Blobs>, spec: &str) -> Harness {
+    let artifact = put(&**blobs, archive()).await;
     let shell = Shell {
         serve: "busybox httpd -f -p 127.0.0.1:{port} -h {dir}".into(),
         get: "busybox wget -q -O - {url}".into(),
         scratch: "",
     };
     let commands = shell.clone();
-    let (shims, reopened) = (dir.join("run/i"), dir.clone());
+    let (shims, reopened, blobs) = (dir.join("run/i"), dir.to_path_buf(), blobs.clone());
     Harness {
-        runtime: opened(&dir, &blobs),
+        runtime: opened(dir, &blobs),
         executes: executes(spec),
         program: Box::new(move |acts| Program::Command { argv: shell.program(acts) }),
         command: Box::new(move |acts| commands.command(acts)),
@@ -199,6 +205,47 @@ async fn process(dirs: Dirs, spec: &str) -> Harness {
     }
 }
 
+/// Containers of an engine, looked after by processes of the same runtime.
+fn boxed(dir: &Path, blobs: &Arc<dyn Blobs>) -> Arc<ContainerRuntime> {
+    let config = tow_runtime_container::Config {
+        inner: opened(dir, blobs),
+        dir: dir.join("run/c"),
+        volumes: dir.join("volumes"),
+        tow: tow().into(),
+        clock: Arc::new(SystemClock),
+    };
+    Arc::new(ContainerRuntime::new(config).unwrap())
+}
+
+/// Real containers, of an image made here.
+async fn container(dirs: Dirs, engine: String) -> Harness {
+    let dir = dirs.one();
+    let blobs: Arc<dyn Blobs> = Arc::new(World::new(Arc::new(SystemClock)).unwrap().blobs());
+    let shell = Shell {
+        serve: "httpd -f -p {port} -h {dir}".into(),
+        get: "wget -q -O - {url}".into(),
+        scratch: "/tmp/",
+    };
+    let commands = shell.clone();
+    let spec = serde_json::json!({
+        "type": "container", "engine": engine, "pull": "never", "bases": { "default": "busybox" },
+    });
+    let image =
+        move |argv| Program::Image { image: "busybox".into(), command: Some(argv), args: None };
+    Harness {
+        runtime: boxed(&dir, &blobs),
+        executes: executes(&spec.to_string()),
+        program: Box::new(move |acts| image(shell.program(acts))),
+        command: Box::new(move |acts| commands.command(acts)),
+        scratch: "/tmp/",
+        reopen: {
+            let (dir, blobs) = (dir.clone(), blobs.clone());
+            Box::new(move || boxed(&dir, &blobs))
+        },
+        ..process_at(&dir, &blobs, r#"{"type":"process"}"#).await
+    }
+}
+
 fn folder(dir: &Path, id: &Id) -> PathBuf {
     dir.join(id.as_str())
 }
@@ -219,11 +266,45 @@ async fn column(runtime: &'static str, spec: &'static str) -> Column {
     column
 }
 
+/// Processes in sandboxes, where these can be made.
+async fn sandboxes() -> Option<Column> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if let Some(why) = tow_platform::offers(&path).no_sandbox {
+        tow_testkit::binary::not_run(&format!("conformance of sandboxes: {why}"));
+        return None;
+    }
+    Some(column("sandbox", r#"{"type":"process","isolation":"sandbox"}"#).await)
+}
+
+/// Containers, where there is an engine to be had.
+async fn containers() -> Option<Column> {
+    let made = Podman::start().and_then(|podman| Ok((podman, Image::busybox()?)));
+    let (podman, busybox) = match made {
+        Ok(made) => made,
+        Err(why) => {
+            tow_testkit::binary::not_run(&format!("conformance of containers: {why}"));
+            return None;
+        }
+    };
+    podman.load("busybox", &busybox);
+    let (dirs, engine) = (Dirs::default(), podman.address());
+    let make = || container(dirs.clone(), engine.clone());
+    let column = run("container", AT_ONCE, &only(), make).await;
+    let broken = column.broken();
+    let left = dirs.left().await;
+    assert!(broken.is_empty(), "{} cases do not hold:\n{}", broken.len(), broken.join("\n"));
+    assert_eq!(left, Vec::<String>::new(), "the suite leaves nothing running");
+    assert_eq!(podman.containers("dev.towpath.owner"), [], "nor any container");
+    Some(column)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_runtime_keeps_the_contract() {
     let mut columns = vec![run("fake", 1, &only(), fake).await];
     assert!(columns[0].broken().is_empty(), "{}", columns[0].broken().join("\n"));
     columns.push(column("process", r#"{"type":"process"}"#).await);
+    columns.extend(sandboxes().await);
+    columns.extend(containers().await);
     let page = print(&columns);
     println!("{page}");
     if !only().is_empty() {

@@ -59,7 +59,9 @@ pub(crate) fn writable() -> Held {
     };
     let has = |controller| match find(controller) {
         Some(Above::One(dir)) => may(dir),
-        Some(Above::Two(dirs)) => dirs.into_iter().any(|dir| may(dir.join("cgroup.subtree_control"))),
+        Some(Above::Two(dirs)) => {
+            dirs.into_iter().any(|dir| may(dir.join("cgroup.subtree_control")))
+        }
         None => false,
     };
     let version = match find("memory").or_else(|| find("pids")) {

@@ -9,13 +9,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
-use tow_record::Bounds;
+use tow_record::{Bounds, Exit};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(250);
 /// Files are counted again after so long by themselves, and so many times as long as counting took.
 const COUNTED: Duration = Duration::from_secs(15);
 const TIMES: u32 = 30;
+/// An end this soon after a process was killed for memory came of it.
+const CAUSE: Duration = Duration::from_secs(2);
 /// A file takes at least this: without it a disk could be filled with empty ones.
 const FILE: u64 = 4096;
 
@@ -32,6 +34,8 @@ pub(crate) struct Watch {
     killed: u64,
     refused: u64,
     told_refused: bool,
+    /// The last word of a process that was killed for memory.
+    word: Option<(Instant, String)>,
 }
 
 /// What a look found.
@@ -63,6 +67,7 @@ impl Watch {
             killed,
             refused,
             told_refused: false,
+            word: None,
         })
     }
 
@@ -92,18 +97,24 @@ impl Watch {
         let killed = self.group.killed_for_memory();
         let most = self.bounds.memory.filter(|_| killed > self.killed)?;
         self.killed = killed;
-        Some(format!("killed: its memory reached its bound of {}", bytes(most)))
+        let word = format!("killed: its memory reached its bound of {}", bytes(most));
+        self.word = Some((Instant::now(), word.clone()));
+        Some(word)
     }
 
-    /// Why a program that ended by this signal may have, as far as bounds go.
-    pub(crate) fn reason(&mut self, signal: i32) -> Option<String> {
-        const TOO_LONG: i32 = 25;
-        match self.bounds.disk.filter(|_| signal == TOO_LONG) {
-            Some(most) => {
-                Some(format!("ended: a file reached its bound of {} of files", bytes(most)))
-            }
-            None => self.killed(),
+    /// Why a program that ended so may have, as far as bounds go.
+    pub(crate) fn reason(&mut self, exit: Exit) -> Option<String> {
+        /// SIGXFSZ.
+        const TOO_LONG: Exit = Exit::Signal { signal: 25 };
+        let most = self.bounds.disk.filter(|_| exit == TOO_LONG);
+        if let Some(most) = most {
+            return Some(format!("ended: a file reached its bound of {} of files", bytes(most)));
         }
+        // It may be the one that was killed, or may have ended because a child was.
+        let late = self.killed().is_none();
+        let (at, word) = self.word.take()?;
+        let is_cause = exit != Exit::Code { code: 0 } && (!late || at.elapsed() < CAUSE);
+        is_cause.then_some(word)
     }
 
     /// Memory and processes, where no group holds them.

@@ -38,10 +38,7 @@ impl Supervisor {
             Exit::NotStarted => "could not be started".into(),
             Exit::Unknown => "ended while nobody watched; nobody knows how".into(),
         });
-        let bound = match exit {
-            Exit::Signal { signal } => self.watch.as_mut().and_then(|watch| watch.reason(signal)),
-            _ => None,
-        };
+        let bound = self.watch.as_mut().and_then(|watch| watch.reason(exit));
         self.watch = None;
         self.log.say(&words);
         let words = match (why, std::mem::take(&mut self.state.message), bound) {

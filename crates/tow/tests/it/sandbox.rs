@@ -1,0 +1,134 @@
+//! Processes in sandboxes, by the real binary: moved there by the environment's runtime alone, and kept from everything
+//! that is the platform's or another's, while others answer.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
+use crate::ferry::{Ferry, TOW, status};
+use std::path::Path;
+use tow_testkit::binary::{Binary, not_run, until};
+use tow_testkit::load::Load;
+
+/// Is there what makes sandboxes? Said, where there is not.
+fn can(up: &Binary) -> bool {
+    let seen = up.tow(["doctor", "-o", "json"]).json();
+    let one = seen.as_array().unwrap().iter().find(|one| one["check"] == "machine.sandbox");
+    let one = one.expect("the doctor says whether there are sandboxes");
+    if one["state"] != "ok" {
+        not_run(&format!("sandboxes: {}", one["seen"]));
+    }
+    one["state"] == "ok"
+}
+
+/// An environment `yard` on a runtime that says this.
+fn declare(up: &Binary, spec: &str) {
+    let text = format!(
+        "apiVersion: towpath.dev/v1\nkind: Runtime\nmetadata: {{name: yard}}\nspec: {{{spec}}}\n---\n\
+         apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {{name: yard}}\nspec: {{tier: development, runtime: yard}}\n"
+    );
+    let file = up.home().join("yard.yaml");
+    std::fs::write(&file, text).unwrap();
+    up.tow(["apply", "-f", &file.display().to_string()]).exits(0);
+}
+
+const SANDBOX: &str = "type: process, isolation: sandbox";
+
+/// A worker that is a script, with what its container says beside.
+fn worker(name: &str, script: &str, container: &str) -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("worker-").tempdir().unwrap();
+    std::fs::write(folder.path().join("work.sh"), script).unwrap();
+    let score = format!(
+        "apiVersion: score.dev/v1b1\nmetadata: {{name: {name}}}\ncontainers:\n  main:\n    image: .\n    \
+         command: [sh, work.sh]\n{container}\n"
+    );
+    std::fs::write(folder.path().join("score.yaml"), score).unwrap();
+    let delivery = format!(
+        "apiVersion: towpath.dev/v1\nkind: Delivery\nmetadata: {{name: {name}}}\nspec:\n  component: {name}\n  workloads:\n    \
+         {name}: {{health: {{deadline: 60s}}, stop: {{grace: 1s, drain: 1s}}}}\n"
+    );
+    std::fs::write(folder.path().join("tow.yaml"), delivery).unwrap();
+    folder
+}
+
+fn deploy(up: &Binary, folder: &Path) {
+    up.tow(["deploy", &folder.display().to_string(), "-e", "yard"]).exits(0);
+}
+
+fn logs(up: &Binary, component: &str) -> String {
+    up.tow(["logs", "-c", component, "-e", "yard"]).exits(0).out
+}
+
+#[test]
+fn a_component_moves_into_a_sandbox_and_out_and_no_request_is_lost() {
+    let up = Binary::up(TOW);
+    if !can(&up) {
+        return;
+    }
+    declare(&up, "type: process");
+    let ferry = Ferry::patient("ferry");
+    deploy(&up, ferry.path());
+    let origin =
+        status(&up, "ferry")["port_url"].as_str().unwrap().trim_end_matches('/').to_string();
+    let load = Load { origin, paths: vec!["/".into()], rate: 50 }.begin();
+    for (spec, level) in [(SANDBOX, "sandbox"), ("type: process", "none")] {
+        declare(&up, spec);
+        let done = up.json(&["restart", "-c", "ferry", "-e", "yard"]);
+        assert_eq!(done["state"], "live", "{done}");
+        until("only the new one is there", || up.json(&["ps"]).as_array().map(Vec::len) == Some(1));
+        assert_eq!(up.json(&["ps"])[0]["isolation"], level);
+    }
+    let report = load.end();
+    println!("measured: process → sandbox → process under load: {report}");
+    assert!(report.failed.is_empty() && report.answered > 50, "{report}");
+}
+
+#[test]
+fn what_a_sandbox_tries_is_stopped_and_told_and_others_answer_all_the_while() {
+    let up = Binary::up(TOW);
+    if !can(&up) {
+        return;
+    }
+    declare(&up, SANDBOX);
+    let mut ferry = Ferry::patient("ferry");
+    ferry.set("PASSWORD", "of-the-ferry");
+    deploy(&up, ferry.path());
+    let origin =
+        status(&up, "ferry")["port_url"].as_str().unwrap().trim_end_matches('/').to_string();
+    let before = crate::ferry::pids(&up, "ferry");
+    let load = Load { origin, paths: vec!["/".into()], rate: 20 }.begin();
+
+    let data = up.data().display();
+    let script = format!(
+        "cat {data}/keys* {data}/*.db {data}/run/i/*/spec.json {data}/run/i/*/work/* 2>&1 | head -3\n\
+         cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c of-the-ferry\n\
+         kill -9 {} 2>&1\nls {data} 2>&1\ncat /etc/own\nid -u\nfind / -name '*.sock' 2>/dev/null\necho tried\nexec sleep 1000\n",
+        before[0],
+    );
+    let container = "    files: {/etc/own: {content: \"own\\n\"}}";
+    let nosy = worker("nosy", &script, container);
+    deploy(&up, nosy.path());
+    until("it tried", || logs(&up, "nosy").contains("tried"));
+    let text = logs(&up, "nosy");
+    assert!(text.contains("No such file or directory") && text.contains("own"), "{text}");
+    assert!(text.to_lowercase().contains("no such process"), "{text}");
+    assert!(!text.contains("ctl.sock") && !text.contains("of-the-ferry"), "{text}");
+
+    let eats = "echo eating\nsleep 2\ntail /dev/zero\n";
+    let limits = "    resources: {limits: {memory: 32Mi}}";
+    let eater = worker("eater", eats, limits);
+    // It may go live before it eats, or not: what counts is what is said.
+    up.tow(["deploy", &eater.path().display().to_string(), "-e", "yard"]);
+    until("what killed it is told", || {
+        let all = up.json(&["ps", "-e", "yard"]).to_string();
+        all.contains("32 MiB") || logs(&up, "eater").contains("32 MiB")
+    });
+
+    let report = load.end();
+    println!("measured: beside what tries everything: {report}");
+    assert!(report.failed.is_empty() && report.answered > 20, "{report}");
+    assert_eq!(crate::ferry::pids(&up, "ferry"), before, "the same process all the while");
+    for role in up.role("shim") {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", role.pid)).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        println!("measured: a shim {}", line.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+}
