@@ -74,8 +74,8 @@ impl Drop for Dev {
 
 /// Everything that the platform keeps of what was declared and deployed.
 fn kept(up: &Binary) -> Value {
-    let all = ["releases", "deployments", "ps"].map(|verb| up.json(&[verb]));
-    all.to_vec().into()
+    let of = ["releases", "deployments"].map(|verb| up.json(&[verb, "-c", "hello-python"]));
+    of.into_iter().chain([up.json(&["ps"])]).collect::<Vec<_>>().into()
 }
 
 fn replace(file: &Path, from: &str, to: &str) {

@@ -256,6 +256,7 @@ impl Harness {
     pub(super) async fn lines(&self, id: &Id, count: usize) -> Vec<String> {
         let mut last = Vec::new();
         for _ in 0..LOOKS {
+            self.look(id).await;
             last = self.own(id).await;
             if last.len() >= count {
                 return last;
@@ -269,6 +270,8 @@ impl Harness {
     pub(super) async fn said(&self, id: &Id, line: &str) {
         let mut last = Vec::new();
         for _ in 0..LOOKS {
+            // As a platform does all the time: whoever looks sees to it that it is watched.
+            self.look(id).await;
             last = self.log(id).await;
             let own = last.iter().filter(|line| line.stream != LogStream::Platform);
             if own.into_iter().any(|one| one.text == line) {

@@ -106,6 +106,21 @@ impl Session<'_> {
         }
     }
 
+    /// To its end, whether that can be told or not.
+    pub(super) async fn over(mut self) {
+        for _ in 0..LOOKS {
+            tokio::select! {
+                biased;
+                next = self.inner.output.next() => match next {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return,
+                },
+                () = (self.h.advance)(LOOK) => {}
+            }
+        }
+        panic!("the command goes on without its instance");
+    }
+
     /// To its end.
     pub(super) async fn ends(mut self) -> Went {
         while self.more().await {}
