@@ -8,7 +8,7 @@ use std::time::Duration;
 use tow_record::{Can, Executes, Isolation, RuntimeFacts};
 
 /// How long the engine may take to tell.
-const GLANCE: Duration = Duration::from_secs(5);
+const GLANCE: Duration = Duration::from_secs(10);
 
 /// What containers can do, whatever the engine.
 pub(crate) fn can(runtime: &Executes) -> BTreeSet<Can> {

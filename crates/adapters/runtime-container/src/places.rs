@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long one engine may take to say that it is there.
-const GLANCE: Duration = Duration::from_secs(3);
+const GLANCE: Duration = Duration::from_secs(10);
 
 /// An engine that answers.
 #[derive(Debug, Clone)]
