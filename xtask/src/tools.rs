@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 13] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -64,6 +64,34 @@ const TOOLS: [Tool; 9] = [
         ask: "--version",
         packages: &["bubblewrap"],
         for_what: "tests of processes in sandboxes",
+        needed: false,
+    },
+    Tool {
+        program: "npm",
+        ask: "--version",
+        packages: &["npm"],
+        for_what: "tests that install and build Node packages",
+        needed: false,
+    },
+    Tool {
+        program: "mvn",
+        ask: "--version",
+        packages: &["maven", "default-jdk-headless"],
+        for_what: "samples and tests that build a Java program with Maven",
+        needed: false,
+    },
+    Tool {
+        program: "gradle",
+        ask: "--version",
+        packages: &["gradle", "default-jdk-headless"],
+        for_what: "tests that build a Java program with Gradle",
+        needed: false,
+    },
+    Tool {
+        program: "docker-registry",
+        ask: "--version",
+        packages: &["docker-registry"],
+        for_what: "tests that push images to a registry",
         needed: false,
     },
     Tool {

@@ -213,6 +213,34 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
                 row("", path.replace("{name}", "nowhere"), None);
             }
             "location.push" => row("", path.replace("{name}", "nowhere"), Some(json!({}))),
+            // It has no schedule: whoever may is told so.
+            "cron.pause" | "cron.resume" | "cron.trigger" => {
+                let body = json!({ "component": "web", "environment": DEVELOPMENT });
+                row("of the owner's", path.clone(), Some(body));
+            }
+            "run.create" => {
+                let body = json!({
+                    "component": "web", "environment": DEVELOPMENT, "command": ["true"], "timeout": "1s",
+                });
+                row("of the owner's", path.clone(), Some(body));
+            }
+            // There is none: whoever may is told so.
+            "run.get" => row("", path.replace("{run}", "run-nowhere"), None),
+            "run.cancel" => row("", path.replace("{run}", "run-nowhere"), Some(json!({}))),
+            "build.create" => {
+                let source = format!("sha256:{}", "0".repeat(64));
+                let body = json!({ "component": "web", "source": source });
+                row("of the owner's", path.clone(), Some(body));
+            }
+            // There is none: whoever may is told so.
+            "build.get" => row("", path.replace("{build}", "bld-nowhere"), None),
+            "build.cancel" => row("", path.replace("{build}", "bld-nowhere"), Some(json!({}))),
+            "artifact.get" => row("", path.replace("{artifact}", "000000"), None),
+            "artifact.prune" => {
+                row("of all", path.clone(), Some(json!({ "dry_run": true })));
+                let one = json!({ "dry_run": true, "component": "web" });
+                row("of the owner's", path.clone(), Some(one));
+            }
             "source.upload" | "event.stream" => row("", path.clone(), None),
             _ if method == "GET" => row("", path.clone(), None),
             other => panic!("say how {other} is asked here"),
