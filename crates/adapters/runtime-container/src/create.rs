@@ -181,7 +181,7 @@ pub(crate) fn argv(order: &Order, image: &Image) -> Result<Vec<String>, String> 
 }
 
 /// A path inside, whole.
-fn inside(dir: &str, target: &str) -> Result<String, String> {
+pub(crate) fn inside(dir: &str, target: &str) -> Result<String, String> {
     let path = Path::new(dir).join(target);
     let plain =
         path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));

@@ -14,6 +14,7 @@ mod folder;
 mod frames;
 mod image;
 mod logs;
+mod memory;
 mod order;
 mod pause;
 mod places;

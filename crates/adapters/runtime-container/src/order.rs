@@ -85,7 +85,7 @@ pub(crate) fn place(
 ) -> Result<(), io::Error> {
     let setting = &spec.setting;
     let runtime = &setting.runtime.spec;
-    let artifact = matches!(spec.program, Program::Command { .. });
+    let artifact = is_artifact(spec);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.path().join("files"))?;
     let mut files = Vec::new();
     for (number, (target, (bytes, mode))) in spec.files.iter().enumerate() {
@@ -127,6 +127,11 @@ pub(crate) fn place(
     write(&folder.order(), &serde_json::to_vec(&order)?)
 }
 
+/// It runs in a folder of its own, which is seen inside.
+pub(crate) const fn is_artifact(spec: &InstanceSpec) -> bool {
+    spec.artifact.is_some() || matches!(spec.program, Program::Command { .. })
+}
+
 /// A pod's name as part of a container's.
 fn pod_of(name: &str) -> String {
     Digest::of(name.as_bytes()).hex()[..16].to_string()
@@ -153,6 +158,9 @@ pub(crate) struct Now {
     /// The program's process on this machine, while it runs and where it is on this machine.
     #[serde(default)]
     pub(crate) pid: Option<u32>,
+    /// Why it ended, where that is known.
+    #[serde(default)]
+    pub(crate) why: Option<String>,
 }
 
 impl Now {

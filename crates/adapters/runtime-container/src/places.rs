@@ -73,11 +73,18 @@ pub async fn find(said: Option<&str>) -> Result<Found, String> {
 /// Asks who is there.
 pub(crate) async fn look(path: &Path) -> Result<Found, String> {
     let engine = Engine::at(path.to_path_buf());
-    let said = engine.glance("/version", GLANCE).await.map_err(|err| err.to_string())?;
+    answers(&engine).await?;
+    // An engine may ask half a dozen programs for their versions before it answers this.
+    let said = engine.get("/version").await.map_err(|err| err.to_string())?;
     let name = said["Components"][0]["Name"].as_str().unwrap_or("container engine");
     let version = said["Version"].as_str().or(said["Components"][0]["Version"].as_str());
     let name = [name, version.unwrap_or_default()].join(" ").trim().to_string();
     Ok(Found { socket: path.into(), name, architecture: architecture(&said) })
+}
+
+/// It is there.
+pub(crate) async fn answers(engine: &Engine) -> Result<(), String> {
+    engine.glance("/_ping", GLANCE).await.map(drop).map_err(|err| err.to_string())
 }
 
 fn architecture(said: &Value) -> String {

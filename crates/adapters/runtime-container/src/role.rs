@@ -8,6 +8,7 @@ use crate::exec;
 use crate::folder::{Folder, Folders};
 use crate::image::{self, Trouble};
 use crate::logs::Reader;
+use crate::memory;
 use crate::order::{Now, Order};
 use crate::places;
 use crate::pod;
@@ -171,7 +172,7 @@ impl Role {
         let order = order.ok_or_else(|| at(&"there is no order"))?;
         let mut now = Now::read(&folder).map_err(|err| at(&err))?.unwrap_or_default();
         if now.attempt == 0 || now.over {
-            now = Now { attempt: now.attempt + 1, over: false, pid: None, ..now };
+            now = Now { attempt: now.attempt + 1, over: false, pid: None, why: None, ..now };
             now.write(&folder).map_err(|err| at(&err))?;
         }
         let root = folder.path().parent().ok_or_else(|| at(&"it is no folder of an instance"))?;
@@ -338,13 +339,14 @@ impl Role {
     }
 
     /// Until the container has ended; its exit code.
-    async fn watch(&self, engine: &Engine, terminate: &mut Signal, urge: &mut Signal) -> i32 {
+    async fn watch(&mut self, engine: &Engine, terminate: &mut Signal, urge: &mut Signal) -> i32 {
         let name = self.container();
         let (tell, is_ended) = watch::channel(false);
         let mut reader = self.reader(engine);
         let log = tokio::spawn(async move { reader.run(is_ended).await });
+        let counted = tokio::spawn(memory::killed(self.now.pid));
         let mut stop_signal = None;
-        let code = {
+        let (code, oom) = {
             let ended = ended(
                 engine,
                 &name,
@@ -359,10 +361,7 @@ impl Role {
             let mut connected = true;
             loop {
                 tokio::select! {
-                    (code, oom) = &mut ended => {
-                        self.tell_end(oom);
-                        break code;
-                    }
+                    end = &mut ended => break end,
                     () = &mut cut_off, if connected => {
                         connected = false;
                         say("the pod's network is gone: the container is ended");
@@ -385,18 +384,23 @@ impl Role {
                 }
             }
         };
+        // Where it could be known, it is known by now: the engine told of the end later.
+        let counted = if counted.is_finished() { counted.await.unwrap_or(false) } else { false };
+        self.tell_end(oom || (counted && code != 0));
         let _ = tell.send(true);
         let _ = tokio::time::timeout(FAREWELL, log).await;
         code
     }
 
-    fn tell_end(&self, oom: bool) {
+    fn tell_end(&mut self, oom: bool) {
         if oom {
             let limit =
                 self.order.bounds.memory.map_or_else(String::new, |memory| {
                     format!(" of {} MiB", memory / (1024 * 1024))
                 });
-            say(&format!("killed: it used more memory than its limit{limit}"));
+            let why = format!("killed: it used more memory than its limit{limit}");
+            say(&why);
+            self.now.why = Some(why);
         }
     }
 

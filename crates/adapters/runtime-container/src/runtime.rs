@@ -5,11 +5,11 @@ use crate::engine::{Engine, EngineError};
 use crate::folder::{Folder, Folders};
 use crate::image::Trouble;
 use crate::order::{self, Now, Order};
-use crate::{facts, places, pod, session, sweep};
+use crate::{create, facts, places, pod, session, sweep, volume};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{Clock, ExecSession, ExecSpec, LogQuery, PortError, Runtime};
@@ -80,7 +80,7 @@ impl ContainerRuntime {
             }
             other => other.clone(),
         };
-        let artifact = matches!(spec.program, Program::Command { .. });
+        let artifact = order::is_artifact(spec);
         let mut files = spec.files.clone();
         files.retain(|target, _| artifact && !target.starts_with('/'));
         InstanceSpec {
@@ -102,6 +102,7 @@ impl ContainerRuntime {
         if matches!(spec.program, Program::Static | Program::Role { .. }) {
             return Err(PortError::Refused(format!("{}: this is run in no container", spec.id)));
         }
+        fits(spec, &self.volumes).map_err(PortError::Refused)?;
         let engines = places::candidates(spec.setting.runtime.spec.engine.as_deref())
             .map_err(PortError::Refused)?;
         let made =
@@ -131,6 +132,9 @@ impl ContainerRuntime {
             seen.message = words;
         }
         let now = Now::read(&folder);
+        if let Ok(Some(Now { over: true, why: Some(why), .. })) = &now {
+            seen.message.clone_from(why);
+        }
         if seen.may_run() {
             // The process of this machine that people look for is the program's, not that of who looks after it.
             if let Ok(Some(Now { pid: Some(pid), .. })) = now
@@ -205,6 +209,21 @@ impl ContainerRuntime {
             }
         });
     }
+}
+
+/// What can be said of files and volumes before anything is made: nothing of them leads out of where it is to be.
+fn fits(spec: &InstanceSpec, volumes: &Path) -> Result<(), String> {
+    for target in spec.files.keys() {
+        create::inside("/", target)?;
+    }
+    for mount in &spec.setting.mounts {
+        if !mount.target.starts_with('/') {
+            return Err(format!("volume at {}: its place inside must be absolute", mount.target));
+        }
+        create::inside("/", &mount.target)?;
+        volume::source(volumes, mount)?;
+    }
+    Ok(())
 }
 
 /// How a container ended, by its exit code.
