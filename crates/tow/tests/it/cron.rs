@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tow_names::{Duration, Schedule, Timestamp};
 use tow_ports::Clock as _;
-use tow_record::{CronState, RunKind, RunState};
+use tow_record::{CronState, RunState};
 use tow_store::Find;
 use tow_testkit::binary::{Binary, until};
 use tow_testkit::{Fault, TestPlatform, Watch};
@@ -100,11 +100,11 @@ fn documents() -> Vec<(String, String)> {
             let policy = ["forbid", "queue", "replace"][n % 3];
             tow.push_str(&format!(
                 "    {what}-{n}: {{kind: cron, schedule: \"{schedule}\", timezone: {zone}, concurrency: {policy}, \
-                 startingDeadline: 3h, history: 16}}\n"
+                 startingDeadline: 12h, history: 1}}\n"
             ));
             let score = format!(
                 "apiVersion: score.dev/v1b1\nmetadata:\n  name: {what}-{n}\ncontainers:\n  main:\n    image: .\n    \
-                 variables:\n      TOW_FAKE: exits-after=30s code=0\n"
+                 variables:\n      TOW_FAKE: exits-after=1s code=0\n"
             );
             all.push((format!("{what}-{n}.yaml"), score));
         }
@@ -124,16 +124,25 @@ impl Dice {
     }
 }
 
-/// What was decided so far, gathered before the history forgets it: by workload and firing.
-type Decided = BTreeMap<(String, Timestamp), RunState>;
-
-async fn gather(platform: &TestPlatform, decided: &mut Decided) {
-    let rows = platform.store().list::<tow_record::Run>(Find::default()).await.unwrap();
-    for row in rows.into_iter().filter(|row| row.value.kind == RunKind::Cron) {
-        let run = row.value;
-        if let (true, Some(at)) = (run.state.is_terminal(), run.scheduled_at) {
-            let before = decided.insert((run.workload.clone(), at), run.state);
-            assert!(before.is_none_or(|state| state == run.state), "{run:?} was {before:?}");
+/// What became of each firing, by workload and time, as the log of events tells it.
+async fn decided(platform: &TestPlatform) -> BTreeMap<(String, Timestamp), RunState> {
+    let mut decided = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let page = platform.store().events(Some(after), 1_000, None).await.unwrap();
+        let Some(last) = page.last() else { return decided };
+        after = last.seq;
+        for event in
+            page.iter().filter(|event| matches!(event.kind.as_str(), "run.ended" | "run.missed"))
+        {
+            let said = &event.body.as_ref().unwrap().after;
+            let Ok(at) = serde_json::from_value::<Timestamp>(said["scheduled_at"].clone()) else {
+                continue;
+            };
+            let state: RunState = serde_json::from_value(said["state"].clone()).unwrap();
+            let workload = said["workload"].as_str().unwrap().to_string();
+            let before = decided.insert((workload.clone(), at), state);
+            assert_eq!(before, None, "{workload} at {at} came to an end twice");
         }
     }
 }
@@ -154,14 +163,13 @@ async fn year() {
     platform.settle().await;
     let began = platform.clock().now();
     let end = Timestamp(began.0 + 365 * 86_400_000_000);
-    let mut decided = Decided::new();
     let (mut kills, mut outages) = (0, 0);
     while platform.clock().now() < end {
         // Usually it is there when something is due; now and then it is away for hours, or dies at a crossing.
         let kind = dice.below(40);
         if kind == 0 {
             outages += 1;
-            let hours = 1 + i64::try_from(dice.below(12)).unwrap();
+            let hours = 1 + i64::try_from(dice.below(36)).unwrap();
             platform = platform.died(Watch::new(Fault::None));
             platform.clock().advance(Duration::from_secs(hours * 3600));
             platform.compose().await.unwrap();
@@ -186,11 +194,11 @@ async fn year() {
                 platform.compose().await.unwrap();
             }
         }
-        pass(&platform, dice.below(120)).await;
-        gather(&platform, &mut decided).await;
+        let late = if dice.below(4) == 0 { dice.below(30) } else { dice.below(600) };
+        pass(&platform, late).await;
     }
     platform.settle().await;
-    gather(&platform, &mut decided).await;
+    let mut decided = decided(&platform).await;
     let (mut ran, mut missed, mut expected) = (0, 0, 0);
     let states = platform.store().list::<CronState>(Find::default()).await.unwrap();
     assert_eq!(states.len(), 2 * ZONES.len());

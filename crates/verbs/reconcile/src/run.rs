@@ -57,7 +57,7 @@ impl Reconciler {
                 until = at.map_or(until, |at| until.min(at));
                 continue;
             }
-            match self.move_on(row, &sight, decided).await {
+            match self.move_on(row, &sight, decided, snapshot).await {
                 Ok(()) => moved += 1,
                 Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
                 Err(ReconcileError::Moved(what)) => {
@@ -78,12 +78,16 @@ impl Reconciler {
         row: &Row<Run>,
         sight: &RunSight<'_>,
         decided: RunNext,
+        snapshot: &Snapshot,
     ) -> Result<(), ReconcileError> {
         let run = &row.value;
         match decided {
             RunNext::Wait(..) => Ok(()),
-            RunNext::Begin(attempt) => self.begin_attempt(row, attempt).await,
-            RunNext::Start => self.start_attempt(row).await,
+            RunNext::Begin(attempt) => self.begin_attempt(row, attempt, snapshot).await,
+            RunNext::Start => match sight.row {
+                Some(instance) => self.start_attempt(row, instance, snapshot).await,
+                None => Ok(()),
+            },
             RunNext::Stop => match &run.instance {
                 Some(id) => Ok(self.parts.runtime.stop(self.epoch, id, run.grace).await?),
                 None => Ok(()),
@@ -107,7 +111,12 @@ impl Reconciler {
     }
 
     /// The attempt and the row of its instance, then the start.
-    async fn begin_attempt(&self, row: &Row<Run>, attempt: u32) -> Result<(), ReconcileError> {
+    async fn begin_attempt(
+        &self,
+        row: &Row<Run>,
+        attempt: u32,
+        snapshot: &Snapshot,
+    ) -> Result<(), ReconcileError> {
         let mut run = row.value.clone();
         let instance = Instance {
             id: run.instance_id(attempt),
@@ -138,7 +147,8 @@ impl Reconciler {
         batch.update(&run, row.version);
         batch.create(&instance);
         self.parts.store.commit(batch).await?;
-        self.start_attempt(&Row { value: run, version: row.version + 1 }).await
+        let row = Row { value: run, version: row.version + 1 };
+        self.start_attempt(&row, &instance, snapshot).await
     }
 
     async fn runtime_of(&self, run: &Run) -> Result<Name, ReconcileError> {
@@ -148,9 +158,14 @@ impl Reconciler {
     }
 
     /// Starts the attempt's instance; once, however often it is asked for. What can't ever start ends the run.
-    async fn start_attempt(&self, row: &Row<Run>) -> Result<(), ReconcileError> {
+    async fn start_attempt(
+        &self,
+        row: &Row<Run>,
+        instance: &Instance,
+        snapshot: &Snapshot,
+    ) -> Result<(), ReconcileError> {
         let run = &row.value;
-        let refused = match self.attempt(run).await? {
+        let refused = match self.attempt(run, instance, snapshot).await? {
             Ok(spec) => match self.parts.runtime.start(self.epoch, &spec).await {
                 Ok(()) => return self.begun(row).await,
                 Err(PortError::Refused(why) | PortError::NotThere(why)) => why,
@@ -176,6 +191,8 @@ impl Reconciler {
     async fn attempt(
         &self,
         run: &Run,
+        instance: &Instance,
+        snapshot: &Snapshot,
     ) -> Result<Result<tow_record::InstanceSpec, String>, ReconcileError> {
         let store = &self.parts.store;
         let Some(deployed) = self.immutable.deployed(store, &run.place, run.deployment).await?
@@ -183,20 +200,16 @@ impl Reconciler {
             return Ok(Err(format!("deployment {} is gone", run.deployment)));
         };
         let (deployment, release) = (&deployed.0, &deployed.1);
-        let Some(environment) = store.place(&run.place).await?.environment else {
+        let Some(environment) = snapshot.environments.get(&run.place.environment) else {
             return Ok(Err(format!("environment {} was deleted", run.place.environment)));
         };
         let artifact = store.artifact(release).await?;
         let config = self.plain_values(&run.place, deployment.config).await?;
-        let Some(instance) = &run.instance else { return Ok(Err("it has no instance".into())) };
-        let Some(instance) = store.get::<Instance>(instance.as_str()).await? else {
-            return Ok(Err(format!("the row of {instance} is gone")));
-        };
         let input = SpecInput {
-            instance: &instance.value,
+            instance,
             release,
             deployment,
-            environment: &environment,
+            environment,
             artifact: artifact.as_ref(),
             config: &config,
         };
