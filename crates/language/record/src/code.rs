@@ -96,6 +96,7 @@ codes! {
     "access/subject-kind" 0 "A subject can not have a role"
     "api/definition-missing" 0 "An API has no definition"
     "api/remotes-missing" 0 "A server's API has no remotes"
+    "artifact/not-pushed" 422 Failed "An image was not pushed"
     "build/failed" 0 Failed "A build made nothing"
     "build/nothing-runs" 422 "Nothing says what runs"
     "build/refused" 422 "The source can't be built here"
@@ -191,7 +192,7 @@ codes! {
     "plan/runtime-unavailable" 0 "The environment's runtime can't run anything just now"
     "plan/volumes" 0 "Volumes, which the runtime does not mount"
     "plan/scale" 0 "The workload can't be scaled so here"
-    "plan/workload-kind" 0 "The runtime does not run workloads of this kind yet"
+    "plan/workload-kind" 0 "The workload is not what its kind must be"
     "plan/workload-twice" 0 "Two documents declare the same workload"
 
     // Rules that a document breaks.
@@ -283,6 +284,7 @@ codes! {
     "rollout/deadline" 0 Failed "New instances were not healthy in time"
     "rollout/declared" 0 Failed "What is deployed, or where, was deleted"
     "rollout/environment" 0 Failed "The environment was deleted"
+    "rollout/release" 0 Failed "A release command did not end well"
     "rollout/start" 0 Failed "New instances do not stay up"
     "rollout/step" 0 Failed "A step can't be done"
 
