@@ -9,7 +9,7 @@ use tow_api::Nothing;
 use tow_api::instance::exec::{Size, Start};
 use tow_api::instance::list::{InstanceView, ListInstances};
 use tow_api::status::get::Query;
-use tow_client::{Exec, Input, Output};
+use tow_client::{ClientError, Exec, Input, Output};
 use tow_record::{Exit, State};
 
 /// What runs where nothing is said.
@@ -132,6 +132,17 @@ fn pick(items: Vec<InstanceView>, args: &Args) -> Verdict<String> {
         .hint(format!("say one of: {}", names.join(", "))))
 }
 
+/// A connection that broke took the command with it.
+fn lost(error: ClientError) -> Failure {
+    match error {
+        ClientError::Interrupted { reason, .. } => {
+            let what = format!("the connection broke ({reason}), so the command was ended");
+            Failure::new("exec/lost", what).hint("tow ps shows whether its instance still runs")
+        }
+        other => other.into(),
+    }
+}
+
 /// Both ways until it has ended. What is typed goes to the command, Ctrl-C too.
 async fn carry(cx: &Context, mut exec: Exec, tty: Option<Size>) -> Verdict<Exit> {
     let _raw = tty.map(|_| Raw::enter());
@@ -140,7 +151,7 @@ async fn carry(cx: &Context, mut exec: Exec, tty: Option<Size>) -> Verdict<Exit>
     let mut open = true;
     loop {
         let put = tokio::select! {
-            said = exec.next() => match said? {
+            said = exec.next() => match said.map_err(lost)? {
                 Output::Out(bytes) => {
                     cx.printer.bytes(false, &bytes)?;
                     continue;
@@ -170,7 +181,7 @@ async fn carry(cx: &Context, mut exec: Exec, tty: Option<Size>) -> Verdict<Exit>
                     Ok(Output::Out(bytes)) => cx.printer.bytes(false, &bytes)?,
                     Ok(Output::Err(bytes)) => cx.printer.bytes(true, &bytes)?,
                     Ok(Output::Ended(exit)) => return Ok(exit),
-                    Err(_) => return Err(error.into()),
+                    Err(_) => return Err(lost(error)),
                 }
             }
         }
