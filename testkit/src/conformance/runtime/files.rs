@@ -1,9 +1,10 @@
 //! Files that an instance is given: where they are seen, by whom, and that nothing else is written.
 
-use super::harness::{EPOCH, Harness, say};
+use super::harness::{EPOCH, Harness, Program, say};
 use super::{Act, group};
 use tow_names::Digest;
 use tow_ports::PortError;
+use tow_record::InstanceSpec;
 
 group! { "files":
     "a file is there before the program is" => there,
@@ -73,9 +74,17 @@ async fn escapes(h: &Harness) {
     assert_eq!(h.look(&spec.id).await, None, "what is refused leaves nothing");
 }
 
+/// With the archive; what runs then is a command of the folder, and no image's.
+fn unpacks(h: &Harness, spec: &mut InstanceSpec) {
+    spec.artifact = Some(h.artifact.clone());
+    if let Program::Image { command: Some(argv), .. } = &spec.program {
+        spec.program = Program::Command { argv: argv.clone() };
+    }
+}
+
 async fn artifact(h: &Harness) {
     let mut spec = h.made("artifact", &[show("note")]).await;
-    spec.artifact = Some(h.artifact.clone());
+    unpacks(h, &mut spec);
     h.running(&spec).await;
     h.said(&spec.id, "note: from the artifact").await;
     h.finish(&spec.id).await;
@@ -83,7 +92,7 @@ async fn artifact(h: &Harness) {
 
 async fn over_artifact(h: &Harness) {
     let mut spec = h.made("over", &[show("note")]).await;
-    spec.artifact = Some(h.artifact.clone());
+    unpacks(h, &mut spec);
     spec.files.insert("note".into(), (b"given".to_vec(), 0o644));
     h.running(&spec).await;
     h.said(&spec.id, "note: given").await;
@@ -92,6 +101,7 @@ async fn over_artifact(h: &Harness) {
 
 async fn no_artifact(h: &Harness) {
     let mut spec = h.made("no-artifact", &[say("here")]).await;
+    unpacks(h, &mut spec);
     spec.artifact = Some(Digest::of(b"nobody has this"));
     let missing = h.runtime.start(EPOCH, &spec).await;
     assert!(matches!(missing, Err(PortError::NotThere(_))), "{missing:?}");
