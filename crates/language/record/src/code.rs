@@ -111,7 +111,7 @@ codes! {
     "exec/which" 0 Invalid "It is not said in which instance"
     "exec/gone" 404 "The instance does not run"
     "exec/refused" 422 "The command can't be run"
-    "exec/protocol" 400 "The command was not asked for rightly"
+    "exec/protocol" 426 "The command was not asked for rightly"
     "idempotency/differs" 422 "The same key was used for another request"
     "access/unauthenticated" 401 "Sign in first"
     "access/forbidden" 403 "Not allowed"
