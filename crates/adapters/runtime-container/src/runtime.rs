@@ -136,12 +136,8 @@ impl ContainerRuntime {
             seen.message.clone_from(why);
         }
         if seen.may_run() {
-            // The process of this machine that people look for is the program's, not that of who looks after it.
-            if let Ok(Some(Now { pid: Some(pid), .. })) = now
-                && seen.pid.is_some()
-            {
-                seen.pid = Some(pid);
-            }
+            // The process that people look for is the program's, never that of who looks after it.
+            seen.pid = seen.pid.and(now.ok().flatten().and_then(|now| now.pid));
             return seen;
         }
         match now {
@@ -335,6 +331,10 @@ impl Runtime for ContainerRuntime {
         let Some(order) = Order::read(&folder).map_err(own)? else {
             return self.inner.exec(epoch, id, spec).await;
         };
+        // Whoever is no longer in charge may not run anything: to stop what never was only asks that.
+        if let Some(nobody) = Id::parse("c-nobody") {
+            self.inner.stop(epoch, &nobody, Duration::ZERO).await?;
+        }
         let gone = || PortError::NotThere(format!("{id}, as something that runs,"));
         let now = Now::read(&folder).map_err(own)?.filter(|now| !now.over).ok_or_else(gone)?;
         let engine = Engine::at(now.engine.clone().ok_or_else(gone)?);

@@ -106,13 +106,28 @@ impl Command {
         let Some(pid) = pid.filter(|pid| *pid > 1 && said["Running"] == Value::Bool(true)) else {
             return;
         };
-        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        if groups.contains(&self.container)
-            && let Some(pid) = Pid::from_raw(pid)
-        {
-            let _ = kill_process(pid, Signal::KILL);
+        for pid in family(pid) {
+            let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"));
+            if groups.is_ok_and(|groups| groups.contains(&self.container))
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                let _ = kill_process(pid, Signal::KILL);
+            }
         }
     }
+}
+
+/// A process and all that it started, the eldest first.
+fn family(pid: i32) -> Vec<i32> {
+    let mut all = vec![pid];
+    let mut at = 0;
+    while let Some(pid) = all.get(at) {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+        at += 1;
+    }
+    all
 }
 
 /// As the port has it: whoever drops either half ends the command.
