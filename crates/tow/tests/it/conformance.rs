@@ -24,7 +24,7 @@ use tow_testkit::conformance::runtime::{Act, Column, Harness, Program, compare, 
 use tow_testkit::engine::{Image, Podman};
 
 /// The page that is kept.
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/conformance.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/concepts/conformance.md");
 /// So many real cases run beside each other.
 const AT_ONCE: usize = 6;
 
