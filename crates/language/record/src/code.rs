@@ -132,7 +132,7 @@ codes! {
     "plan/nothing-runs" 422 "There is nothing to change"
     "operation/under-way" 409 "Something is under way here"
     "run/under-way" 409 "An earlier run is not finished"
-    "run/no-program" 422 "The workload has no run of its own"
+    "run/no-program" 404 "There is no such run or schedule"
     "run/which" 422 "It is not said which workload is meant"
     "source/too-large" 413 "The source is too large"
     "store/full" 507 "The disk is full"
