@@ -45,6 +45,9 @@ pub async fn stop_everything(
             Err(err) => left.push(format!("{id}: {err}")),
         }
     }
+    if let Some(platform) = crate::folder::platform(&dir) {
+        crate::bounds::remove_all(&platform);
+    }
     if left.is_empty() { Ok(stopped) } else { Err(PortError::Unavailable(left.join("; "))) }
 }
 

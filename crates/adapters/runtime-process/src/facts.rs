@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use tow_record::{Can, Executes, Isolation, RuntimeFacts};
 
-/// Of a runtime of type `process`, on a platform of this name, with this PATH. Blocks for some milliseconds.
-pub(crate) fn facts(runtime: &Executes, platform: &str, path: &OsStr) -> RuntimeFacts {
+/// Of a runtime of type `process`, with this PATH. Blocks for some milliseconds.
+pub(crate) fn facts(runtime: &Executes, path: &OsStr) -> RuntimeFacts {
     match runtime.isolation() {
-        Isolation::None => none(platform),
-        Isolation::Sandbox => sandbox(platform, path),
+        Isolation::None => none(),
+        Isolation::Sandbox => sandbox(path),
         other => RuntimeFacts {
             isolation: Isolation::None,
             can: BTreeSet::new(),
@@ -20,8 +20,8 @@ pub(crate) fn facts(runtime: &Executes, platform: &str, path: &OsStr) -> Runtime
     }
 }
 
-fn none(platform: &str) -> RuntimeFacts {
-    let held = held(platform);
+fn none() -> RuntimeFacts {
+    let held = held();
     let notes = limits(&held);
     RuntimeFacts {
         isolation: Isolation::None,
@@ -32,8 +32,8 @@ fn none(platform: &str) -> RuntimeFacts {
 }
 
 /// What instances of a level can be given here.
-pub(crate) fn can(level: Isolation, platform: &str) -> BTreeSet<Can> {
-    able(level, &held(platform))
+pub(crate) fn can(level: Isolation) -> BTreeSet<Can> {
+    able(level, &held())
 }
 
 fn able(level: Isolation, held: &Held) -> BTreeSet<Can> {
@@ -55,8 +55,8 @@ fn able(level: Isolation, held: &Held) -> BTreeSet<Can> {
     can
 }
 
-fn sandbox(platform: &str, path: &OsStr) -> RuntimeFacts {
-    let held = held(platform);
+fn sandbox(path: &OsStr) -> RuntimeFacts {
+    let held = held();
     let mut notes = limits(&held);
     if !filter::keeps_ports() {
         notes.push(
@@ -128,7 +128,7 @@ pub struct Offers {
 
 /// Looks; changes nothing. Blocks for some milliseconds, as it makes an empty sandbox.
 pub fn offers(path: &OsStr) -> Offers {
-    let Held { memory, cpu, processes, version } = crate::bounds::writable();
+    let Held { memory, cpu, processes, version } = held();
     Offers {
         no_sandbox: match find(path) {
             Found::At(_) => None,

@@ -49,7 +49,6 @@ pub struct ProcessRuntime {
     dir: PathBuf,
     volumes: PathBuf,
     hidden: PathBuf,
-    platform: String,
     blobs: Arc<dyn Blobs>,
     node: String,
     watch: Arc<Watch>,
@@ -81,7 +80,6 @@ impl ProcessRuntime {
         }
         let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(path));
         Ok(Self {
-            platform: crate::folder::platform(&dir).unwrap_or_default(),
             volumes: whole(config.volumes).map_err(broken)?,
             hidden: whole(config.hidden).map_err(broken)?,
             dir,
@@ -168,8 +166,7 @@ impl ProcessRuntime {
         for mount in &spec.setting.mounts {
             crate::volumes::admit(mount).map_err(|err| PortError::Refused(err.to_string()))?;
         }
-        let platform = self.platform.clone();
-        let can = blocking(move || crate::facts::can(level, &platform)).await?;
+        let can = blocking(move || crate::facts::can(level)).await?;
         match spec.needs().into_iter().find(|need| !can.contains(need)) {
             Some(need) => Err(PortError::Refused(format!(
                 "it needs {need}, which processes of isolation {level} on this machine don't have"
@@ -227,8 +224,8 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
-        let (runtime, platform) = (runtime.clone(), self.platform.clone());
-        blocking(move || crate::facts::facts(&runtime, &platform, &passed::path())).await
+        let runtime = runtime.clone();
+        blocking(move || crate::facts::facts(&runtime, &passed::path())).await
     }
 
     async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError> {

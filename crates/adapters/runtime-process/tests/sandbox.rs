@@ -8,7 +8,6 @@ mod world;
 use bytes::Bytes;
 use futures::StreamExt;
 use std::collections::BTreeMap;
-use tow_model::kinds::runtime::ProcessIsolation;
 use tow_names::{Duration, Id};
 use tow_ports::{ExecIn, ExecOut, ExecSession, ExecSpec, PortError, Runtime, Size};
 use tow_record::{
@@ -16,11 +15,17 @@ use tow_record::{
 };
 use world::*;
 
+/// A runtime of sandboxes.
+fn executes() -> Executes {
+    let spec = serde_json::from_str(r#"{"type":"process","isolation":"sandbox"}"#).unwrap();
+    Executes { spec, ..Executes::default() }
+}
+
 /// In a sandbox, once.
 fn sandboxed(name: &str, script_text: &str) -> InstanceSpec {
     let mut spec = script(name, script_text);
     spec.setting.isolation = Isolation::Sandbox;
-    spec.setting.runtime.spec.isolation = Some(ProcessIsolation::Sandbox);
+    spec.setting.runtime = executes();
     spec.restart = Restart::Never;
     spec
 }
@@ -28,9 +33,7 @@ fn sandboxed(name: &str, script_text: &str) -> InstanceSpec {
 /// Where there is no bubblewrap nothing of this can be run, and it is said.
 async fn can() -> bool {
     let world = World::new();
-    let mut executes = Executes::default();
-    executes.spec.isolation = Some(ProcessIsolation::Sandbox);
-    let facts = world.runtime.facts(&executes).await.unwrap();
+    let facts = world.runtime.facts(&executes()).await.unwrap();
     if let Some(why) = &facts.unavailable {
         eprintln!("not run: sandboxes: {why}");
     }
@@ -350,9 +353,7 @@ async fn ports_of_others_can_not_be_taken() {
     let text: Vec<String> = world.log(&spec.id).await.into_iter().map(|line| line.text).collect();
     let refusals =
         text.iter().filter(|line| line.contains("bind") || line.contains("ermission")).count();
-    let mut executes = Executes::default();
-    executes.spec.isolation = Some(ProcessIsolation::Sandbox);
-    let facts = world.runtime.facts(&executes).await.unwrap();
+    let facts = world.runtime.facts(&executes()).await.unwrap();
     // Below 1024 the kernel refuses by itself; a port of nobody's only where it has Landlock for it.
     let all =
         if facts.notes.iter().any(|note| note.contains("each other's ports")) { 1 } else { 2 };
@@ -433,7 +434,7 @@ async fn volumes_stay_and_links_do_not_lead_out_of_them() {
     let mut spec = sandboxed("reads", "cat /var/lib/app/x; touch /var/lib/app/z && echo wrote");
     spec.setting.mounts = vec![mount(None, true)];
     let (lines, ..) = told(&world, &spec).await;
-    assert_eq!(lines[0], "1");
+    assert!(lines.contains(&"1".to_string()), "{lines:?}");
     assert!(!lines.contains(&"wrote".to_string()), "{lines:?}");
     let mut spec = sandboxed("escapes", "ls /var/lib/app");
     spec.setting.mounts = vec![mount(Some("out"), false)];

@@ -35,25 +35,23 @@ enum Above {
     Two([PathBuf; 2]),
 }
 
-/// What can be held; tried by making the platform's own group, whose name is `platform`.
-pub(crate) fn held(platform: &str) -> Held {
-    let has = |controller| find(controller).and_then(|above| ours(&above, platform, controller));
-    let memory = has("memory");
-    let version = match find("memory").or_else(|| find("pids")) {
-        Some(Above::One(_)) => 1,
-        Some(Above::Two(_)) => 2,
-        None => 0,
-    };
-    Held {
-        memory: memory.is_some(),
-        cpu: has("cpu").is_some(),
-        processes: has("pids").is_some(),
-        version,
+/// Takes the platform's own groups away, once no instance has one.
+pub(crate) fn remove_all(platform: &str) {
+    for controller in ["memory", "cpu", "pids"] {
+        match find(controller) {
+            Some(Above::One(dir)) => drop(std::fs::remove_dir(dir.join(platform))),
+            Some(Above::Two(dirs)) => {
+                for dir in dirs {
+                    let _ = std::fs::remove_dir(dir.join(platform));
+                }
+            }
+            None => {}
+        }
     }
 }
 
-/// What could be held, by a look at who may write; nothing is made.
-pub(crate) fn writable() -> Held {
+/// What can be held, by a look at who may write; nothing is made.
+pub(crate) fn held() -> Held {
     let may = |path: PathBuf| {
         rustix::fs::access(&path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXISTS).is_ok()
     };

@@ -5,7 +5,7 @@
 mod group;
 mod watch;
 
-pub(crate) use group::{Group, Held, held, writable};
+pub(crate) use group::{Group, Held, held, remove_all};
 pub(crate) use watch::{Look, Watch};
 
 use tow_record::Bounds;
@@ -37,7 +37,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     for (name, unit) in UNITS {
         if bytes >= unit {
             let tenths = bytes / (unit / 10).max(1);
-            return if tenths % 10 == 0 || tenths >= 1000 {
+            return if tenths.is_multiple_of(10) || tenths >= 1000 {
                 format!("{} {name}", bytes / unit)
             } else {
                 format!("{}.{} {name}", tenths / 10, tenths % 10)

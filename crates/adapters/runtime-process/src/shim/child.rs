@@ -173,7 +173,8 @@ fn first_process(socket: &UnixStream) -> io::Result<Option<u32>> {
         Err(rustix::io::Errno::AGAIN) => {
             return Err(io::Error::other("its first process did not answer in time"));
         }
-        read => drop(read?),
+        Err(err) => return Err(err.into()),
+        Ok(_) => {}
     }
     let pid = ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmCredentials(who) => Some(who.pid),
