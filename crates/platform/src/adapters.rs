@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Keys, Locations, Runtime, Sources, Web};
+use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web};
 use tow_record::InstanceSpec;
 
 /// Everything outside, behind its port.
@@ -16,6 +16,7 @@ pub struct Adapters {
     pub edge: Arc<dyn Edge>,
     pub builder: Arc<dyn Builder>,
     pub blobs: Arc<dyn Blobs>,
+    pub images: Arc<dyn Images>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
@@ -95,6 +96,10 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
             runtime,
             edge,
             builder: Arc::new(builder),
+            images: Arc::new(tow_oci::OciImages::new(tow_oci::Config {
+                dir: layout.cache().join("images"),
+                env: real.build_env.clone(),
+            })),
             blobs,
             keys: Arc::new(keys),
             clock,
@@ -123,6 +128,7 @@ pub fn fake(
             runtime: Arc::new(world.runtime()),
             edge: Arc::new(world.edge()),
             builder: Arc::new(world.builder(blobs.clone())),
+            images: Arc::new(tow_fake::FakeImages),
             blobs,
             keys: Arc::new(tow_fake::FakeKeys::default()),
             clock,

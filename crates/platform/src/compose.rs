@@ -95,6 +95,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         edge: adapters.edge.clone(),
         builder: adapters.builder.clone(),
         blobs: adapters.blobs.clone(),
+        images: adapters.images.clone(),
         keys: adapters.keys.clone(),
         clock: adapters.clock.clone(),
         web: adapters.web.clone(),

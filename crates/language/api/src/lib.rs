@@ -51,6 +51,7 @@ macro_rules! endpoints {
                 $crate::artifact::get::GetArtifact,
                 $crate::artifact::list::ListArtifacts,
                 $crate::artifact::prune::PruneArtifacts,
+                $crate::artifact::push::PushArtifact,
                 $crate::audit::erase::EraseEvents,
                 $crate::audit::head::GetAuditHead,
                 $crate::audit::list::ListAudit,

@@ -7,6 +7,7 @@ use tow_names::Timestamp;
 /// Every kind of event and when it is written; the reference is printed from it. Kinds are added, never renamed.
 pub const EVENTS: &[(&str, &str)] = &[
     ("artifact.pruned", "artifacts that nothing needs were taken away"),
+    ("artifact.pushed", "an image of an artifact is in a registry"),
     ("artifact.built", "a build ended well, and its result is kept"),
     ("backup.failed", "a scheduled backup was not made; it is tried again"),
     ("backup.made", "a scheduled backup was made"),

@@ -155,7 +155,7 @@ pub(crate) async fn chain(layout: &Layout, store: &Store) -> Result<(bool, Strin
     let world = tow_fake::World::new(clock.clone())
         .map_err(|error| super::error::file(layout.root(), &error))?;
     let crossings: Arc<dyn Crossings> = Arc::new(NoCrossings);
-    let Adapters { runtime, edge, builder, blobs, web, locations, clock, .. } =
+    let Adapters { runtime, edge, builder, blobs, images, web, locations, clock, .. } =
         crate::fake(&world, clock, &crossings);
     let app = App::new(tow_app::Parts {
         store: store.clone(),
@@ -163,6 +163,7 @@ pub(crate) async fn chain(layout: &Layout, store: &Store) -> Result<(bool, Strin
         edge,
         builder,
         blobs,
+        images,
         keys: Arc::new(keys(layout)?),
         clock,
         web,

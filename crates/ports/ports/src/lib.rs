@@ -9,6 +9,7 @@ mod builder;
 mod clock;
 mod crossing;
 mod edge;
+mod images;
 mod keys;
 mod runtime;
 mod sources;
@@ -19,6 +20,7 @@ pub use builder::Builder;
 pub use clock::Clock;
 pub use crossing::{Crossings, NoCrossings, When};
 pub use edge::Edge;
+pub use images::{ImageOrder, Images, Login, Pushed};
 pub use keys::Keys;
 pub use runtime::{ExecIn, ExecOut, ExecSession, ExecSpec, LogQuery, Runtime, Size};
 pub use sources::{

@@ -236,6 +236,10 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
             "build.get" => row("", path.replace("{build}", "bld-nowhere"), None),
             "build.cancel" => row("", path.replace("{build}", "bld-nowhere"), Some(json!({}))),
             "artifact.get" => row("", path.replace("{artifact}", "000000"), None),
+            "artifact.push" => {
+                let body = json!({ "reference": "registry.example.com/web:1", "base": "scratch" });
+                row("", path.replace("{artifact}", "000000"), Some(body));
+            }
             "artifact.prune" => {
                 row("of all", path.clone(), Some(json!({ "dry_run": true })));
                 let one = json!({ "dry_run": true, "component": "web" });

@@ -8,6 +8,7 @@ mod backup;
 mod bad_input;
 mod bad_world;
 mod build;
+mod build_caps;
 mod build_tools;
 mod cli_offline;
 mod conformance;

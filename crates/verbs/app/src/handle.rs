@@ -5,7 +5,7 @@ use crate::AppError;
 use std::{future::Future, sync::Arc};
 use tow_api::Endpoint;
 use tow_names::{Digest, EntityRef, Namespace, Timestamp};
-use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Locations, Runtime, Web};
+use tow_ports::{Blobs, Builder, Clock, Edge, Images, Keys, Locations, Runtime, Web};
 use tow_record::{Actor, EventBody, NewEvent};
 use tow_store::{Author, Batch, CommitError, Idempotent, Store};
 
@@ -18,6 +18,7 @@ pub struct Parts {
     pub edge: Arc<dyn Edge>,
     pub builder: Arc<dyn Builder>,
     pub blobs: Arc<dyn Blobs>,
+    pub images: Arc<dyn Images>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,

@@ -22,6 +22,7 @@ mod operation;
 mod owner;
 mod plan;
 mod platform;
+mod push;
 mod release;
 mod run;
 mod run_log;
