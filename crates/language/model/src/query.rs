@@ -182,7 +182,7 @@ impl Filter {
                 }
                 let flat = distinct(flat);
                 match one_kind(&flat) {
-                    Some(kind) if flat.iter().any(|part| part.asks_kind_within()) => {
+                    Some(kind) if flat.iter().any(Self::asks_kind_within) => {
                         let known = flat.into_iter().map(|part| match part {
                             Self::In(..) => part,
                             other => other.knowing(&kind),
