@@ -184,8 +184,7 @@ impl Watch {
                 self.say(at, &format!("{place} is live and was served; now nobody answers"));
             }
         }
-        let starts = body.world.all_starts().into_iter().chain(body.world.all_build_starts());
-        for (id, count) in starts.filter(|(_, count)| *count > 1) {
+        for (id, count) in body.world.started_again() {
             self.say(at, &format!("{id} was started {count} times"));
         }
     }

@@ -181,6 +181,14 @@ impl World {
     pub fn all_build_starts(&self) -> BTreeMap<Id, u32> {
         self.look(|state, _| state.build_starts.clone())
     }
+    /// Instances and builds that were started more than once, with how often: none, if all is well. Asked at every
+    /// crossing, so it gathers nothing else.
+    pub fn started_again(&self) -> Vec<(Id, u32)> {
+        self.look(|state, _| {
+            let all = state.starts.iter().chain(&state.build_starts);
+            all.filter(|(_, count)| **count > 1).map(|(id, count)| (id.clone(), *count)).collect()
+        })
+    }
     /// All instances of which anything is left.
     pub fn instances(&self) -> Vec<ObservedInstance> {
         self.sight().0
