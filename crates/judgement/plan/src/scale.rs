@@ -116,22 +116,16 @@ pub fn made_live(
         // What was stopped begins anew when it is started.
         if of(deployment, workload).is_some_and(|count| count > 0) {
             let count = of(counted, workload).unwrap_or(0);
-            scale.workloads.insert(workload.to_string(), Scaled::at(count, now));
+            scale.workloads.insert(workload.to_string(), from_here(count, now));
         }
     }
     scale
 }
 
 /// That many from here on.
-trait At {
-    fn at(count: u32, now: Timestamp) -> Self;
-}
-
-impl At for Scaled {
-    fn at(count: u32, now: Timestamp) -> Self {
-        let peaks = vec![Peak { at: now, wanted: count }];
-        Self { count, sample: None, peaks: if count == 0 { Vec::new() } else { peaks } }
-    }
+fn from_here(count: u32, now: Timestamp) -> Scaled {
+    let peaks = vec![Peak { at: now, wanted: count }];
+    Scaled { count, sample: None, peaks: if count == 0 { Vec::new() } else { peaks } }
 }
 
 /// There are to be more or fewer of a workload.
@@ -196,7 +190,7 @@ pub fn look(
             continue;
         }
         let found = scale.workloads.get(workload).cloned();
-        let now_kept = found.unwrap_or_else(|| Scaled::at(bounds.first(), now));
+        let now_kept = found.unwrap_or_else(|| from_here(bounds.first(), now));
         let one = One { placed, workload, bounds, observed, now };
         let (next, step) = one.judge(now_kept, &mut looked);
         looked.steps.extend(step);
@@ -241,7 +235,7 @@ impl One<'_> {
             }
             let to = bounds.hold(1);
             let step = step(to, many(load.waiting, "request waits", "requests wait"), load);
-            return (Scaled::at(to, now), Some(step));
+            return (from_here(to, now), Some(step));
         }
         let boot = self.observed.edge.boot.clone();
         let sample = |wanted: u32| Sample { at: now, boot: boot.clone(), requests, wanted };

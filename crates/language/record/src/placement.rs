@@ -43,6 +43,12 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Grows with whatever somebody decided about the place, and not with what repairs, steps of scaling or the gateway
+    /// change: what a plan holds on to. Configuration may go back, but then there is a new deployment.
+    pub const fn decided(&self) -> i64 {
+        self.next_deployment.saturating_mul(1 << 24).saturating_add(self.config)
+    }
+
     /// Where nothing was ever deployed.
     pub fn empty(place: Place) -> Self {
         Self {

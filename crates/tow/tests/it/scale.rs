@@ -280,6 +280,27 @@ async fn a_step_that_was_begun_is_finished_by_whoever_comes_next() {
     platform.finish().await;
 }
 
+#[tokio::test]
+async fn a_step_of_scaling_makes_no_plan_stale_and_a_decision_does() {
+    let platform = TestPlatform::start().await;
+    deploy(&platform, "scale: {min: 0, idle: 10s}", "1").await;
+    let ann = ann(&platform);
+    let plan = async || {
+        let asked = tow_testkit::change("web", DEVELOPMENT, ChangeRequest::Restart);
+        ann.plan(asked).await.unwrap().id
+    };
+    let (one, other) = (plan().await, plan().await);
+    platform.pass(Duration::from_secs(30)).await;
+    assert_eq!(running(&platform), 0);
+    assert!(ann.apply(&one).await.unwrap().is_some(), "nobody decided anything meanwhile");
+    platform.settle().await;
+    assert_eq!(running(&platform), 1, "what is restarted is tried");
+    let problem = ann.apply(&other).await.unwrap_err().problem();
+    assert_eq!(problem.code, "plan/stale");
+    assert!(problem.detail.contains("what web has in development was changed"), "{problem:?}");
+    platform.finish().await;
+}
+
 /// A ferry that scales so.
 fn scaling(name: &str, scale: &str) -> Ferry {
     let mut ferry = Ferry::patient(name);
@@ -334,7 +355,7 @@ fn asleep_after_idle_and_awake_for_the_first_request() {
     });
     up.start();
     assert_eq!(waits.join().unwrap().unwrap(), 200);
-    up.tow(["stop", "ferry"]).exits(0);
+    up.tow(["stop", "--component", "ferry"]).exits(0);
     let (code, page) = try_get(&url, "/").unwrap();
     assert_eq!(code, 503, "stopped is not asleep: {page}");
     assert_eq!(status(&up, "ferry")["state"], "stopped");

@@ -1,5 +1,6 @@
 //! `plan.apply`: exactly that plan, or a refusal that names what moved.
 
+use super::create::decided;
 use crate::{App, AppError, Call, Handle, OpCtx, handle::body};
 use serde_json::{Value, json};
 use tow_api::Action;
@@ -8,7 +9,7 @@ use tow_api::plan::{
     get::Path,
 };
 use tow_names::{EntityRef, Id};
-use tow_record::{Operation, Plan, ReadMember, Reason};
+use tow_record::{Operation, Placement, Plan, ReadMember, Reason, Record as _};
 use tow_store::Batch;
 
 impl Handle<ApplyPlan> for App {
@@ -52,6 +53,15 @@ impl App {
             return Err(under_way(&other.value));
         }
         for member in &plan.read_set {
+            // Its row as it is now, which says the same as the one that was read: only decisions make a plan stale.
+            if member.kind == Placement::KIND {
+                if decided(&facts.placement) != member.version {
+                    return Err(stale(&[format!("{} was changed", member.what)]));
+                }
+                let version = facts.placement.version;
+                batch.expect_read(&ReadMember { version, ..member.clone() });
+                continue;
+            }
             batch.expect_read(member);
         }
         let mut applied = plan.clone();
@@ -123,6 +133,12 @@ impl App {
     }
 }
 
+fn stale(moved: &[String]) -> AppError {
+    AppError::new("plan/stale", format!("since the plan was made: {}", moved.join("; ")))
+        .hint("plan again and look at it")
+        .next("tow plan")
+}
+
 fn under_way(other: &Operation) -> AppError {
     AppError::new(
         "operation/under-way",
@@ -155,9 +171,7 @@ impl App {
         if moved.is_empty() {
             return Ok(());
         }
-        Err(AppError::new("plan/stale", format!("since the plan was made: {}", moved.join("; ")))
-            .hint("plan again and look at it")
-            .next("tow plan"))
+        Err(stale(&moved))
     }
 
     async fn version_of(&self, member: &ReadMember) -> Result<i64, AppError> {
@@ -170,7 +184,7 @@ impl App {
             return Ok(same.map_or(0, |row| row.generation));
         }
         let row = self.store().get::<tow_record::Placement>(&member.id).await?;
-        Ok(row.map_or(0, |row| row.version))
+        Ok(row.map_or(0, |row| decided(&row)))
     }
 
     /// The operation that carries the plan out; none where there is only configuration to keep.

@@ -17,7 +17,7 @@ use tow_record::{
     Action as StepAction, Change, ConfigVersion, Executes, Placement, Plan, PlanStep, ReadMember,
     RouteSet, RuntimeFacts, Scale, Violation,
 };
-use tow_store::{Batch, PlaceFacts, environment_ref};
+use tow_store::{Batch, PlaceFacts, Row, environment_ref};
 
 impl Handle<CreatePlan> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<CreatePlan>) -> Result<PlanView, AppError> {
@@ -137,6 +137,11 @@ impl App {
     }
 }
 
+/// How far a place is decided; 0 where nothing ever was.
+pub(super) const fn decided(placement: &Row<Placement>) -> i64 {
+    if placement.version == 0 { 0 } else { placement.value.decided() }
+}
+
 fn read_set(place: &Place, facts: &PlaceFacts, component: (String, i64)) -> Vec<ReadMember> {
     let member = |kind: &str, id: String, (uid, version): (String, i64), what: String| ReadMember {
         kind: kind.into(),
@@ -162,7 +167,7 @@ fn read_set(place: &Place, facts: &PlaceFacts, component: (String, i64)) -> Vec<
         member(
             "placement",
             place.to_string(),
-            (String::new(), facts.placement.version),
+            (String::new(), decided(&facts.placement)),
             format!("what {} has in {}", place.component.short(), place.environment),
         ),
     ]
