@@ -85,9 +85,7 @@ impl Watch {
             && !std::mem::replace(&mut self.told_refused, true)
             && let Some(most) = self.bounds.processes
         {
-            return Look::Word(format!(
-                "a new process was refused: it has as many as its bound of {most} processes allows"
-            ));
+            return Look::Word(refusal(most));
         }
         Look::Fine
     }
@@ -110,11 +108,19 @@ impl Watch {
         if let Some(most) = most {
             return Some(format!("ended: a file reached its bound of {} of files", bytes(most)));
         }
+        if exit == (Exit::Code { code: 0 }) {
+            return None;
+        }
         // It may be the one that was killed, or may have ended because a child was.
-        let late = self.killed().is_none();
-        let (at, word) = self.word.take()?;
-        let is_cause = exit != Exit::Code { code: 0 } && (!late || at.elapsed() < CAUSE);
-        is_cause.then_some(word)
+        let is_now = self.killed().is_some();
+        if let Some((at, word)) = self.word.take()
+            && (is_now || at.elapsed() < CAUSE)
+        {
+            return Some(word);
+        }
+        // Many programs give up where they get no process.
+        let was_refused = self.told_refused || self.group.refused_processes() > self.refused;
+        self.bounds.processes.filter(|_| was_refused).map(refusal)
     }
 
     /// Memory and processes, where no group holds them.
@@ -173,6 +179,10 @@ impl Watch {
             format!("killed: its files take {}, over its bound of {}", bytes(used), bytes(most))
         })
     }
+}
+
+fn refusal(most: u64) -> String {
+    format!("a new process was refused: it has as many as its bound of {most} processes allows")
 }
 
 /// What a file of `/proc/PID` says of memory, in bytes.
