@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tow_ports::{Blobs, Builder, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web};
+use tow_ports::{
+    Blobs, Builder, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web,
+};
 use tow_record::InstanceSpec;
 
 /// Everything outside, behind its port.
@@ -64,15 +66,14 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
         node: real.node.clone(),
     })
     .map_err(|e| say("runtime", &e))?;
-    let runtime =
-        tow_runtime_container::ContainerRuntime::new(tow_runtime_container::Config {
-            inner: Arc::new(runtime),
-            dir: layout.containers(),
-            volumes: layout.volumes(),
-            tow: real.tow.clone(),
-            clock: clock.clone(),
-        })
-        .map_err(|e| say("runtime", &e))?;
+    let runtime = tow_runtime_container::ContainerRuntime::new(tow_runtime_container::Config {
+        inner: Arc::new(runtime),
+        dir: layout.containers(),
+        volumes: layout.volumes(),
+        tow: real.tow.clone(),
+        clock: clock.clone(),
+    })
+    .map_err(|e| say("runtime", &e))?;
     let runtime: Arc<dyn Runtime> = Arc::new(runtime);
     let builder = tow_build::ProcessBuilder::new(tow_build::Config {
         runtime: runtime.clone(),

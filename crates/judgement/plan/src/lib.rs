@@ -36,5 +36,5 @@ pub use rollout::{InstanceDraft, Next, View, next};
 pub use routes::{Placed, primary_port, routes, workload_urls};
 pub use settle::{Settled, settled};
 pub use spec::{SpecError, SpecInput, instance_spec};
-pub use strategy::recreate;
 pub use status::{WorkloadStatus, instance_state, workload_status};
+pub use strategy::recreate;

@@ -116,7 +116,8 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
             for want in wanted(placed, workload, &file.score) {
                 let (targets, reason) = targets(placed, workload, &want.port, observed);
                 let wakes = targets.is_empty() && wakes(placed, workload, &file.score, observed);
-                let asleep = wakes && !placement.serving.iter().any(|pod| pod.workload == *workload);
+                let asleep =
+                    wakes && !placement.serving.iter().any(|pod| pod.workload == *workload);
                 let state = match (placement.stopped, targets.is_empty()) {
                     (true, _) => State::Stopped,
                     (false, true) if asleep => State::Asleep,

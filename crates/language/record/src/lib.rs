@@ -31,9 +31,7 @@ mod token;
 mod webhook;
 
 pub use access::{Actor, Right};
-pub use artifact::{
-    Artifact, Build, BuildBounds, BuildSpec, BuildTool, Discarded, Found, Source,
-};
+pub use artifact::{Artifact, Build, BuildBounds, BuildSpec, BuildTool, Discarded, Found, Source};
 pub use code::{CODES, Code, ExitStatus};
 pub use configuration::{ConfigVersion, Sealed};
 pub use declaration::{Declaration, Kept, Verdict};

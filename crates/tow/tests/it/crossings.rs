@@ -10,7 +10,8 @@
 #![allow(clippy::print_stdout, reason = "the number of crossings is a result")]
 
 use crate::given::{
-    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_SLEEPS, FOLDER_TWO, FOLDER_UNREADY, ann, map, releases_served,
+    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_SLEEPS, FOLDER_TWO, FOLDER_UNREADY, ann, map,
+    releases_served,
 };
 use serde_json::Value;
 use std::collections::VecDeque;

@@ -4,8 +4,8 @@
 //! Controllers are level-triggered: they take no input and keep no memory; a commit, a hint of the runtime or a timer
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
 
-mod cron;
 mod build;
+mod cron;
 mod deliver;
 mod driver;
 mod gateway;

@@ -183,7 +183,7 @@ impl App {
             let same = row.filter(|row| row.uid == member.uid || member.version == 0);
             return Ok(same.map_or(0, |row| row.generation));
         }
-        let row = self.store().get::<tow_record::Placement>(&member.id).await?;
+        let row = self.store().get::<Placement>(&member.id).await?;
         Ok(row.map_or(0, |row| decided(&row)))
     }
 
