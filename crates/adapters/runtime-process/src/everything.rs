@@ -45,6 +45,13 @@ pub async fn stop_everything(
             Err(err) => left.push(format!("{id}: {err}")),
         }
     }
+    for id in &ids {
+        if let Kept::State(state) = state::read(&Folder::of(&dir, id))
+            && let Some(group) = state.group.filter(|_| state.process.is_none())
+        {
+            group.remove();
+        }
+    }
     if let Some(platform) = crate::folder::platform(&dir) {
         crate::bounds::remove_all(&platform);
     }

@@ -76,7 +76,8 @@ impl Supervisor {
         self.state.next = None;
         self.state.message = words.into();
         self.stage = Stage::Done;
-        if let Some(group) = self.state.group.take() {
+        // Kept in the state: who removes the instance tries again.
+        if let Some(group) = &self.state.group {
             group.remove();
         }
         self.quiet();
