@@ -84,10 +84,10 @@ impl Supervisor {
         }
         let bounds = self.file.bounds();
         let group = bound(&self.folder, &bounds);
+        self.state.group = group.clone();
         let waiting = child::make(&self.folder, &self.file)?;
         let process = waiting.process;
         self.state.process = Some(process);
-        self.state.group = group.clone();
         // From here on another shim would find it; only then does it become the program.
         state::write(&self.folder, &self.state, true)
             .map_err(|err| format!("cannot write state.json: {err}"))?;
