@@ -92,7 +92,9 @@ impl Command {
 
     /// Its instance is gone or has ended.
     fn orphaned(&mut self) -> bool {
-        let runs = self.world.look(|state, _| state.lives.get(&self.id).is_some_and(|l| l.runs()));
+        let runs = self
+            .world
+            .look(|state, _| state.lives.get(&self.id).is_some_and(crate::life::Life::runs));
         if !runs {
             self.end(Exit::Signal { signal: 9 });
         }

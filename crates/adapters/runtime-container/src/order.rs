@@ -140,7 +140,7 @@ fn pod_of(name: &str) -> String {
 /// In what image an artifact runs.
 pub(crate) fn base(spec: &InstanceSpec) -> Option<String> {
     let bases = &spec.setting.runtime.spec.bases;
-    let tool = spec.setting.tool.map(|tool| tool.as_str());
+    let tool = spec.setting.tool.map(tow_record::BuildTool::as_str);
     tool.and_then(|tool| bases.get(tool)).or_else(|| bases.get("default")).cloned()
 }
 

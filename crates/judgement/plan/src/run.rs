@@ -226,10 +226,7 @@ pub(crate) fn ending(run: &Run) -> String {
 }
 
 /// Of ended runs, those that are kept no longer: of each workload and kind the newest `history(place, workload)` stay.
-pub fn surplus<'a>(
-    ended: &'a [Run],
-    history: impl Fn(&Place, &str) -> u32,
-) -> impl Iterator<Item = &'a Run> {
+pub fn surplus(ended: &[Run], history: impl Fn(&Place, &str) -> u32) -> impl Iterator<Item = &Run> {
     let mut groups: BTreeMap<_, Vec<&Run>> = BTreeMap::new();
     for run in ended.iter().filter(|run| run.state.is_terminal()) {
         groups.entry((&run.place, run.workload.as_str(), run.kind)).or_default().push(run);

@@ -9,6 +9,10 @@ use tow_names::{Digest, Duration, Id, Place, Timestamp};
 /// What a step does. The effect key planted in the world is [`Step::key`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "effect")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a rollout has a handful of steps, of which one may build"
+)]
 pub enum Effect {
     /// Build the artifact, unless it is there.
     Build {

@@ -101,6 +101,7 @@ where
                 (Ok(()), Some(lacking)) => Cell::Refused(lacking),
                 (Err(error), _) => Cell::Broken(words(error)),
             };
+            #[allow(clippy::print_stderr, reason = "said while the others still run")]
             if let Cell::Broken(why) = &cell {
                 eprintln!("{runtime}: {}: {}: {why}", case.group, case.name);
             }
