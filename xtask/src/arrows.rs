@@ -41,7 +41,7 @@ const OUTSIDE: [(&str, &[&str]); 16] = [
             "tow-testkit",
         ],
     ),
-    ("rustls", &["tow-client", "tow-http"]),
+    ("rustls", &["tow-client", "tow-http", "tow-oci"]),
     ("maud", &["tow-portal", "tow-gateway"]),
     ("serde-saphyr", &["tow-formats", "tow-cli"]),
     ("sqlx", &["tow-store"]),

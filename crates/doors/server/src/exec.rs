@@ -123,11 +123,12 @@ async fn carry(socket: &mut WebSocket, session: &mut ExecSession) -> Option<Say>
                 Some(Err(error)) => return Some(problem(AppError::from(error).into())),
                 None => return Some(Say::Ended(Exit::Unknown)),
             },
-            room = session.input.reserve(), if waits.is_some() => match (room, waits.take()) {
-                (Ok(room), Some(what)) => room.send(what),
-                // It has ended, and will say so.
-                _ => {}
-            },
+            room = session.input.reserve(), if waits.is_some() => {
+                // Without room it has ended, and will say so.
+                if let (Ok(room), Some(what)) = (room, waits.take()) {
+                    room.send(what);
+                }
+            }
             said = tokio::time::timeout(STILL_THERE, socket.recv()), if waits.is_none() => match said {
                 Err(_) if asked >= 2 => return None,
                 Err(_) => {

@@ -5,7 +5,7 @@ use crate::{meaning, scale::Bounds};
 use tow_model::kinds::{
     delivery::{Concurrency, DeliverySpec, Health, Strategy, WorkloadDelivery, WorkloadKind},
     environment::{EnvironmentSpec, Tier},
-    site::Site,
+    static_files::Site,
     workload::Workload,
 };
 use tow_names::{Duration, Name};

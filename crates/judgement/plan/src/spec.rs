@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tow_model::{
     kinds::{
         environment::EnvironmentSpec,
-        site::Site,
+        static_files::Site,
         workload::{HttpGet, Probe as ScoreProbe, Workload},
     },
     placeholder,

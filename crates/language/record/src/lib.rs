@@ -62,7 +62,7 @@ pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;
-pub use tow_model::kinds::site::{Site, SiteHeaders};
+pub use tow_model::kinds::static_files::{Site, SiteHeaders};
 pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 
 /// A produced thing that the store keeps: a kind, an id unique in the kind, the subject it is about, a number within

@@ -2,6 +2,7 @@
 //! tools. Commands are taken out of the samples, so that what runs is what was detected. Where a toolchain is missing,
 //! what was not run is said.
 
+#![allow(clippy::print_stdout, reason = "what is measured is a result")]
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
 
 use crate::ferry::{TOW, example, get};

@@ -1,6 +1,7 @@
 //! `tow dev` on the real binary: samples run from their own folder, with the environment's configuration, again at each
 //! change; and nothing of it is left, there or here.
 
+#![allow(clippy::print_stdout, reason = "what is measured is a result")]
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
 
 use crate::ferry::{TOW, example, get, try_get};

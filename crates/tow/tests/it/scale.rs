@@ -382,6 +382,7 @@ fn load_brings_replicas_and_quiet_takes_them_without_a_failed_request() {
     assert!(loud.failed.is_empty(), "{loud}");
     let quiet = load(4).begin();
     until("there is one", || ready(1));
+    #[expect(clippy::disallowed_methods, reason = "time itself is meant: nothing is to happen")]
     std::thread::sleep(std::time::Duration::from_secs(1));
     let report = quiet.end();
     assert!(report.failed.is_empty(), "{report}");

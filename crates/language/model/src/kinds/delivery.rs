@@ -3,7 +3,7 @@
 
 use super::environment::Tier;
 use super::scale::{self, Scaling};
-use super::site::{self, Site};
+use super::static_files::{self, Site};
 use super::workload::NAME_PATTERN;
 use crate::Invalid;
 use crate::declared::{Declared, KindFacts, Ownership, Reference};
@@ -338,7 +338,7 @@ impl Declared for DeliverySpec {
 fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
     check_build(&spec["build"], out);
     for (name, said) in spec["workloads"].as_object().into_iter().flatten() {
-        site::check(&said["static"], &format!("/spec/workloads/{name}/static"), out);
+        static_files::check(&said["static"], &format!("/spec/workloads/{name}/static"), out);
     }
     for (name, workload) in spec["workloads"].as_object().into_iter().flatten() {
         check_workload(&format!("/spec/workloads/{}", escape(name)), workload, true, out);
@@ -352,7 +352,7 @@ fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
     for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {
         for (name, said) in entry["workloads"].as_object().into_iter().flatten() {
             let at = format!("/spec/overrides/{index}/workloads/{name}/static");
-            site::check(&said["static"], &at, out);
+            static_files::check(&said["static"], &at, out);
         }
     }
     for (index, entry) in spec["overrides"].as_array().into_iter().flatten().enumerate() {

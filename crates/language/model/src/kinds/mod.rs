@@ -13,7 +13,7 @@ pub mod role_binding;
 pub mod runtime;
 pub mod scale;
 pub mod service_account;
-pub mod site;
+pub mod static_files;
 pub mod system;
 pub mod template;
 pub mod user;
