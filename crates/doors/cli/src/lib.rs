@@ -108,7 +108,6 @@ pub fn run(matches: &ArgMatches) -> i32 {
 /// One screen, by what people do; a test holds it against the commands.
 const HELP: &str = "\
 From a folder to a live service, and back
-
 Usage: tow VERB [OPTIONS]    every verb explains itself: tow VERB --help
 
 Daily
@@ -119,6 +118,7 @@ Daily
   scale W=N       so many instances       deployments  what went where, why
   restart  stop  start  open              events [-f]  everything that happened
   dev  run  exec  here; a command there   job  cron    runs, schedules
+  build           without deploying       artifact     what builds made
 Catalog
   apply -f FILE   create or change        get KIND     list, show; describe
   delete KIND     take away               search TEXT  find by words

@@ -23,9 +23,13 @@ pub enum Audience {
 const AUDIENCES: &[(&str, Audience)] = &[
     ("artifact.", Audience::Readers),
     ("backup.", Audience::Auditors),
+    ("build.", Audience::Readers),
     ("config.", Audience::Owners),
+    ("cron.", Audience::Readers),
     ("deployment.", Audience::Readers),
     ("event.", Audience::Auditors),
+    // A command may hold what its author wrote into it.
+    ("instance.", Audience::Owners),
     ("location.", Audience::Readers),
     ("object.", Audience::Readers),
     ("operation.", Audience::Readers),
@@ -33,12 +37,14 @@ const AUDIENCES: &[(&str, Audience)] = &[
     ("plan.", Audience::Owners),
     ("release.", Audience::Readers),
     ("rollout.", Audience::Readers),
+    ("run.", Audience::Owners),
     ("session.", Audience::Person),
     ("sign-in-link.", Audience::Person),
     ("sign-in.", Audience::Person),
     ("source.", Audience::Auditors),
     ("token.", Audience::Person),
     ("webhook.", Audience::Auditors),
+    ("workload.", Audience::Readers),
 ];
 
 /// Whom events of this kind are for.
