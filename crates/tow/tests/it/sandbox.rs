@@ -68,7 +68,7 @@ fn a_component_moves_into_a_sandbox_and_out_and_no_request_is_lost() {
     deploy(&up, ferry.path());
     let origin =
         status(&up, "ferry")["port_url"].as_str().unwrap().trim_end_matches('/').to_string();
-    let load = Load { origin, paths: vec!["/".into()], rate: 50 }.begin();
+    let load = Load { origin, paths: vec!["/".into()], rate: 400 }.begin();
     for (spec, level) in [(SANDBOX, "sandbox"), ("type: process", "none")] {
         declare(&up, spec);
         let done = up.json(&["restart", "-c", "ferry", "-e", "yard"]);
