@@ -205,6 +205,7 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
     let mut build: Option<String> = None;
     let mut building = false;
     let mut shown = 0;
+    let mut read = false;
     let mut lines: Option<Lines> = None;
     let mut away: Option<Instant> = None;
     let mut told = false;
@@ -225,7 +226,7 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
                         lines = build
                             .as_ref()
                             .filter(|_| building)
-                            .map(|build| build_log(client, build, shown, true));
+                            .map(|build| build_log(client, build, shown, Listen::Later));
                     }
                 },
                 answer = &mut poll => break answer,
@@ -252,11 +253,21 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
         after = Some(view.version);
         if view.build.is_some() && view.build != build {
             build.clone_from(&view.build);
-            shown = 0;
-            lines = build.as_ref().map(|build| build_log(client, build, shown, false));
+            (shown, read) = (0, false);
+            lines = build.as_ref().map(|build| build_log(client, build, shown, Listen::On));
         }
         // The release is numbered once its artifact is there.
         building = view.build.is_some() && view.release.is_none() && !view.finished;
+        // A quick one is over before anybody listened; what a failed one said is shown with its failure.
+        if let Some(build) = build.as_ref().filter(|_| !building && !read && view.failure.is_none())
+        {
+            read = true;
+            lines = None;
+            let mut rest = build_log(client, build, shown, Listen::Once);
+            while let Some(Ok(line)) = rest.next().await {
+                show(cx, &line);
+            }
+        }
         for step in view.steps.iter().skip(steps) {
             cx.printer.say(&format!("  {} {}", "›".cyan(), step.title));
         }
@@ -281,17 +292,28 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
     }
 }
 
+/// How long a build's lines are listened to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listen {
+    /// Until it ends.
+    On,
+    /// The same, after a moment.
+    Later,
+    /// What there is.
+    Once,
+}
+
 /// A build's lines, but for those that were shown already.
-fn build_log(client: &Client, build: &str, shown: usize, later: bool) -> Lines {
+fn build_log(client: &Client, build: &str, shown: usize, listen: Listen) -> Lines {
     let client = client.clone();
     let query = LogQuery {
         build: Some(build.to_string()),
         tail: Some(WHOLE_LOG),
-        follow: true,
+        follow: listen != Listen::Once,
         ..LogQuery::default()
     };
     let open = async move {
-        if later {
+        if listen == Listen::Later {
             pause().await;
         }
         logs(client, query)

@@ -24,13 +24,13 @@ use ask::Asker;
 use dice::Dice;
 use oracle::Oracle;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tow_testkit::binary::Binary;
 use wire::{Request, Wire};
-use world::{Badge, World};
+use world::{Badge, Who, World};
 
 /// Connections that ask at once.
 const CONNECTIONS: u64 = 4;
@@ -44,6 +44,25 @@ struct Seen {
     roles: BTreeSet<&'static str>,
     /// By operation and kind of fault: how often, and the first in full.
     broken: BTreeMap<(String, &'static str), (u64, String)>,
+    /// The last that changed something, as who may do nearly everything: the newest last.
+    mighty: VecDeque<String>,
+}
+
+impl Seen {
+    /// So many are kept, to find the one that changed who may what.
+    const MIGHTY: usize = 400;
+
+    fn did(&mut self, who: &Who, request: &Request, origin: &str, status: u16) {
+        let reads = ["GET", "HEAD", "OPTIONS"].contains(&request.method.as_str());
+        if !who.mighty || reads || status >= 400 {
+            return;
+        }
+        if self.mighty.len() == Self::MIGHTY {
+            self.mighty.pop_front();
+        }
+        let text = format!("{} {status} {}", who.name, request.curl(origin));
+        self.mighty.push_back(text.chars().take(1200).collect());
+    }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -104,6 +123,14 @@ fn random_requests_break_nothing_and_tell_nobody_what_is_not_theirs() {
                 seen.broken.entry(("readyz".into(), "not ready")).or_insert((0, said)).0 += 1;
             }
             world.look(&asker.learned, &mut Dice::new(seed));
+            // Where a request of the run has moved somebody, all that follows would be judged wrongly.
+            if let Err(moved) = world.stands() {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let did: Vec<String> = seen.mighty.iter().cloned().collect();
+                let said = format!("{moved}\nthe last changes:\n{}", did.join("\n"));
+                seen.broken.insert(("the run".into(), "who is who has changed"), (1, said));
+                over.store(true, Ordering::Relaxed);
+            }
             std::thread::park_timeout(Duration::from_secs(1));
         }
     });
@@ -228,6 +255,7 @@ fn ask(
         seen.asked += 1;
         seen.roles.insert(who.name);
         let status = answer.map_or(0, |answer| answer.status);
+        seen.did(who, &request, &world.address, status);
         *seen.statuses.entry((request.operation.clone(), status)).or_default() += 1;
         if let Some((kind, text)) = shown {
             seen.broken.entry((request.operation, kind)).or_insert((0, text)).0 += 1;
