@@ -130,6 +130,10 @@ fn bind(state: &WorldState, spec: &InstanceSpec, now: Timestamp) -> Vec<String> 
     spec.listen.iter().map(one).collect()
 }
 
+/// Where this runtime differs from every other, for whoever reads a plan.
+const PRETENDED: &str =
+    "everything is pretended here: every program and every artifact is there, and nothing runs";
+
 #[async_trait]
 impl Runtime for FakeRuntime {
     fn node(&self) -> String {
@@ -139,7 +143,8 @@ impl Runtime for FakeRuntime {
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
         let isolation = runtime.isolation();
         let can = can(isolation);
-        Ok(RuntimeFacts { isolation, can, unavailable: None, notes: Vec::new() })
+        let notes = vec![PRETENDED.to_string()];
+        Ok(RuntimeFacts { isolation, can, unavailable: None, notes })
     }
 
     async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError> {

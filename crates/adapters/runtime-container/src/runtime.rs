@@ -135,6 +135,11 @@ impl ContainerRuntime {
         if let Ok(Some(Now { over: true, why: Some(why), .. })) = &now {
             seen.message.clone_from(why);
         }
+        if seen.phase == Phase::Running && matches!(&now, Ok(Some(Now { over: true, .. }))) {
+            // The program has ended; who looks after it has not, and is all that still runs.
+            seen.phase = Phase::Stopping;
+            (seen.ready, seen.ready_since) = (false, None);
+        }
         if seen.may_run() {
             // The process that people look for is the program's, never that of who looks after it.
             seen.pid = seen.pid.and(now.ok().flatten().and_then(|now| now.pid));

@@ -47,7 +47,12 @@ pub(crate) async fn start(
     });
     let made = engine.post(&format!("/containers/{long}/exec"), &order).await?;
     let id = made["Id"].as_str().unwrap_or_default().to_string();
-    let begin = json!({ "Detach": false, "Tty": tty });
+    let mut begin = json!({ "Detach": false, "Tty": tty });
+    if let Some(Size { columns, rows }) = spec.tty {
+        // Before the command begins: each engine in its own words, and none minds the other's.
+        begin["ConsoleSize"] = json!([rows, columns]);
+        (begin["h"], begin["w"]) = (rows.into(), columns.into());
+    }
     let io = engine.take_over(&format!("/exec/{id}/start"), &begin).await?;
     let (read, write) = tokio::io::split(io);
     let command =

@@ -99,13 +99,13 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
 
 /// What is allowed but should be known.
 pub fn warnings(release: &Release, runtime: &RuntimeFacts) -> Vec<String> {
-    // Where nothing is kept apart at all, what is weaker than it looks is beside the point.
-    let mut all = match runtime.isolation {
-        Isolation::None => vec![
+    let mut all = Vec::new();
+    if runtime.isolation == Isolation::None {
+        all.push(
             "isolation is none: instances run as the platform's own user and see its files".into(),
-        ],
-        _ => runtime.notes.clone(),
-    };
+        );
+    }
+    all.extend(runtime.notes.iter().cloned());
     for (workload, file) in &release.workloads {
         for (container, spec) in &file.score.containers {
             if spec.variables.contains_key("PORT") {

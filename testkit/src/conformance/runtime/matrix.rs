@@ -16,16 +16,6 @@ pub const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "an artifact that is not there is said, and may be tried again",
         "the pretended runtime unpacks nothing, so that it can stand beside the blobs of any platform",
     ),
-    (
-        "container",
-        "both killed is a restart",
-        "a fault: the program runs again and is seen, but for a while no restart is counted",
-    ),
-    (
-        "container",
-        "a terminal has the size that was asked for",
-        "a fault: the engine sets the size after the start, so a command as short as this one has ended before",
-    ),
 ];
 
 /// Every runtime that there is, in the order of the table; one that can't be had on a machine is not run there.
