@@ -1,7 +1,6 @@
 //! `tow container exec DIR MILLISECONDS PROGRAM ARGS…`: a probe's command, run inside the container of the instance. Ends
 //! as the command ends; a signal or the end of its time ends the command.
 
-use crate::engine::Engine;
 use crate::folder::Folder;
 use crate::frames::Stream;
 use crate::order::{Now, Order};
@@ -9,6 +8,7 @@ use crate::session;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tow_engine::Engine;
 use tow_ports::ExecSpec;
 use tow_record::Exit;
 

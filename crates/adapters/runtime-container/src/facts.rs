@@ -1,10 +1,9 @@
 //! What an engine can do on this machine now.
 
-use crate::engine::Engine;
-use crate::places;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tow_engine::Engine;
 use tow_record::{Can, Executes, Isolation, RuntimeFacts};
 
 /// How long the engine may take to tell.
@@ -33,7 +32,7 @@ pub(crate) async fn facts(runtime: &Executes) -> RuntimeFacts {
     let can = can(runtime);
     let mut facts =
         RuntimeFacts { isolation: Isolation::Container, can, unavailable: None, notes: Vec::new() };
-    let found = match places::find(runtime.spec.engine.as_deref()).await {
+    let found = match tow_engine::find(runtime.spec.engine.as_deref()).await {
         Ok(found) => found,
         Err(why) => {
             facts.unavailable = Some(why);

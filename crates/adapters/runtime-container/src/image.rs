@@ -1,11 +1,10 @@
 //! Images: fetched as the runtime says, then held to what can run here before a container is made of one.
 
 use crate::credentials;
-use crate::engine::{Engine, EngineError, escaped};
 use crate::order::Order;
-use crate::places::normal;
-use http_body_util::BodyExt as _;
 use serde_json::Value;
+use tow_engine::normal;
+use tow_engine::{Engine, EngineError, escaped};
 use tow_model::kinds::runtime::Pull;
 
 /// Why something did not come to be.
@@ -94,34 +93,16 @@ async fn fetch(engine: &Engine, order: &Order, name: &str) -> Result<(), Trouble
     let failed =
         |why: &str| Trouble::Why(format!("image {name} could not be fetched: {}", why.trim()));
     let path = format!("/images/create?fromImage={}", escaped(&whole(name)));
-    let mut body = match engine.stream(http::Method::POST, &path, &headers).await {
-        Ok(body) => body,
-        Err(EngineError::Says { message, .. }) => return Err(failed(&message)),
-        Err(err) => return Err(err.into()),
-    };
-    let mut line = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|err| {
-            Trouble::Away(format!("the container engine went away while it fetched {name}: {err}"))
-        })?;
-        let Some(data) = frame.data_ref() else { continue };
-        for byte in data {
-            if *byte == b'\n' {
-                told(&std::mem::take(&mut line)).map_err(|why| failed(&why))?;
-            } else if line.len() < 64 * 1024 {
-                line.push(*byte);
+    match engine.told(&path, &headers).await {
+        Ok(said) => match said.last().await {
+            Ok(_) => Ok(()),
+            Err(EngineError::Says { message, .. }) => Err(failed(&message)),
+            Err(EngineError::Away(why)) => {
+                Err(Trouble::Away(format!("while it fetched {name}: {why}")))
             }
-        }
-    }
-    told(&line).map_err(|why| failed(&why))
-}
-
-/// A line of what a fetch tells; trouble is told so too.
-fn told(line: &[u8]) -> Result<(), String> {
-    let said: Value = serde_json::from_slice(line).unwrap_or_default();
-    match said["errorDetail"]["message"].as_str().or(said["error"].as_str()) {
-        Some(why) => Err(why.to_string()),
-        None => Ok(()),
+        },
+        Err(EngineError::Says { message, .. }) => Err(failed(&message)),
+        Err(err) => Err(err.into()),
     }
 }
 
@@ -206,11 +187,5 @@ mod tests {
     fn images_are_for_a_processor() {
         assert!(runs_on("amd64", "amd64") && runs_on("386", "amd64") && runs_on("arm", "arm64"));
         assert!(!runs_on("arm64", "amd64") && !runs_on("amd64", "arm64"));
-    }
-
-    #[test]
-    fn trouble_in_a_fetch_is_told_in_its_lines() {
-        assert!(told(br#"{"status":"Pulling"}"#).is_ok());
-        assert_eq!(told(br#"{"error":"no such manifest"}"#).unwrap_err(), "no such manifest");
     }
 }

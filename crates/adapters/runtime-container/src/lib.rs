@@ -7,7 +7,6 @@
 
 mod create;
 mod credentials;
-mod engine;
 mod exec;
 mod facts;
 mod folder;
@@ -17,7 +16,6 @@ mod logs;
 mod memory;
 mod order;
 mod pause;
-mod places;
 mod pod;
 mod program;
 mod role;
@@ -26,7 +24,7 @@ mod session;
 mod sweep;
 mod volume;
 
-pub use places::{Found, find};
 pub use role::container_main;
 pub use runtime::{Config, ContainerRuntime};
 pub use sweep::stop_everything;
+pub use tow_engine::{Found, find};

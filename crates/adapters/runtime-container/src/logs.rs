@@ -2,7 +2,6 @@
 //! beside, so that a role that comes after another goes on there: engines tell when a line was written, some only to the
 //! second, so lines of the last moment are counted.
 
-use crate::engine::{Engine, EngineError};
 use crate::folder::{Folder, read, replace};
 use crate::frames::{Frames, Stream};
 use http_body_util::BodyExt as _;
@@ -11,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, Stderr, Stdout};
 use tokio::sync::watch;
+use tow_engine::{Engine, EngineError};
 use tow_names::Timestamp;
 
 /// How long after a log ended although its container runs it is asked for again.

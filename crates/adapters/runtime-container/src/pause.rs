@@ -111,8 +111,8 @@ fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::normal;
     use std::os::unix::fs::PermissionsExt as _;
+    use tow_engine::normal;
 
     #[test]
     fn the_program_of_this_machine_sleeps_and_ends_by_a_signal() {

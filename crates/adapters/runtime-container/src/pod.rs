@@ -2,12 +2,12 @@
 //! makes, joins or takes it away holds the pod's lock.
 
 use crate::create;
-use crate::engine::{Engine, escaped};
 use crate::folder::Folders;
 use crate::image::{Trouble, look};
 use crate::order::Order;
 use crate::pause;
 use serde_json::{Value, json};
+use tow_engine::{Engine, escaped};
 
 /// There and running; the caller holds the lock. `architecture`: the engine's.
 pub(crate) async fn ensure(

@@ -2,11 +2,11 @@
 //! children and its end as it would anywhere else: a first process ignores every signal it does not ask for. What that
 //! init can't say well, why a program can't be run, is found out before.
 
-use crate::engine::{Engine, EngineError, escaped};
 use crate::image::{Image, Trouble};
 use crate::order::Order;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tow_engine::{Engine, EngineError, escaped};
 
 /// Where programs are looked for, where nothing is said.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -3,14 +3,12 @@
 //! finds the container by its name and goes on. The engine may be away at any moment: it waits until it is back.
 
 use crate::create;
-use crate::engine::{Engine, EngineError};
 use crate::exec;
 use crate::folder::{Folder, Folders};
 use crate::image::{self, Trouble};
 use crate::logs::Reader;
 use crate::memory;
 use crate::order::{Now, Order};
-use crate::places;
 use crate::pod;
 use crate::program;
 use serde_json::{Value, json};
@@ -21,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tow_engine::{Engine, EngineError};
 
 /// Could not be run.
 const BROKEN: i32 = 125;
@@ -248,14 +247,14 @@ impl Role {
     }
 
     /// The engine that has the container, else the first that answers.
-    async fn engine(&self) -> Result<places::Found, String> {
+    async fn engine(&self) -> Result<tow_engine::Found, String> {
         if let Some(socket) = &self.now.engine {
-            return places::look(socket).await;
+            return tow_engine::look(socket).await;
         }
         let mut why = Vec::new();
         let several = self.order.engines.len() > 1;
         for socket in self.order.engines.iter().filter(|socket| !several || socket.exists()) {
-            match places::look(socket).await {
+            match tow_engine::look(socket).await {
                 Ok(found) => return Ok(found),
                 Err(reason) => why.push(reason),
             }

@@ -1,16 +1,16 @@
 //! The port, as a layer: what is to be a container becomes a process of the runtime below, whose program is the role
 //! that looks after it. Everything else goes through as it is.
 
-use crate::engine::{Engine, EngineError};
 use crate::folder::{Folder, Folders};
 use crate::image::Trouble;
 use crate::order::{self, Now, Order};
-use crate::{create, facts, places, pod, session, sweep, volume};
+use crate::{create, facts, pod, session, sweep, volume};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tow_engine::{Engine, EngineError};
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{Clock, ExecSession, ExecSpec, LogQuery, PortError, Runtime};
 use tow_record::{
@@ -103,7 +103,7 @@ impl ContainerRuntime {
             return Err(PortError::Refused(format!("{}: this is run in no container", spec.id)));
         }
         fits(spec, &self.volumes).map_err(PortError::Refused)?;
-        let engines = places::candidates(spec.setting.runtime.spec.engine.as_deref())
+        let engines = tow_engine::candidates(spec.setting.runtime.spec.engine.as_deref())
             .map_err(PortError::Refused)?;
         let made =
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.path()).and_then(

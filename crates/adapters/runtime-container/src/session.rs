@@ -1,15 +1,15 @@
 //! A command beside a program, inside its container: started, fed, resized, ended.
 
-use crate::engine::{Engine, EngineError};
 use crate::frames::{Frames, Stream};
 use futures::StreamExt as _;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
+use tow_engine::TokioIo;
+use tow_engine::Upgraded;
+use tow_engine::{Engine, EngineError};
 use tow_ports::{ExecIn, ExecOut, ExecSession, ExecSpec, PortError, Size};
 use tow_record::Exit;
 

@@ -2,7 +2,6 @@
 //! is anybody else's is never touched.
 
 use crate::create::{INSTANCE, OWNER, POD};
-use crate::engine::{Engine, escaped};
 use crate::folder::Folders;
 use crate::image::Trouble;
 use crate::order::Order;
@@ -10,6 +9,7 @@ use crate::pod;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
+use tow_engine::{Engine, escaped};
 use tow_names::Id;
 use tow_ports::PortError;
 

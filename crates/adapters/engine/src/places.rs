@@ -1,6 +1,6 @@
 //! Where an engine may be: what a `Runtime` says, else what the environment says by convention, else the usual sockets.
 
-use crate::engine::Engine;
+use crate::client::Engine;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Found {
 }
 
 /// The sockets to try, in order; an error where what is said is no socket.
-pub(crate) fn candidates(said: Option<&str>) -> Result<Vec<PathBuf>, String> {
+pub fn candidates(said: Option<&str>) -> Result<Vec<PathBuf>, String> {
     if let Some(said) = said {
         return Ok(vec![socket("engine", said)?]);
     }
@@ -71,7 +71,7 @@ pub async fn find(said: Option<&str>) -> Result<Found, String> {
 }
 
 /// Asks who is there.
-pub(crate) async fn look(path: &Path) -> Result<Found, String> {
+pub async fn look(path: &Path) -> Result<Found, String> {
     let engine = Engine::at(path.to_path_buf());
     answers(&engine).await?;
     // An engine may ask half a dozen programs for their versions before it answers this.
@@ -83,7 +83,7 @@ pub(crate) async fn look(path: &Path) -> Result<Found, String> {
 }
 
 /// It is there.
-pub(crate) async fn answers(engine: &Engine) -> Result<(), String> {
+async fn answers(engine: &Engine) -> Result<(), String> {
     engine.glance("/_ping", GLANCE).await.map(drop).map_err(|err| err.to_string())
 }
 
@@ -93,7 +93,7 @@ fn architecture(said: &Value) -> String {
 }
 
 /// An architecture in the words of images.
-pub(crate) fn normal(architecture: &str) -> &str {
+pub fn normal(architecture: &str) -> &str {
     match architecture {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

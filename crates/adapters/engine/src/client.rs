@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
@@ -20,44 +21,52 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(120);
 /// More of an answer is not read.
 const LONGEST: usize = 32 * 1024 * 1024;
+/// What is sent.
+pub(crate) type Sent = BoxBody<Bytes, std::io::Error>;
 /// What stays as it is in a query.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EngineError {
+pub enum EngineError {
     /// Nobody answers: it may be back later.
     #[error("{0}")]
     Away(String),
     /// It says no, in its own words.
     #[error("{message}")]
-    Says { status: u16, message: String },
+    Says {
+        /// As HTTP has it.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
 }
 
 impl EngineError {
     /// There is no such thing.
-    pub(crate) const fn is_missing(&self) -> bool {
+    pub const fn is_missing(&self) -> bool {
         matches!(self, Self::Says { status: 404, .. })
     }
 
     /// It is so already, or another has the name.
-    pub(crate) const fn is_conflict(&self) -> bool {
+    pub const fn is_conflict(&self) -> bool {
         matches!(self, Self::Says { status: 409 | 304, .. })
     }
 }
 
 /// An engine, by its socket.
 #[derive(Debug, Clone)]
-pub(crate) struct Engine {
+pub struct Engine {
     socket: PathBuf,
 }
 
 impl Engine {
-    pub(crate) const fn at(socket: PathBuf) -> Self {
+    /// The one behind this socket; nothing is asked yet.
+    pub const fn at(socket: PathBuf) -> Self {
         Self { socket }
     }
 
-    fn away(&self, what: &dyn std::fmt::Display) -> EngineError {
+    pub(crate) fn away(&self, what: &dyn std::fmt::Display) -> EngineError {
         EngineError::Away(format!(
             "the container engine at {} does not answer: {what}",
             self.socket.display()
@@ -65,9 +74,9 @@ impl Engine {
     }
 
     /// Sends a request; the answer's head, whatever it says.
-    async fn send(
+    pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Sent>,
         limit: Option<Duration>,
     ) -> Result<Response<Incoming>, EngineError> {
         let stream = tokio::time::timeout(CONNECT, UnixStream::connect(&self.socket))
@@ -89,7 +98,10 @@ impl Engine {
     }
 
     /// The answer's body where it says yes; else its words.
-    async fn judge(&self, answer: Response<Incoming>) -> Result<Response<Incoming>, EngineError> {
+    pub(crate) async fn judge(
+        &self,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Incoming>, EngineError> {
         let status = answer.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(answer);
@@ -110,22 +122,22 @@ impl Engine {
         whole.map(http_body_util::Collected::to_bytes).map_err(|err| self.away(&err))
     }
 
-    fn request(
+    pub(crate) fn request(
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Request<Full<Bytes>>, EngineError> {
+    ) -> Result<Request<Sent>, EngineError> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "engine")
             .header(header::CONTENT_TYPE, "application/json");
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        request.body(Full::new(bytes)).map_err(|err| refused(&format!("{path}: {err}")))
+        request.body(whole(bytes)).map_err(|err| refused(&format!("{path}: {err}")))
     }
 
     /// Asks and reads the whole answer.
-    pub(crate) async fn ask(
+    pub async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -137,29 +149,29 @@ impl Engine {
     }
 
     /// A look that must be short.
-    pub(crate) async fn glance(&self, path: &str, limit: Duration) -> Result<Value, EngineError> {
+    pub async fn glance(&self, path: &str, limit: Duration) -> Result<Value, EngineError> {
         let look = self.ask(Method::GET, path, None);
         tokio::time::timeout(limit, look).await.map_err(|_| self.away(&"no answer in time"))?
     }
 
     /// Is there such a thing?
-    pub(crate) async fn knows(&self, path: &str) -> Result<bool, EngineError> {
+    pub async fn knows(&self, path: &str) -> Result<bool, EngineError> {
         let answer = self.send(Self::request(Method::HEAD, path, None)?, Some(ANSWER)).await?;
         Ok(answer.status() != StatusCode::NOT_FOUND)
     }
 
     /// Reads.
-    pub(crate) async fn get(&self, path: &str) -> Result<Value, EngineError> {
+    pub async fn get(&self, path: &str) -> Result<Value, EngineError> {
         self.ask(Method::GET, path, None).await
     }
 
     /// Does.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, EngineError> {
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, EngineError> {
         self.ask(Method::POST, path, Some(body)).await
     }
 
     /// Waits for the head of an answer as long as it takes, and hands on its body as it comes.
-    pub(crate) async fn stream(
+    pub async fn stream(
         &self,
         method: Method,
         path: &str,
@@ -175,12 +187,12 @@ impl Engine {
     }
 
     /// Sends an archive.
-    pub(crate) async fn upload(&self, path: &str, archive: Vec<u8>) -> Result<Value, EngineError> {
+    pub async fn upload(&self, path: &str, archive: Vec<u8>) -> Result<Value, EngineError> {
         let mut request = Self::request(Method::POST, path, None)?;
         request
             .headers_mut()
             .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-tar"));
-        *request.body_mut() = Full::new(Bytes::from(archive));
+        *request.body_mut() = whole(Bytes::from(archive));
         let answer = self.send(request, Some(ANSWER)).await?;
         let bytes = self.body(self.judge(answer).await?).await?;
         // A list of values, one beside the other; trouble is told in the last one.
@@ -195,7 +207,7 @@ impl Engine {
     }
 
     /// Asks for a connection of its own and takes it over.
-    pub(crate) async fn take_over(
+    pub async fn take_over(
         &self,
         path: &str,
         body: &Value,
@@ -212,11 +224,15 @@ impl Engine {
     }
 }
 
-fn refused(message: &str) -> EngineError {
+fn whole(bytes: Bytes) -> Sent {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+pub(crate) fn refused(message: &str) -> EngineError {
     EngineError::Says { status: 400, message: message.to_string() }
 }
 
 /// As part of a query.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
