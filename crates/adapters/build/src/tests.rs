@@ -1,5 +1,7 @@
 //! Builds from source to blob, in real processes.
 
+mod managers;
+mod shelf;
 mod tools;
 mod world;
 

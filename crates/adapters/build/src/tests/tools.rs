@@ -161,12 +161,12 @@ async fn a_package_that_makes_pages_is_a_site() {
 }
 
 /// A wheel is an archive with two texts: made here, so that pip has something to install without a registry.
-fn wheel(folder: &Path, name: &str, module: &str) {
+pub(super) fn wheel(folder: &Path, name: &str, module: &str, about: &str) {
     let script = format!(
         "import zipfile\n\
          z = zipfile.ZipFile(r'{dir}/{name}-1.0-py3-none-any.whl', 'w')\n\
          z.writestr('{name}.py', '''{module}''')\n\
-         z.writestr('{name}-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n')\n\
+         z.writestr('{name}-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n{about}')\n\
          z.writestr('{name}-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
          z.writestr('{name}-1.0.dist-info/entry_points.txt', '[console_scripts]\\n{name}-run = {name}:main\\n')\n\
          z.writestr('{name}-1.0.dist-info/RECORD', '')\n\
@@ -187,6 +187,7 @@ async fn python_dependencies_work_wherever_they_are_unpacked() {
         wheels.path(),
         "greet",
         "def main():\\n    print('script', __name__)\\n\\nWORD = 'one'\\n",
+        "",
     );
     let links = wheels.path().display().to_string();
     let world =

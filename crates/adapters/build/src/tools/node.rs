@@ -10,22 +10,35 @@ use crate::detect::{self, Procfile};
 use crate::sight::Sight;
 use crate::tree;
 use crate::yard::{Output, Yard, within, words};
-use std::path::Path;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use tow_names::Digest;
 
 /// Where generators leave their pages.
 const SITES: [&str; 6] = ["dist", "build", "out", "public", "_site", ".output/public"];
 /// What a package manager decides by.
-const INPUTS: [&str; 9] = [
+const INPUTS: [&str; 10] = [
     "package.json",
     "package-lock.json",
     "npm-shrinkwrap.json",
     "pnpm-lock.yaml",
     "pnpm-workspace.yaml",
+    ".pnpmfile.cjs",
     "yarn.lock",
     ".npmrc",
     ".yarnrc",
     ".yarnrc.yml",
+];
+/// Folders that those name: yarn itself, what extends it, and changes to packages.
+const BESIDE: [&str; 4] = [".yarn/releases", ".yarn/plugins", ".yarn/patches", "patches"];
+/// What yarn keeps in the source for itself: nothing that runs, and never the same twice.
+const OF_YARN: [&str; 6] = [
+    ".yarn/cache/",
+    ".yarn/unplugged/",
+    ".yarn/install-state.gz",
+    ".yarn/build-state.yml",
+    ".pnp.cjs",
+    ".pnp.loader.mjs",
 ];
 const BIN: &str = "node_modules/.bin";
 
@@ -58,12 +71,12 @@ pub(crate) fn build(yard: &Yard<'_>) -> Result<Output, String> {
     let manager = manager(&yard.sight);
     let depends = some("dependencies") || some("devDependencies") || some("optionalDependencies");
     if let (Some(manager), true) = (manager, depends) {
-        install(yard, manager, false, &yard.folder)?;
+        install(yard, manager, false, &yard.folder, &package)?;
     }
     let script = detect::script(&yard.sight, "build");
     if let (Some(manager), Some(_)) = (manager, &script) {
         let program = yard.find(manager)?;
-        yard.run(&program, &["run", "build"])?;
+        yard.run_with(&program, &["run", "build"], &said_to(is_berry(&yard.folder)), None)?;
     }
     if let Some(site) = site(yard, script.is_some()) {
         (yard.say)(&format!("what was built is a site: {site}"));
@@ -73,6 +86,7 @@ pub(crate) fn build(yard: &Yard<'_>) -> Result<Output, String> {
         Some(output) => archive::items(&within(&yard.folder, output, "build.output")?, "")?,
         None => {
             let mut items = yard.files(&["node_modules"])?;
+            items.retain(|path, _| !OF_YARN.iter().any(|kept| path.starts_with(kept)));
             items.extend(modules(yard, manager, depends, some("devDependencies"))?);
             items
         }
@@ -112,6 +126,7 @@ fn modules(
     has_tools: bool,
 ) -> Result<Items, String> {
     let (Some(manager), true) = (manager, depends) else { return Ok(Items::new()) };
+    let package = yard.sight.package();
     let from = if has_tools {
         let beside = yard.slot.kept("running");
         for name in INPUTS {
@@ -122,7 +137,15 @@ fn modules(
             });
             done.map_err(|error| format!("cannot write {}: {error}", to.display()))?;
         }
-        install(yard, manager, true, &beside)?;
+        for name in BESIDE.map(PathBuf::from).into_iter().chain(of_this_folder(&package)) {
+            let (from, to) = (yard.folder.join(&name), beside.join(&name));
+            let done = match from.is_dir() {
+                true => tree::mirror(&from, &to, &[]),
+                false => tree::clear(&to),
+            };
+            done.map_err(|error| format!("cannot write {}: {error}", to.display()))?;
+        }
+        install(yard, manager, true, &beside, &package)?;
         beside.join("node_modules")
     } else {
         yard.folder.join("node_modules")
@@ -149,8 +172,14 @@ fn modules(
 }
 
 /// Installs into `folder`, unless it was with the same lock file, manager and settings.
-fn install(yard: &Yard<'_>, manager: &str, running: bool, folder: &Path) -> Result<(), String> {
-    let what = what(yard, manager, folder)?;
+fn install(
+    yard: &Yard<'_>,
+    manager: &str,
+    running: bool,
+    folder: &Path,
+    package: &Value,
+) -> Result<(), String> {
+    let what = what(yard, manager, folder, package)?;
     let stamp = if running { "running" } else { "modules" };
     if yard.holds(stamp, &what) && folder.join("node_modules").is_dir() {
         (yard.say)(&format!("{manager}: the dependencies are as they were"));
@@ -158,46 +187,78 @@ fn install(yard: &Yard<'_>, manager: &str, running: bool, folder: &Path) -> Resu
     }
     yard.note(stamp, None)?;
     let program = yard.find(manager)?;
-    let locked = |name: &str| folder.join(name).is_file();
+    let locked = ["package-lock.json", "npm-shrinkwrap.json"];
+    let locked = locked.iter().any(|name| folder.join(name).is_file());
     let kept = |name: &str| yard.slot.kept(name).display().to_string();
     let (cache, store) = (kept("npm"), kept("pnpm-store"));
     let store = format!("--store-dir={store}");
-    let mut args = match manager {
-        "pnpm" => vec!["install", "--frozen-lockfile", store.as_str()],
-        "yarn" if locked(".yarnrc.yml") => vec!["install", "--immutable"],
-        "yarn" => vec!["install", "--frozen-lockfile", "--non-interactive"],
-        _ if locked("package-lock.json") || locked("npm-shrinkwrap.json") => {
-            vec!["ci", "--no-audit", "--no-fund"]
-        }
-        _ => vec!["install", "--no-audit", "--no-fund", "--no-package-lock"],
-    };
+    let berry = manager == "yarn" && is_berry(folder);
     if running {
-        match manager {
-            "pnpm" => args.push("--prod"),
-            "yarn" if locked(".yarnrc.yml") => args = vec!["workspaces", "focus", "--production"],
-            "yarn" => args.push("--production"),
-            _ => args.push("--omit=dev"),
-        }
         tree::clear(&folder.join("node_modules"))
             .map_err(|error| format!("cannot clear {}: {error}", folder.display()))?;
     }
     let folder = folder.display().to_string();
+    let mut args = match manager {
+        "pnpm" => vec!["install", "--frozen-lockfile", store.as_str(), "--dir", &folder],
+        // Of the later yarn, where it is to work comes before everything else.
+        "yarn" if berry && running => {
+            vec!["--cwd", &folder, "workspaces", "focus", "--production"]
+        }
+        "yarn" if berry => vec!["--cwd", &folder, "install", "--immutable"],
+        "yarn" => vec!["install", "--frozen-lockfile", "--non-interactive", "--cwd", &folder],
+        _ if locked => vec!["ci", "--no-audit", "--no-fund", "--prefix", &folder],
+        _ => vec!["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &folder],
+    };
     match manager {
-        "pnpm" => args.extend(["--dir", &folder]),
-        "yarn" => args.extend(["--cwd", &folder]),
-        _ => args.extend(["--prefix", &folder]),
+        _ if !running || berry => {}
+        "pnpm" => args.push("--prod"),
+        "yarn" => args.push("--production"),
+        _ => args.push("--omit=dev"),
     }
-    yard.run_with(&program, &args, &[("npm_config_cache", &cache)], None)?;
+    let mut env = said_to(berry);
+    env.push(("npm_config_cache", &cache));
+    yard.run_with(&program, &args, &env, None)?;
     yard.note(stamp, Some(&what))
 }
 
+/// Yarn since its second version: another program of the same name, told by its settings or by its lock file.
+fn is_berry(folder: &Path) -> bool {
+    folder.join(".yarnrc.yml").is_file()
+        || std::fs::read_to_string(folder.join("yarn.lock"))
+            .is_ok_and(|text| text.lines().any(|line| line == "__metadata:"))
+}
+
+/// What the later yarn is told: modules as a folder, which can be packed and put elsewhere, whatever the project says; no
+/// word to anybody about what is built.
+fn said_to(berry: bool) -> Vec<(&'static str, &'static str)> {
+    if berry {
+        vec![("YARN_NODE_LINKER", "node-modules"), ("YARN_ENABLE_TELEMETRY", "0")]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Folders of the source that the package depends on: `file:./dep`.
+fn of_this_folder(package: &Value) -> Vec<PathBuf> {
+    ["dependencies", "devDependencies", "optionalDependencies"]
+        .iter()
+        .filter_map(|key| package[*key].as_object())
+        .flat_map(|all| all.values())
+        .filter_map(|said| {
+            let said = said.as_str()?;
+            let path = ["file:", "link:", "portal:"].iter().find_map(|at| said.strip_prefix(at))?;
+            archive::inside(Path::new(path)).filter(|path| path.components().count() > 0)
+        })
+        .collect()
+}
+
 /// Everything that decides what is installed.
-fn what(yard: &Yard<'_>, manager: &str, folder: &Path) -> Result<String, String> {
+fn what(yard: &Yard<'_>, manager: &str, folder: &Path, package: &Value) -> Result<String, String> {
     let mut texts = Vec::new();
     for name in INPUTS {
         // Of a package.json only what it depends on: scripts and versions change without anything to install.
         let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        texts.push(match serde_json::from_str::<serde_json::Value>(&text) {
+        texts.push(match serde_json::from_str::<Value>(&text) {
             Ok(package) if name == "package.json" => [
                 "dependencies",
                 "devDependencies",
@@ -212,6 +273,13 @@ fn what(yard: &Yard<'_>, manager: &str, folder: &Path) -> Result<String, String>
             .join("\n"),
             _ => text,
         });
+    }
+    // Packages of this very folder are copied by some managers: they are installed again where they changed.
+    for below in of_this_folder(package) {
+        for (path, full) in archive::items(&folder.join(&below), "").unwrap_or_default() {
+            let bytes = std::fs::read(full).unwrap_or_default();
+            texts.push(format!("{} {path} {}", below.display(), Digest::of(&bytes)));
+        }
     }
     let version = yard.order.spec.found.as_ref().map(|found| found.toolchain.clone());
     let parts = serde_json::json!([1, manager, version, texts]);
