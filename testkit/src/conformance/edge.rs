@@ -34,6 +34,9 @@ fn route(id: &str, instances: &[&str]) -> Route {
         state: State::Live,
         reason: String::new(),
         wakes: false,
+        passing: Default::default(),
+        canary: None,
+        closed: None,
     }
 }
 

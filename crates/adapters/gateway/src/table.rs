@@ -170,6 +170,9 @@ mod tests {
             state: State::Live,
             reason: String::new(),
             wakes: false,
+            passing: Default::default(),
+            canary: None,
+            closed: None,
         }
     }
 

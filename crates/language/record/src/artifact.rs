@@ -47,6 +47,8 @@ pub enum BuildTool {
     Maven,
     /// `gradle assemble` on a build script.
     Gradle,
+    /// A container engine, from a Dockerfile; what runs is the image.
+    Dockerfile,
     /// Files served as they are.
     Static,
     /// `build.command` of `tow.yaml`.
@@ -65,6 +67,7 @@ impl BuildTool {
             Self::Python => "python",
             Self::Maven => "maven",
             Self::Gradle => "gradle",
+            Self::Dockerfile => "dockerfile",
             Self::Static => "static",
             Self::Command => "command",
             Self::None => "none",
@@ -96,6 +99,9 @@ pub struct Found {
     /// What should be known: lines of a Procfile that nothing runs, a second tool beside the first.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What is not there that builds it, and what would help; none: it can be built now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// The most a build may use; nothing said: the platform's own limits.
@@ -145,6 +151,15 @@ pub struct BuildSpec {
     /// The most it may use.
     #[serde(default)]
     pub bounds: BuildBounds,
+    /// `build.dockerfile`, where it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
+    /// The container engine that the environment's runtime names; looked for where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The file with credentials of registries that the environment's runtime names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
     /// What was found before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
@@ -164,6 +179,9 @@ impl BuildSpec {
             offline: false,
             secrets: Vec::new(),
             bounds: BuildBounds::default(),
+            dockerfile: None,
+            engine: None,
+            credentials: None,
             found: None,
         }
     }
@@ -175,7 +193,7 @@ impl BuildSpec {
         let content = found.and_then(|found| found.content.as_ref()).unwrap_or(&self.source);
         let tool = found.map(|found| (found.tool, &found.toolchain, &found.platform));
         let whose = self.component.as_ref().filter(|_| !self.secrets.is_empty());
-        let parts = serde_json::json!([
+        let mut parts = serde_json::json!([
             2,
             content,
             self.dir,
@@ -186,6 +204,9 @@ impl BuildSpec {
             whose,
             self.secrets
         ]);
+        if let (Some(parts), Some(file)) = (parts.as_array_mut(), &self.dockerfile) {
+            parts.push(file.clone().into());
+        }
         Digest::of(parts.to_string().as_bytes())
     }
 }
@@ -205,6 +226,9 @@ pub struct Artifact {
     pub entry: Vec<String>,
     /// Files that the platform serves itself.
     pub is_static: bool,
+    /// The id of the image, where the archive is that of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// The build that made it.
     pub build: Id,
     /// When.
@@ -312,6 +336,7 @@ mod tests {
             content: None,
             runs: true,
             notes: Vec::new(),
+            missing: None,
         };
         let namespace = tow_names::Namespace::new("default").expect("a namespace");
         let web = EntityRef::parse("component:web", None, &namespace).expect("a reference");
@@ -328,6 +353,7 @@ mod tests {
             with(&|s| s.timeout = Duration::from_secs(2)),
             with(&|s| s.component = Some(web.clone())),
             with(&|s| s.bounds.memory = Some(1)),
+            with(&|s| s.engine = Some("unix:///run/x.sock".into())),
             with(&|s| s.found = Some(Found { because: "other words".into(), ..found.clone() })),
         ];
         assert!(same.iter().all(|key| *key == base.key()));
@@ -342,6 +368,7 @@ mod tests {
             with(&|s| s.found = Some(Found { toolchain: "go1.27".into(), ..found.clone() })),
             with(&|s| s.found = Some(Found { platform: "linux/aarch64".into(), ..found.clone() })),
             with(&|s| s.secrets = vec!["TOKEN".into()]),
+            with(&|s| s.dockerfile = Some("Dockerfile".into())),
             with(&|s| (s.secrets, s.component) = (vec!["TOKEN".into()], Some(web.clone()))),
             watched.clone(),
         ];

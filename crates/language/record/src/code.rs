@@ -190,6 +190,7 @@ codes! {
     "plan/no-recipe" 0 "No recipe makes a resource of this type"
     "plan/route-port" 0 "A route names a port that is not declared"
     "plan/runtime-unavailable" 0 "The environment's runtime can't run anything just now"
+    "plan/own-network" 0 "A fixed port, for which the runtime has no network of the program's own"
     "plan/volumes" 0 "Volumes, which the runtime does not mount"
     "plan/scale" 0 "The workload can't be scaled so here"
     "plan/workload-kind" 0 "The workload is not what its kind must be"

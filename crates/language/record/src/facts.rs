@@ -29,6 +29,8 @@ pub enum Can {
     DiskLimit,
     /// Give a pod a network of its own, so that programs may bind fixed ports.
     OwnNetwork,
+    /// Give a network of their own to the containers of a pod together, where these are several.
+    PodNetwork,
     /// Run a command beside the program, inside what it sees.
     Exec,
     /// Hand on sockets that outlive the program.
@@ -48,6 +50,7 @@ impl Can {
             Self::ProcessLimit => "process-limit",
             Self::DiskLimit => "disk-limit",
             Self::OwnNetwork => "own-network",
+            Self::PodNetwork => "pod-network",
             Self::Exec => "exec",
             Self::HandedSockets => "handed-sockets",
         }
@@ -84,10 +87,12 @@ impl InstanceSpec {
     /// What a runtime must be able to do to run this. A runtime that lacks any of it refuses the start: a plan has said
     /// so before, and a plan may be older than the machine is now.
     pub fn needs(&self) -> BTreeSet<Can> {
-        let Setting { mounts, bounds, inside, .. } = &self.setting;
+        let Setting { mounts, bounds, inside, several, .. } = &self.setting;
+        // An image that was built here comes as an artifact, too, and needs nothing to stand on.
+        let is_image = matches!(self.program, Program::Image { .. });
         let said = [
-            (Can::Images, matches!(self.program, Program::Image { .. })),
-            (Can::Artifacts, self.artifact.is_some()),
+            (Can::Images, is_image),
+            (Can::Artifacts, self.artifact.is_some() && !is_image),
             (Can::AbsoluteFiles, self.files.keys().any(|path| path.starts_with('/'))),
             (Can::Volumes, !mounts.is_empty()),
             (Can::MemoryLimit, bounds.memory.is_some()),
@@ -95,6 +100,7 @@ impl InstanceSpec {
             (Can::ProcessLimit, bounds.processes.is_some()),
             (Can::DiskLimit, bounds.disk.is_some()),
             (Can::OwnNetwork, !inside.is_empty()),
+            (Can::PodNetwork, !inside.is_empty() && *several),
             (Can::HandedSockets, !self.listen.is_empty()),
         ];
         said.into_iter().filter_map(|(can, needed)| needed.then_some(can)).collect()

@@ -168,6 +168,9 @@ pub struct Setting {
     pub bounds: Bounds,
     /// Port of this machine → port that the program binds, where these differ because it has a network of its own.
     pub inside: BTreeMap<u16, u16>,
+    /// It is not the only container of its pod.
+    #[serde(skip_serializing_if = "is_false")]
+    pub several: bool,
     /// What it takes of the machine is to be measured.
     #[serde(skip_serializing_if = "is_false")]
     pub measured: bool,
@@ -247,7 +250,8 @@ pub struct InstanceSpec {
     pub id: Id,
     /// What is run.
     pub program: Program,
-    /// The archive that is unpacked into the working folder first.
+    /// The archive that is unpacked into the working folder first; of [`Program::Image`], the image's own, which is loaded
+    /// where the engine does not have it.
     pub artifact: Option<Digest>,
     /// The whole environment, but for what the runtime passes on (PATH, HOME, locale, proxies).
     pub env: BTreeMap<String, String>,
