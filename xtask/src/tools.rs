@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 14] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -64,6 +64,13 @@ const TOOLS: [Tool; 13] = [
         ask: "--version",
         packages: &["bubblewrap"],
         for_what: "tests of processes in sandboxes",
+        needed: false,
+    },
+    Tool {
+        program: "slirp4netns",
+        ask: "--version",
+        packages: &["slirp4netns"],
+        for_what: "tests of sandboxes with a network of their own",
         needed: false,
     },
     Tool {

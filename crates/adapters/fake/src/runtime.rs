@@ -93,7 +93,13 @@ fn can(isolation: Isolation) -> BTreeSet<Can> {
         Can::Exec,
         Can::HandedSockets,
     ];
-    let inside = [Can::AbsoluteFiles, Can::ProcessLimit, Can::DiskLimit, Can::OwnNetwork];
+    let inside = [
+        Can::AbsoluteFiles,
+        Can::ProcessLimit,
+        Can::DiskLimit,
+        Can::OwnNetwork,
+        Can::PodNetwork,
+    ];
     let mut can = BTreeSet::from(all);
     can.extend(inside.into_iter().filter(|_| isolation != Isolation::None));
     can.extend((isolation == Isolation::Container).then_some(Can::Images));

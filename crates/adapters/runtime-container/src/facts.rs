@@ -19,6 +19,7 @@ pub(crate) fn can(runtime: &Executes) -> BTreeSet<Can> {
         Can::CpuLimit,
         Can::ProcessLimit,
         Can::OwnNetwork,
+        Can::PodNetwork,
         Can::Exec,
     ]);
     if !runtime.spec.bases.is_empty() {

@@ -1,7 +1,7 @@
 //! What processes of this machine can be given, as the machine is now.
 
 use crate::bounds::{Held, held};
-use crate::sandbox::{Found, filter, find};
+use crate::sandbox::{Found, filter, find, network};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use tow_record::{Can, Executes, Isolation, RuntimeFacts};
@@ -24,18 +24,28 @@ fn none() -> RuntimeFacts {
     // Where nothing is kept apart at all, what is weaker than it looks is beside the point.
     RuntimeFacts {
         isolation: Isolation::None,
-        can: able(Isolation::None, &held()),
+        can: able(Isolation::None, &held(), false),
         unavailable: None,
         notes: Vec::new(),
     }
 }
 
 /// What instances of a level can be given here.
-pub(crate) fn can(level: Isolation) -> BTreeSet<Can> {
-    able(level, &held())
+pub(crate) fn can(level: Isolation, path: &OsStr) -> BTreeSet<Can> {
+    let own_network = level == Isolation::Sandbox && no_network(&find(path), path).is_none();
+    able(level, &held(), own_network)
 }
 
-fn able(level: Isolation, held: &Held) -> BTreeSet<Can> {
+/// Why a sandbox can't have a network of its own.
+fn no_network(bwrap: &Found, path: &OsStr) -> Option<String> {
+    let Found::At(bwrap) = bwrap else { return Some("there are no sandboxes".into()) };
+    match network::find(bwrap, path) {
+        Found::At(_) => None,
+        Found::Not(why) => Some(why),
+    }
+}
+
+fn able(level: Isolation, held: &Held, own_network: bool) -> BTreeSet<Can> {
     // The shim watches memory, processes and files where no group holds them.
     let mut can = BTreeSet::from([
         Can::Artifacts,
@@ -51,6 +61,7 @@ fn able(level: Isolation, held: &Held) -> BTreeSet<Can> {
         Isolation::Sandbox => can.extend([Can::AbsoluteFiles, Can::Volumes]),
         _ => can.extend([Can::HandedSockets]),
     }
+    can.extend(own_network.then_some(Can::OwnNetwork));
     can
 }
 
@@ -74,13 +85,19 @@ fn sandbox(path: &OsStr) -> RuntimeFacts {
     notes.push(
         "programs share the machine's network: each can connect to what listens there".into(),
     );
-    let unavailable = match find(path) {
+    let found = find(path);
+    let no_network = no_network(&found, path);
+    let unavailable = match found {
         Found::At(_) => None,
         Found::Not(why) => Some(why),
     };
+    let own_network = no_network.is_none();
+    if let Some(why) = no_network.filter(|_| unavailable.is_none()) {
+        notes.push(format!("no program can listen on a fixed port: {why}"));
+    }
     RuntimeFacts {
         isolation: Isolation::Sandbox,
-        can: able(Isolation::Sandbox, &held),
+        can: able(Isolation::Sandbox, &held, own_network),
         unavailable,
         notes,
     }
@@ -109,6 +126,8 @@ fn limits(held: &Held) -> Vec<String> {
 pub struct Offers {
     /// Why sandboxes can't be made, with what would help; `None`: they can.
     pub no_sandbox: Option<String>,
+    /// Why a sandbox can't have a network of its own, with what would help; `None`: it can.
+    pub no_network: Option<String>,
     /// Control groups can hold memory, processor time, processes.
     pub memory: bool,
     /// See [`Self::memory`].
@@ -128,8 +147,10 @@ pub struct Offers {
 /// Looks; changes nothing. Blocks for some milliseconds, as it makes an empty sandbox.
 pub fn offers(path: &OsStr) -> Offers {
     let Held { memory, cpu, processes, version } = held();
+    let found = find(path);
     Offers {
-        no_sandbox: match find(path) {
+        no_network: no_network(&found, path),
+        no_sandbox: match found {
             Found::At(_) => None,
             Found::Not(why) => Some(why),
         },

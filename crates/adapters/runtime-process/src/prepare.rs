@@ -2,7 +2,7 @@
 //! last, the spec, whose presence says that all the rest is there. May be broken off and begun again at any point.
 
 use crate::folder::Folder;
-use crate::sandbox::{Confined, HOME, Inside, inside};
+use crate::sandbox::{Confined, HOME, Inside, NAMES, inside, network};
 use crate::spec::SpecFile;
 use crate::state::PROTOCOL;
 use crate::unpack::{self, UnpackError};
@@ -108,7 +108,11 @@ fn place(
     );
     let groups = format!("root:x:0:\napp:x:{who}:\nnogroup:x:65534:\n");
     unpack::write(&folder.files(), "passwd", people.as_bytes(), 0o644)?;
-    unpack::write(&folder.files(), "group", groups.as_bytes(), 0o644)
+    unpack::write(&folder.files(), "group", groups.as_bytes(), 0o644)?;
+    if confined.network.is_some() {
+        unpack::write(&folder.files(), NAMES, network::names().as_bytes(), 0o644)?;
+    }
+    Ok(())
 }
 
 fn clear(path: &Path) -> io::Result<()> {

@@ -169,6 +169,22 @@ fn listener(line: &str, inodes: &HashSet<u64>) -> Option<u16> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     if *fields.get(3)? != "0A" || !inodes.contains(&fields.get(9)?.parse().ok()?) {
         return None;
+/// The TCP ports that somebody listens on in the network of a process, sorted.
+pub(crate) fn listening_beside(pid: u32) -> Vec<u16> {
+    let mut ports = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        ports.extend(text.lines().skip(1).filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let port = fields.get(1)?.rsplit_once(':')?.1;
+            (*fields.get(3)? == "0A").then(|| u16::from_str_radix(port, 16).ok()).flatten()
+        }));
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
     }
     u16::from_str_radix(fields.get(1)?.rsplit_once(':')?.1, 16).ok()
 }

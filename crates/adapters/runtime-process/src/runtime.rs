@@ -166,7 +166,7 @@ impl ProcessRuntime {
         for mount in &spec.setting.mounts {
             crate::volumes::admit(mount).map_err(|err| PortError::Refused(err.to_string()))?;
         }
-        let can = blocking(move || crate::facts::can(level)).await?;
+        let can = blocking(move || crate::facts::can(level, &passed::path())).await?;
         match spec.needs().into_iter().find(|need| !can.contains(need)) {
             Some(need) => Err(PortError::Refused(format!(
                 "it needs {need}, which processes of isolation {level} on this machine don't have"
@@ -176,11 +176,18 @@ impl ProcessRuntime {
     }
 
     /// How a sandbox is made here; [`PortError::Refused`] where it can't be.
-    async fn confined(&self) -> Result<Confined, PortError> {
-        match blocking(|| sandbox::find(&passed::path())).await? {
-            Found::At(bwrap) => {
-                Ok(Confined::new(bwrap, vec![self.hidden.clone(), self.volumes.clone()]))
-            }
+    async fn confined(&self, spec: &InstanceSpec) -> Result<Confined, PortError> {
+        let bwrap = match blocking(|| sandbox::find(&passed::path())).await? {
+            Found::At(bwrap) => bwrap,
+            Found::Not(why) => return Err(PortError::Refused(why)),
+        };
+        let confined =
+            Confined::new(bwrap.clone(), vec![self.hidden.clone(), self.volumes.clone()]);
+        if spec.setting.inside.is_empty() {
+            return Ok(confined);
+        }
+        match blocking(move || sandbox::network::find(&bwrap, &passed::path())).await? {
+            Found::At(slirp) => Ok(confined.with_network(slirp, spec)),
             Found::Not(why) => Err(PortError::Refused(why)),
         }
     }
@@ -257,7 +264,7 @@ impl Runtime for ProcessRuntime {
         self.fence(epoch)?;
         self.refuse_what_is_not_there(spec).await?;
         let confined = match spec.setting.isolation {
-            Isolation::Sandbox => Some(self.confined().await?),
+            Isolation::Sandbox => Some(self.confined(spec).await?),
             _ => None,
         };
         let turn = self.turn(&spec.id);

@@ -57,6 +57,9 @@ pub(crate) struct State {
     /// How far it is kept from the others.
     #[serde(default)]
     pub(crate) isolation: Isolation,
+    /// What leads out of its own network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<Process>,
     /// What holds its bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<Group>,
@@ -84,6 +87,7 @@ impl State {
             stop: None,
             next: None,
             isolation: Isolation::None,
+            network: None,
             group: None,
         }
     }

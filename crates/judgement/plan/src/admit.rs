@@ -70,6 +70,7 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
         if let Some((why, expected)) =
             crate::scale::refusal(&file.score, &delivered, routed, facts.isolation)
         {
+        crate::network::refusals(&file.score, &delivered, facts, &mut found);
             found.push(Invalid::new("/metadata/name", "plan/scale", why, expected));
         }
         if environment.tier == Tier::Production && facts.isolation < Isolation::Sandbox {
@@ -319,6 +320,6 @@ fn unset_keys(
     }
 }
 
-fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

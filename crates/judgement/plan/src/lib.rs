@@ -13,6 +13,7 @@ mod gate;
 mod heal;
 mod kind;
 pub mod location;
+mod network;
 mod pods;
 mod rollout;
 mod routes;

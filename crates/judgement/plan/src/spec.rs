@@ -68,7 +68,15 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
         env.insert(key.clone(), expand(score, &values, text)?);
     }
     let isolation = deployment.runtime.isolation();
-    let own_network = isolation == Isolation::Container;
+    // The platform's own file server takes whatever port it is given.
+    let is_site = container.image == "."
+        && container.command.as_ref().is_none_or(Vec::is_empty)
+        && artifact.is_some_and(|artifact| artifact.is_static || meaning(delivered.kind).served);
+    let own_network = match isolation {
+        Isolation::None => false,
+        Isolation::Sandbox => !is_site && crate::network::has_fixed_ports(score, &delivered),
+        Isolation::Container | Isolation::Cluster => !is_site,
+    };
     let binds = binds(score, instance, own_network);
     for (port, number) in &binds {
         let name = format!("PORT_{}", port.to_ascii_uppercase().replace('-', "_"));
@@ -189,6 +197,7 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     Ok(InstanceSpec {
         setting,
         id: instance.id.clone(),
+        several: score.containers.len() > 1,
         program,
         artifact: artifact.filter(|_| container.image == ".").map(|a| a.digest.clone()),
         env,

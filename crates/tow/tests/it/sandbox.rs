@@ -132,3 +132,123 @@ fn what_a_sandbox_tries_is_stopped_and_told_and_others_answer_all_the_while() {
         println!("measured: a shim {}", line.split_whitespace().collect::<Vec<_>>().join(" "));
     }
 }
+
+/// Can sandboxes have a network of their own here? Said, where they can't.
+fn can_have_networks(up: &Binary) -> bool {
+    let seen = up.tow(["doctor", "-o", "json"]).json();
+    let all = seen.as_array().unwrap();
+    let one = all.iter().find(|one| one["check"] == "machine.own-network");
+    let one = one.expect("the doctor says whether sandboxes can have a network");
+    if one["state"] != "ok" {
+        not_run(&format!("sandboxes with a network of their own: {}", one["seen"]));
+    }
+    one["state"] == "ok"
+}
+
+/// A ferry that always listens on 8080, whatever it is told, and says so in its Score file.
+fn fixed(name: &str) -> Ferry {
+    let mut ferry = Ferry::patient(name);
+    ferry.command = r#"["sh", "-c", "PORT=8080 exec ./app"]"#.into();
+    say_fixed(&mut ferry);
+    ferry
+}
+
+fn say_fixed(ferry: &mut Ferry) {
+    ferry.write();
+    let path = ferry.path().join("score.yaml");
+    let score = std::fs::read_to_string(&path).unwrap();
+    let port = "      port: 8080\n";
+    assert!(score.contains(port), "{score}");
+    std::fs::write(&path, score.replacen(port, &format!("{port}      targetPort: 8080\n"), 1))
+        .unwrap();
+}
+
+fn origin(up: &Binary, component: &str) -> String {
+    status(up, component)["port_url"].as_str().unwrap().trim_end_matches('/').to_string()
+}
+
+#[test]
+fn programs_that_always_listen_on_one_port_are_released_anew_and_no_request_is_lost() {
+    let up = Binary::up(TOW);
+    if !can(&up) || !can_have_networks(&up) {
+        return;
+    }
+    declare(&up, SANDBOX);
+    let mut ferry = fixed("ferry");
+    let other = fixed("other");
+    deploy(&up, ferry.path());
+    deploy(&up, other.path());
+    let (one, two) = (origin(&up, "ferry"), origin(&up, "other"));
+    for origin in [&one, &two] {
+        assert!(crate::ferry::served(origin).contains("one"));
+    }
+    assert!(std::net::TcpStream::connect("127.0.0.1:8080").is_err(), "8080 of the machine is free");
+    let kept = crate::ferry::pids(&up, "other");
+    let load = Load { origin: one.clone(), paths: vec!["/".into()], rate: 100 }.begin();
+    ferry.variables = vec![("GREETING".into(), "two".into())];
+    ferry.source("2");
+    say_fixed(&mut ferry);
+    deploy(&up, ferry.path());
+    until("the new release answers", || crate::ferry::served(&one).contains("two"));
+    let done = up.json(&["scale", "ferry=2", "-c", "ferry", "-e", "yard"]);
+    assert_eq!(done["state"], "live", "{done}");
+    assert_eq!(crate::ferry::pids(&up, "ferry").len(), 2, "two of one release on one port");
+    let done = up.json(&["rollback", "-c", "ferry", "-e", "yard"]);
+    assert_eq!(done["state"], "live", "{done}");
+    until("the old release answers", || crate::ferry::served(&one).contains("one"));
+    // The shim of what serves: nothing is lost by it.
+    for shim in up.role("shim") {
+        if shim.args.iter().any(|arg| arg.contains("ferry")) {
+            tow_testkit::binary::send(shim.pid, rustix::process::Signal::KILL);
+        }
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let report = load.end();
+    println!("measured: two releases on one fixed port under load: {report}");
+    assert!(report.failed.is_empty() && report.answered > 100, "{report}");
+    assert_eq!(crate::ferry::pids(&up, "other"), kept, "the neighbour knows nothing of it");
+}
+
+#[test]
+fn a_sandbox_with_its_own_network_reaches_the_database_it_is_configured_with() {
+    let up = Binary::up(TOW);
+    if !can(&up) || !can_have_networks(&up) {
+        return;
+    }
+    let database = match tow_postgres::database() {
+        Ok(database) => database,
+        Err(why) => return not_run(&format!("a sandbox's way to Postgres: {why}")),
+    };
+    declare(&up, SANDBOX);
+    let psql = "psql -X -A -t -c";
+    let script = format!(
+        "until {psql} \"select 'answer ' || 6 * 7\" \"$DATABASE_URL\"; do sleep 0.2; done\n\
+         PORT=8080 exec ./app\n"
+    );
+    let mut ferry = Ferry::patient("asks");
+    std::fs::write(ferry.path().join("work.sh"), script).unwrap();
+    ferry.command = r#"["sh", "work.sh"]"#.into();
+    ferry.variables.push(("DATABASE_URL".into(), database.url()));
+    say_fixed(&mut ferry);
+    deploy(&up, ferry.path());
+    assert!(logs(&up, "asks").contains("answer 42"), "{}", logs(&up, "asks"));
+    crate::ferry::served(&origin(&up, "asks"));
+}
+
+#[test]
+fn a_fixed_port_in_a_pod_of_several_is_refused_by_its_line() {
+    let up = Binary::up(TOW);
+    if !can(&up) {
+        return;
+    }
+    declare(&up, SANDBOX);
+    let pod = "    variables: {A: b}\n  beside:\n    image: .\n    command: [sh, work.sh]\n\
+               service:\n  ports:\n    web:\n      port: 80\n      targetPort: 8080";
+    let several = worker("several", "sleep 1000\n", pod);
+    let refused = up.tow(["deploy", &several.path().display().to_string(), "-e", "yard"]).exits(3);
+    assert!(refused.err.contains("plan/own-network"), "{refused}");
+    assert!(
+        refused.err.contains("score.yaml:") && refused.err.contains("containers of one pod"),
+        "{refused}"
+    );
+}

@@ -14,7 +14,7 @@ group! { "order":
     "the word how it ended comes after its last line" => ended_last,
     "a program may bind the port that it always binds" [OwnNetwork] => fixed_port,
     "two pods may bind the same port" [OwnNetwork] => same_port,
-    "containers of one pod reach each other at 127.0.0.1" [OwnNetwork] => one_pod,
+    "containers of one pod reach each other at 127.0.0.1" [OwnNetwork, PodNetwork] => one_pod,
     "containers of another pod are not at 127.0.0.1" [OwnNetwork] => other_pod,
     "probes find a port that is another one inside" [OwnNetwork] => probes_inside,
 }
@@ -104,10 +104,12 @@ fn asks(text: &str) -> Vec<Act> {
 async fn one_pod(h: &Harness) {
     let ports = h.runtime.free_ports(2, &[]).await.expect("ports");
     let one = h.spec("server", &[Act::Serve(8080, "beside".into())], ports[0]);
-    let one = inside(one, "shared");
+    let mut one = inside(one, "shared");
+    one.setting.several = true;
     let mut two = h.spec("asker", &asks("done"), ports[1]);
     two.setting.inside = BTreeMap::from([(ports[1], 9090)]);
     two.setting.pod = one.setting.pod.clone();
+    two.setting.several = true;
     h.running(&one).await;
     h.running(&two).await;
     h.said(&two.id, "got beside").await;

@@ -34,6 +34,10 @@ pub(super) async fn refused(h: &Harness, lacking: Can) {
         Can::ProcessLimit => bounds(&mut spec.setting.bounds).processes = Some(64),
         Can::DiskLimit => bounds(&mut spec.setting.bounds).disk = Some(64 << 20),
         Can::OwnNetwork => spec.setting.inside = BTreeMap::from([(spec.ports[0], 8080)]),
+        Can::PodNetwork => {
+            spec.setting.inside = BTreeMap::from([(spec.ports[0], 8080)]);
+            spec.setting.several = true;
+        }
         Can::HandedSockets => spec.listen = vec!["127.0.0.1:0".into()],
     }
     assert!(spec.needs().contains(&lacking), "the request does not need {lacking}");

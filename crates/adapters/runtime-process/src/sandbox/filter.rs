@@ -101,8 +101,8 @@ const TERMINAL: [u64; 2] = [0x5412, 0x541c];
 /// Families of sockets that reach the kernel's ciphers or the machine below.
 const FAMILIES: [i32; 2] = [libc::AF_ALG, libc::AF_VSOCK];
 
-/// Binds this process, and all it starts, for good.
-pub(super) fn confine(ports: &[u16]) -> Result<(), String> {
+/// Binds this process, and all it starts, for good. Without ports: any, because the network is its own.
+pub(super) fn confine(ports: Option<&[u16]>) -> Result<(), String> {
     let told = |err: &dyn std::fmt::Display| format!("cannot confine the program: {err}");
     fence(ports).map_err(|err| told(&err))?;
     for program in programs().map_err(|err| told(&err))? {
@@ -130,13 +130,15 @@ pub(crate) fn keeps_names() -> bool {
 }
 
 /// As much of Landlock as this kernel has. Port 0, which is any free one, stays allowed: nobody routes to it.
-fn fence(ports: &[u16]) -> Result<RulesetStatus, landlock::RulesetError> {
+fn fence(ports: Option<&[u16]>) -> Result<RulesetStatus, landlock::RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessNet::BindTcp)?
-        .scope(Scope::from_all(landlock::ABI::V6))?
-        .create()?;
-    for port in ports.iter().chain(&[0]) {
+        .scope(Scope::from_all(landlock::ABI::V6))?;
+    if ports.is_some() {
+        rules = rules.handle_access(AccessNet::BindTcp)?;
+    }
+    let mut rules = rules.create()?;
+    for port in ports.into_iter().flat_map(|ports| ports.iter().chain(&[0])) {
         rules = rules.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
     }
     Ok(rules.restrict_self()?.ruleset)

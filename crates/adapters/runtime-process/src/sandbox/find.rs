@@ -15,7 +15,7 @@ pub(crate) enum Found {
 }
 
 /// Where it is looked for beside the platform's PATH.
-const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
+pub(super) const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
 /// What could be made once can be made again; what could not is tried again each time.
 static WORKS: OnceLock<PathBuf> = OnceLock::new();
 
@@ -43,7 +43,8 @@ pub(crate) fn find(path: &OsStr) -> Found {
 /// Makes an empty sandbox.
 fn tried(bwrap: &Path) -> Result<(), String> {
     let mut command = Command::new(bwrap);
-    command.args(super::view::namespaces(super::Confined::new(bwrap.into(), Vec::new()).user));
+    let user = super::Confined::new(bwrap.into(), Vec::new()).user;
+    command.args(super::view::namespaces(user, false));
     command.args(["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "/bin/true"]);
     let output = command
         .env_clear()

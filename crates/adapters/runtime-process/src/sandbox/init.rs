@@ -2,6 +2,7 @@
 //! whoever it is to be, hands signals on, reaps, runs commands beside the program, and leaves an exact word of its end.
 //! It knows no folder of the platform: what it needs comes as descriptors.
 
+use super::relay::Relay;
 use super::{OWN, filter};
 use crate::shim::command::{Ask, Beside, serve};
 use crate::shim::exec::explain;
@@ -33,6 +34,8 @@ struct Given {
     exit: File,
     /// Whoever wants a command run beside the program comes here.
     commands: UnixListener,
+    /// What its own network is joined by.
+    network: Vec<OwnedFd>,
 }
 
 /// Runs until the program and all it left have ended; the program's code, or 128 and the signal.
@@ -58,7 +61,7 @@ async fn run() -> i32 {
     }
     let Ok(Some((told, fds))) = told::receive::<Told>(&shim) else { return 0 };
     let reaper = Reaper::default();
-    match begin(&told, fds, &reaper) {
+    match begin(&told, fds, &reaper).await {
         // The shim is told that it went well by the socket's end.
         Ok(began) => {
             drop(shim);
@@ -82,9 +85,10 @@ struct Began {
     pid: u32,
     exit: File,
     commands: UnixListener,
+    relay: Option<Relay>,
 }
 
-fn begin(told: &Told, fds: Vec<OwnedFd>, reaper: &Reaper) -> Result<Began, String> {
+async fn begin(told: &Told, fds: Vec<OwnedFd>, reaper: &Reaper) -> Result<Began, String> {
     let within = told.within.clone().unwrap_or_default();
     let given =
         given(fds).map_err(|err| format!("the sandbox was not given what it needs: {err}"))?;
@@ -101,6 +105,10 @@ fn begin(told: &Told, fds: Vec<OwnedFd>, reaper: &Reaper) -> Result<Began, Strin
         })
         .map_err(broken("/dev/null"))?;
     mounts(&within)?;
+    let mut relay = match &within.joined {
+        Some(joined) => Some(Relay::begin(joined, given.network).await?),
+        None => None,
+    };
     bind(&within)?;
     let Some((program, args)) = told.argv.split_first() else {
         return Err("there is no program to run".into());
@@ -116,15 +124,19 @@ fn begin(told: &Told, fds: Vec<OwnedFd>, reaper: &Reaper) -> Result<Began, Strin
     let pid = reaper
         .start(|| command.spawn().map(|child| child.id()))
         .map_err(|err| explain(Path::new(program), &err))?;
-    Ok(Began { pid, exit: given.exit, commands: given.commands })
+    if let Some(relay) = &mut relay {
+        relay.widen();
+    }
+    Ok(Began { pid, exit: given.exit, commands: given.commands, relay })
 }
 
-fn given(fds: Vec<OwnedFd>) -> io::Result<Given> {
+fn given(mut fds: Vec<OwnedFd>) -> io::Result<Given> {
+    let network = fds.split_off(fds.len().min(4));
     let [out, err, exit, commands]: [OwnedFd; 4] =
         fds.try_into().map_err(|fds: Vec<_>| io::Error::other(format!("{} of 4", fds.len())))?;
     let commands = std::os::unix::net::UnixListener::from(commands);
     commands.set_nonblocking(true)?;
-    Ok(Given { out, err, exit: exit.into(), commands: UnixListener::from_std(commands)? })
+    Ok(Given { out, err, exit: exit.into(), commands: UnixListener::from_std(commands)?, network })
 }
 
 /// Each volume is what the shim found it to be: nobody put a link to something else in its place meanwhile.
@@ -160,7 +172,7 @@ fn bind(within: &Within) -> Result<(), String> {
         rustix::process::setrlimit(Resource::Fsize, most(size))
             .map_err(|err| cannot("limit files", err))?;
     }
-    filter::confine(&within.ports)
+    filter::confine(within.joined.is_none().then_some(&within.ports))
 }
 
 /// Until the program has ended, and then until nobody is left or it is time.
@@ -172,7 +184,7 @@ async fn watch(
     mut terms: Signals,
     mut children: Signals,
 ) -> i32 {
-    let Began { pid, mut exit, commands } = began;
+    let Began { pid, mut exit, commands, relay } = began;
     let beside = Arc::new(beside);
     let mut ended = None;
     let how = loop {
@@ -206,6 +218,9 @@ async fn watch(
     drop(exit);
     everyone(Signal::TERM);
     let until = Instant::now() + left_behind;
+    if let Some(relay) = relay {
+        relay.finish().await;
+    }
     while !reaper.reap(|_, _| {}) && Instant::now() < until {
         tokio::time::sleep(LOOK).await;
     }

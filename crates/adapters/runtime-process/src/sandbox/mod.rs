@@ -5,11 +5,16 @@
 pub(crate) mod filter;
 mod find;
 mod init;
+mod loopback;
+pub(crate) mod network;
+mod relay;
 mod view;
 
 pub(crate) use find::{Found, find};
 pub(crate) use init::init_main;
-pub(crate) use view::{Inside, inside};
+pub(crate) use network::Network;
+pub(crate) use relay::Joined;
+pub(crate) use view::{Inside, NAMES, inside};
 
 use crate::folder::Folder;
 use crate::spec::SpecFile;
@@ -17,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use tow_record::Bounds;
+use tow_record::{Bounds, InstanceSpec};
 
 /// The word by which our binary becomes a sandbox's first process.
 pub(crate) const INIT: &str = "init";
@@ -39,6 +44,9 @@ pub(crate) struct Confined {
     pub(crate) hidden: Vec<PathBuf>,
     /// Absolute paths inside → names in [`Folder::files`].
     pub(crate) placed: BTreeMap<String, String>,
+    /// A network of its own, for programs that listen on fixed ports; the machine's where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<Network>,
     /// What it is held to where its spec says nothing.
     #[serde(default)]
     pub(crate) most: Bounds,
@@ -48,7 +56,20 @@ impl Confined {
     /// By this program, with this hidden.
     pub(crate) fn new(bwrap: PathBuf, hidden: Vec<PathBuf>) -> Self {
         let user = rustix::process::geteuid().is_root().then_some(USER);
-        Self { bwrap, user, hidden, placed: BTreeMap::new(), most: Bounds::default() }
+        Self {
+            bwrap,
+            user,
+            hidden,
+            placed: BTreeMap::new(),
+            network: None,
+            most: Bounds::default(),
+        }
+    }
+
+    /// With a network of its own, through this program, for this instance.
+    pub(crate) fn with_network(mut self, slirp: PathBuf, spec: &InstanceSpec) -> Self {
+        self.network = Some(Network { slirp, loopback: loopback::ports(spec) });
+        self
     }
 
     /// Who the program is, as it sees itself.

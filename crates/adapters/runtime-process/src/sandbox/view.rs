@@ -45,6 +45,8 @@ const ETC: [&str; 28] = [
     "terminfo",
     "timezone",
 ];
+/// Who answers for names: another one in a network of its own.
+pub(crate) const NAMES: &str = "resolv.conf";
 /// Bytes of /tmp, and of shared memory: both are memory.
 const TMP: u64 = 256 << 20;
 const SHM: u64 = 64 << 20;
@@ -93,11 +95,14 @@ pub(crate) fn inside(target: &str) -> Result<Inside, String> {
     Ok(Inside::At(path))
 }
 
-/// What every sandbox is, before any file: processes, names and messages of its own.
-pub(super) fn namespaces(user: Option<u32>) -> Vec<OsString> {
+/// What every sandbox is, before any file: processes, names and messages of its own; where asked, a network.
+pub(super) fn namespaces(user: Option<u32>, own_network: bool) -> Vec<OsString> {
     let mut args = Args::default();
     args.add(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]);
     args.add(["--hostname", "app", "--new-session", "--cap-drop", "ALL"]);
+    if own_network {
+        args.add(["--unshare-net"]);
+    }
     match user {
         // The first process chooses who the program is, and drops these.
         Some(_) => {
@@ -108,6 +113,10 @@ pub(super) fn namespaces(user: Option<u32>) -> Vec<OsString> {
         None => {
             let user = super::USER.to_string();
             args.add(["--unshare-user", "--uid", &user, "--gid", &user]);
+            if own_network {
+                // Its own ports, whichever; it reaches no other network with it.
+                args.add(["--cap-add", "CAP_NET_BIND_SERVICE"]);
+            }
         }
     }
     args.0
@@ -143,13 +152,15 @@ pub(super) fn arguments(
     own: &Path,
 ) -> Result<(Vec<OsString>, Vec<Seen>), String> {
     let bounds = &file.spec.setting.bounds;
-    let mut args = Args(namespaces(confined.user));
+    let mut args = Args(namespaces(confined.user, confined.network.is_some()));
     args.add(["--as-pid-1", "--clearenv"]);
     system(&mut args, confined);
     args.add(["--dir", "/etc"]);
     for name in ETC {
         let path = Path::new("/etc").join(name);
-        if path.exists() {
+        if confined.network.is_some() && name == NAMES {
+            args.mount("--ro-bind", &folder.files().join(name), &path);
+        } else if path.exists() {
             args.mount("--ro-bind", &path, &path);
         }
     }

@@ -4,7 +4,7 @@
 use super::told::{self, Told, Within};
 use crate::folder::Folder;
 use crate::proc;
-use crate::sandbox::{self, Confined};
+use crate::sandbox::{self, Confined, Joined, network};
 use crate::spec::SpecFile;
 use crate::state::Process;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -42,6 +42,8 @@ pub(super) struct Waiting {
     told: Told,
     /// What it gets beside sockets and streams.
     more: Vec<OwnedFd>,
+    /// What leads out of its own network.
+    pub(super) network: Option<Process>,
 }
 
 /// Makes the child. It does nothing until [`Waiting::go`], and ends if this shim dies before.
@@ -81,7 +83,7 @@ fn plain_child(folder: &Folder, file: &SpecFile) -> io::Result<Waiting> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    Ok(Waiting { process: known(child.id())?, socket, told, more: Vec::new() })
+    Ok(Waiting { process: known(child.id())?, socket, told, more: Vec::new(), network: None })
 }
 
 /// The port of a program that is told only that.
@@ -120,13 +122,14 @@ fn confined_child(
     let within = Within {
         user: confined.user,
         ports: file.spec.ports.clone(),
+        joined: confined.network.as_ref().map(|network| joined(file, network)),
         file_size: file.bounds().disk.filter(|_| !writes_volumes),
         left_behind: LEFT_BEHIND.min(file.spec.grace.std()).as_millis() as u64,
         mounts,
     };
     let told =
         Told { dir: sandbox::HOME.into(), argv, env, within: Some(within), ..Told::default() };
-    let more =
+    let mut more =
         vec![exit_word(folder).map_err(broken)?.into(), inner(folder).map_err(broken)?.into()];
     let (socket, theirs) = UnixStream::pair().map_err(broken)?;
     rustix::net::sockopt::set_socket_passcred(&socket, true).map_err(|err| broken(err.into()))?;
@@ -158,7 +161,26 @@ fn confined_child(
         ));
     };
     socket.set_read_timeout(None).map_err(broken)?;
-    Ok(Waiting { process, socket, told, more })
+    let mut leads = None;
+    if let Some(network) = &confined.network {
+        let broken = |err: io::Error| format!("cannot make a network for the sandbox: {err}");
+        if confined.user.is_some() {
+            network::open_low_ports(process.pid).map_err(broken)?;
+        }
+        // Ends with whoever holds what it gave: this shim until the first process has it.
+        let (process, holds) = network::start(network, folder, process.pid).map_err(broken)?;
+        leads = Some(process);
+        more.push(holds);
+        more.extend(network::listen(&file.spec.ports)?);
+    }
+    Ok(Waiting { process, socket, told, more, network: leads })
+}
+
+/// The program's ports inside, in the order of the sockets that lead there.
+fn joined(file: &SpecFile, network: &sandbox::Network) -> Joined {
+    let inside = &file.spec.setting.inside;
+    let ports = file.spec.ports.iter().map(|port| inside.get(port).copied().unwrap_or(*port));
+    Joined { ports: ports.collect(), loopback: network.loopback.iter().copied().collect() }
 }
 
 /// Waits for the word of a sandbox's first process: its pid, as it is here. `None`: there will be none.

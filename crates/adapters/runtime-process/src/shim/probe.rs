@@ -48,6 +48,8 @@ pub(super) struct Prober {
     file: Arc<SpecFile>,
     reaper: Reaper,
     attempt: u32,
+    /// The first process of a sandbox with a network of its own.
+    first: Option<u32>,
     events: mpsc::Sender<Event>,
     began: Instant,
     /// The last explanation of a refused connection, and when it was found.
@@ -60,10 +62,11 @@ impl Prober {
         file: Arc<SpecFile>,
         reaper: Reaper,
         attempt: u32,
+        first: Option<u32>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let (began, explained) = (Instant::now(), Mutex::default());
-        Self { folder, file, reaper, attempt, events, began, explained }
+        Self { folder, file, reaper, attempt, first, events, began, explained }
     }
 
     /// Probes for ever; the first time at once.
@@ -112,7 +115,7 @@ impl Prober {
     async fn tcp(&self, port: u16, limit: Duration) -> (bool, String) {
         match tokio::time::timeout(limit, TcpStream::connect(("127.0.0.1", port))).await {
             Ok(Ok(stream)) => match self.is_hollow(stream).await {
-                true => (false, format!("connect to {port} → nothing listens behind it")),
+                true => (false, format!("connect to {port} → {}", self.nothing_behind(port))),
                 false => (true, format!("connect to {port} → accepted")),
             },
             Ok(Err(err)) => (false, format!("connect to {port} → {}", self.refusal(port, &err))),
@@ -133,16 +136,46 @@ impl Prober {
             Ok(Err(Failed::Connect(err))) => {
                 (false, format!("{get} → {}", self.refusal(probe.port, &err)))
             }
+            Ok(Err(Failed::Talk(_))) if self.is_bare(probe.port) => {
+                (false, format!("{get} → {}", self.nothing_behind(probe.port)))
+            }
             Ok(Err(Failed::Talk(why))) => (false, format!("{get} → no HTTP answer: {why}")),
             Err(_) => (false, format!("{get} → no answer within {}", length(limit))),
         }
     }
 
-    /// A container engine may accept in place of the program, and hangs up at once where there is none.
+    /// A container engine, or a sandbox's own network, may accept in place of the program, and hangs up at once where
+    /// there is none.
     async fn is_hollow(&self, mut stream: TcpStream) -> bool {
         use tokio::io::AsyncReadExt as _;
-        matches!(self.file.spec.program, Program::Role { .. })
+        (matches!(self.file.spec.program, Program::Role { .. }) || self.first.is_some())
             && matches!(tokio::time::timeout(HOLLOW, stream.read_u8()).await, Ok(Err(_)))
+    }
+
+    /// The port as the program knows it.
+    fn inside(&self, port: u16) -> u16 {
+        self.file.spec.setting.inside.get(&port).copied().unwrap_or(port)
+    }
+
+    /// In a network of its own, does nobody listen there?
+    fn is_bare(&self, port: u16) -> bool {
+        self.first.is_some_and(|first| !proc::listening_beside(first).contains(&self.inside(port)))
+    }
+
+    /// Who accepted found nobody to hand on to.
+    fn nothing_behind(&self, port: u16) -> String {
+        let Some(first) = self.first else { return "nothing listens behind it".into() };
+        let inside = self.inside(port);
+        let named = format!("port {inside}, which is {port} of the machine");
+        let elsewhere = proc::listening_beside(first);
+        if elsewhere.contains(&inside) {
+            return format!("whoever listens on {named} hung up");
+        }
+        if elsewhere.is_empty() {
+            return format!("nothing listens on {named}");
+        }
+        let list: Vec<String> = elsewhere.iter().map(ToString::to_string).collect();
+        format!("nothing listens on {named}; in its network there is {}", list.join(", "))
     }
 
     /// Why nobody answers on the port; and, where the program listens elsewhere, where.
@@ -301,8 +334,10 @@ impl Said {
         let mut out = Vec::new();
         for end in self.ends.into_iter().skip(1) {
             let mut head = [0; HEAD];
-            // Its writers have gone, so that this never waits.
-            let length = rustix::io::read(&end, &mut head).unwrap_or(0);
+            // Somebody may have left the command's group and hold its pipe open: what is there is read, and not waited for.
+            let read = rustix::io::ioctl_fionbio(&end, true)
+                .and_then(|()| rustix::io::read(&end, &mut head));
+            let length = read.unwrap_or(0);
             out.extend_from_slice(&head[..length]);
         }
         out.truncate(HEAD);

@@ -2,6 +2,7 @@
 //! arguments and environment. So nothing that belongs to the workload acts on the platform's own binary, and nothing of
 //! it is read in a list of processes while it is still ours.
 
+use crate::sandbox::Joined;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -15,7 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 /// The most descriptors that go with a message.
-pub(crate) const MOST: usize = 10;
+pub(crate) const MOST: usize = 32;
 /// The longest message that is read.
 const LONGEST: u32 = 64 * 1024 * 1024;
 
@@ -46,8 +47,11 @@ pub(crate) struct Told {
 pub(crate) struct Within {
     /// Who the program is, where the first process may choose.
     pub(crate) user: Option<u32>,
-    /// TCP ports it may listen on.
+    /// TCP ports it may listen on, where the network is the machine's.
     pub(crate) ports: Vec<u16>,
+    /// Its own network: how it is joined to the machine's.
+    #[serde(default)]
+    pub(crate) joined: Option<Joined>,
     /// The longest file it may write.
     pub(crate) file_size: Option<u64>,
     /// What the program leaves behind has so many milliseconds to end.

@@ -16,6 +16,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Finding> {
     vec![
         groups(&offers),
         sandbox(&offers),
+        own_network(&offers),
         fences(&offers),
         subreaper(),
         namespaces(Path::new("/proc/sys")),
@@ -51,6 +52,19 @@ fn sandbox(offers: &Offers) -> Finding {
         Some(why) => {
             let (seen, fix) = why.split_once(": ").unwrap_or((why, "see docs/concepts/isolation"));
             Finding::warn(check, seen).cause("runtimes of isolation sandbox are refused").fix(fix)
+        }
+    }
+}
+
+fn own_network(offers: &Offers) -> Finding {
+    let check = "machine.own-network";
+    match &offers.no_network {
+        None => Finding::ok(check, "there: sandboxed programs can listen on fixed ports"),
+        Some(why) => {
+            let (seen, fix) = why.split_once(": ").unwrap_or((why, "see docs/concepts/isolation"));
+            Finding::warn(check, seen)
+                .cause("in a sandbox, a workload that says targetPort is refused")
+                .fix(fix)
         }
     }
 }
@@ -141,6 +155,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut offers = Offers {
             no_sandbox: None,
+            no_network: None,
             memory: true,
             cpu: true,
             processes: true,
@@ -155,6 +170,8 @@ mod tests {
         assert_eq!(groups(&offers).seen, "version 1: memory can't be held");
         offers.no_sandbox = Some("it is not installed: install the package".into());
         assert_eq!(sandbox(&offers).fix, "install the package");
+        offers.no_network = Some("it is not installed: install another".into());
+        assert_eq!(own_network(&offers).fix, "install another");
         offers.ports = false;
         assert_eq!(fences(&offers).seen, "not there: Landlock for ports");
         assert!(namespaces(dir.path()).seen.contains("allows none"));

@@ -41,6 +41,7 @@ impl Supervisor {
         self.stage = Stage::Up(self.limit(&process));
         self.watch = Watch::new(self.file.bounds(), self.state.group.clone().unwrap_or_default());
         tokio::spawn(wait_for_adopted(process, self.events.clone()));
+        self.watch_network();
         match self.state.stop {
             Some(stop) => self.end(Why::Stop, stop),
             None => {
@@ -88,6 +89,7 @@ impl Supervisor {
         let waiting = child::make(&self.folder, &self.file)?;
         let process = waiting.process;
         self.state.process = Some(process);
+        self.state.network = waiting.network;
         // From here on another shim would find it; only then does it become the program.
         state::write(&self.folder, &self.state, true)
             .map_err(|err| format!("cannot write state.json: {err}"))?;
@@ -99,6 +101,8 @@ impl Supervisor {
         if let Some(group) = &group {
             group.join(process.pid).map_err(|err| format!("cannot bound the process: {err}"))?;
         }
+        self.bound_network();
+        self.watch_network();
         self.watch = Watch::new(bounds, group.unwrap_or_default());
         let became = waiting
             .go(&self.folder, &self.listeners)
@@ -148,6 +152,12 @@ fn bound(folder: &Folder, bounds: &Bounds) -> Option<Group> {
 
 /// Nobody is told of the end of a process that is not its child; its descriptor knows.
 async fn wait_for_adopted(process: Process, events: mpsc::Sender<Event>) {
+    ended(process).await;
+    let _ = events.send(Event::Gone { pid: process.pid }).await;
+}
+
+/// Returns when it has ended, whoever's child it is.
+pub(super) async fn ended(process: Process) {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{PidfdFlags, pidfd_open};
@@ -169,5 +179,4 @@ async fn wait_for_adopted(process: Process, events: mpsc::Sender<Event>) {
     while proc::lives(&process) {
         tokio::time::sleep(LOOK * 5).await;
     }
-    let _ = events.send(Event::Gone { pid: process.pid }).await;
 }

@@ -8,6 +8,7 @@ use tow_record::{Exit, Phase, Restart};
 impl Supervisor {
     /// Nobody is left of this attempt.
     pub(super) fn conclude(&mut self, why: Why) {
+        self.end_network();
         self.out.drain(&mut self.log);
         self.err.drain(&mut self.log);
         let exit = match (self.ended.take(), why, &self.not_run) {

@@ -14,11 +14,14 @@ const TELL: Duration = Duration::from_millis(500);
 
 impl Supervisor {
     pub(super) fn probe(&mut self) {
+        let own = self.file.confined.as_ref().is_some_and(|confined| confined.network.is_some());
+        let first = self.state.process.filter(|_| own).map(|process| process.pid);
         let prober = Prober::new(
             self.folder.clone(),
             self.file.clone(),
             self.reaper.clone(),
             self.state.attempt,
+            first,
             self.events.clone(),
         );
         self.probes = Some(tokio::spawn(async move { prober.run().await }).abort_handle());

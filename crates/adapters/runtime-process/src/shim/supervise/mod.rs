@@ -5,6 +5,7 @@ mod begin;
 mod conclude;
 mod end;
 mod health;
+mod network;
 
 use super::control::Commands;
 use super::probe::Which;
@@ -35,6 +36,8 @@ pub(super) enum Event {
     Became { attempt: u32, failure: Option<String> },
     /// An adopted program ended.
     Gone { pid: u32 },
+    /// What leads out of the program's own network ended.
+    Detached { pid: u32 },
     /// A probe's verdict.
     Probed { attempt: u32, which: Which, report: ProbeReport },
     /// Somebody wants something.
@@ -200,6 +203,7 @@ impl Supervisor {
                 self.became(failure);
             }
             Event::Gone { pid } if self.adopted => self.gone(pid, Exit::Unknown),
+            Event::Detached { pid } => self.detached(pid),
             Event::Probed { attempt, which, report }
                 if attempt == self.state.attempt && matches!(self.stage, Stage::Up(_)) =>
             {
