@@ -1,7 +1,8 @@
 //! Stops all instances without a control plane: `tow down` when nobody else is there.
 
 use crate::folder::Folder;
-use crate::link::Link;
+use crate::frozen::{self, Which};
+use crate::link::{ANSWER, Asked, Link};
 use crate::state::{self, Kept};
 use crate::{launch, proc, wall};
 use std::path::Path;
@@ -74,7 +75,8 @@ async fn stop(folder: Folder, tow: &Path, grace: Duration, boot: &str) -> Result
         return Ok(false);
     }
     let until = tokio::time::Instant::now() + grace.std() + BEYOND;
-    let mut asked = false;
+    let (mut asked, mut silent) = (false, 0);
+    let mut stopped = tokio::time::Instant::now();
     while tokio::time::Instant::now() < until {
         if !locked()? {
             if over(&folder) {
@@ -82,8 +84,21 @@ async fn stop(folder: Folder, tow: &Path, grace: Duration, boot: &str) -> Result
             }
             launch::shim(tow, &folder, 0, Some(grace)).await?;
             asked = true;
-        } else if !asked && let Ok(mut link) = Link::open(&folder).await {
-            asked = link.stop(None, grace).await?.is_some();
+        } else if asked {
+            // A program may stop its shim as its last act.
+            if stopped.elapsed() > ANSWER {
+                frozen::end(&folder, Which::Stopped);
+                stopped = tokio::time::Instant::now();
+            }
+        } else if let Ok(mut link) = Link::open(&folder).await {
+            match link.stop(None, grace).await? {
+                Asked::Told => asked = true,
+                Asked::Gone => {}
+                Asked::Silent => {
+                    silent += 1;
+                    frozen::end(&folder, if silent < 3 { Which::Stopped } else { Which::All });
+                }
+            }
         }
         wall::pause(std::time::Duration::from_millis(20)).await;
     }

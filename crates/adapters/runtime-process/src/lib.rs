@@ -10,6 +10,7 @@ mod everything;
 mod exec;
 mod facts;
 mod folder;
+mod frozen;
 mod launch;
 mod link;
 mod log;

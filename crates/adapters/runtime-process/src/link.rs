@@ -1,16 +1,35 @@
 //! The control plane's end of a shim's socket.
 
 use crate::folder::Folder;
+use crate::frozen;
+use crate::proc::Stat;
 use crate::proto::{LONGEST, Reply, Request, Verb};
 use crate::state::State;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tow_ports::PortError;
 
+/// How long a shim may take to answer anything: it does within a millisecond, unless somebody stopped it.
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
+
 /// A connection.
 pub(crate) struct Link {
     stream: BufReader<UnixStream>,
+    /// Who is at the other end.
+    pub(crate) shim: Option<Stat>,
+}
+
+/// What came of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It was taken.
+    Told,
+    /// The shim went before it answered.
+    Gone,
+    /// It is there and does not answer.
+    Silent,
 }
 
 impl Link {
@@ -18,7 +37,9 @@ impl Link {
     pub(crate) async fn open(folder: &Folder) -> io::Result<Self> {
         let (_dir, path) = folder.socket()?;
         let stream = UnixStream::connect(path).await?;
-        Ok(Self { stream: BufReader::with_capacity(2048, stream) })
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let shim = pid.and_then(|pid| frozen::shim(u32::try_from(pid).ok()?, folder));
+        Ok(Self { stream: BufReader::with_capacity(2048, stream), shim })
     }
 
     async fn send(&mut self, request: &Request) -> io::Result<()> {
@@ -49,25 +70,29 @@ impl Link {
         reply.state.map(|state| *state).ok_or_else(|| io::Error::other("a reply without a state"))
     }
 
-    /// Asks it to stop; `Ok(None)` where it went before it answered.
+    /// Asks it to stop.
     pub(crate) async fn stop(
         &mut self,
         epoch: Option<i64>,
         grace: tow_names::Duration,
-    ) -> Result<Option<State>, PortError> {
+    ) -> Result<Asked, PortError> {
         let request = Request::new(epoch, Verb::Stop { grace });
         let asked = async {
             self.send(&request).await?;
             self.receive().await
         };
-        let Ok(reply) = asked.await else { return Ok(None) };
+        let reply = match tokio::time::timeout(ANSWER, asked).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => return Ok(Asked::Gone),
+            Err(_) => return Ok(Asked::Silent),
+        };
         match reply.error {
             Some(trouble) if trouble.code == "fenced" => Err(PortError::Fenced {
                 given: epoch.unwrap_or_default(),
                 seen: trouble.seen.unwrap_or_default(),
             }),
-            Some(_) => Ok(None),
-            None => Ok(reply.state.map(|state| *state)),
+            None if reply.state.is_some() => Ok(Asked::Told),
+            _ => Ok(Asked::Gone),
         }
     }
 }

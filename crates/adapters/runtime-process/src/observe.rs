@@ -2,9 +2,11 @@
 //! read only where there is none. A shim that was killed is replaced here.
 
 use crate::folder::Folder;
-use crate::link::Link;
+use crate::frozen::{self, Which};
+use crate::link::{ANSWER, Link};
 use crate::state::{Kept, State};
 use crate::{launch, proc, state};
+use rustix::process::Signal;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +18,10 @@ use tow_names::{Id, Timestamp};
 use tow_ports::{Clock, PortError};
 use tow_record::{Isolation, ObservedInstance, Phase};
 
-/// How long a shim may take to answer before its folder is read instead.
-const ANSWER: Duration = Duration::from_secs(2);
+/// So often it is looked whether a shim that has nothing to tell was stopped; the second time it is ended.
+const STOPPED: Duration = Duration::from_secs(2);
+/// Silences in a row after which a shim that nobody stopped is ended too: a machine may be slow.
+const SILENCES: u32 = 5;
 /// A shim that can't be started is tried again after this.
 const AGAIN: tow_names::Duration = tow_names::Duration::from_secs(1);
 
@@ -35,6 +39,8 @@ pub(crate) struct Watch {
     clock: Arc<dyn Clock>,
     known: Mutex<HashMap<Id, Watched>>,
     tried: Mutex<HashMap<Id, Timestamp>>,
+    /// How often in a row a shim did not answer.
+    silent: Mutex<HashMap<Id, u32>>,
     changes: watch::Sender<u64>,
     returned: AtomicU64,
 }
@@ -47,6 +53,7 @@ impl Watch {
             clock,
             known: Mutex::default(),
             tried: Mutex::default(),
+            silent: Mutex::default(),
             changes: watch::Sender::new(0),
             returned: AtomicU64::new(0),
         })
@@ -96,7 +103,30 @@ impl Watch {
             task.abort();
         }
         self.tried.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.answered(id);
         self.hint();
+    }
+
+    /// Its shim is well.
+    pub(crate) fn answered(&self, id: &Id) {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Its shim did not answer in time. One that was stopped is ended, as is one that is silent again and again: then
+    /// true, and another takes over.
+    pub(crate) fn silent(&self, id: &Id, folder: &Folder) -> bool {
+        let times = {
+            let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+            let times = silent.entry(id.clone()).or_default();
+            *times += 1;
+            *times
+        };
+        let which = if times < SILENCES { Which::Stopped } else { Which::All };
+        let is_ended = frozen::end(folder, which);
+        if is_ended {
+            self.answered(id);
+        }
+        is_ended
     }
 
     /// Forgets all that are not among these.
@@ -141,7 +171,7 @@ impl Watch {
         self.known(|known| {
             let task = tokio::spawn(async move {
                 loop {
-                    let next = link.next().await;
+                    let next = next(&mut link).await;
                     let Some(this) = this.upgrade() else { return };
                     match next {
                         Ok(state) => this.note(&watched, state),
@@ -228,7 +258,7 @@ impl Watch {
         }
     }
 
-    /// Connects to the shim, and starts a new one first where none lives.
+    /// Connects to the shim, and starts a new one first where none lives, or where it was silent the last time.
     async fn revive(
         self: &Arc<Self>,
         id: &Id,
@@ -254,13 +284,40 @@ impl Watch {
             launch::shim(&self.tow, folder, epoch, None).await?;
         }
         match self.follow(id, folder).await {
-            Ok(state) => Ok(state),
+            Ok(state) => {
+                self.answered(id);
+                Ok(state)
+            }
             // It may have ended for good meanwhile.
             Err(err) => match state::read(folder) {
                 Kept::State(state) if state.ended() => Ok(*state),
-                _ => Err(broken(err)),
+                _ => {
+                    if self.silent(id, folder) {
+                        self.hint();
+                    }
+                    Err(broken(err))
+                }
             },
         }
+    }
+}
+
+/// The next state. A shim that was stopped meanwhile is ended: its connection does not break by that.
+async fn next(link: &mut Link) -> std::io::Result<State> {
+    let shim = link.shim;
+    let next = link.next();
+    tokio::pin!(next);
+    let mut was_stopped = false;
+    loop {
+        if let Ok(next) = tokio::time::timeout(STOPPED, &mut next).await {
+            return next;
+        }
+        let Some(shim) = shim else { continue };
+        let is_stopped = frozen::is_stopped(&shim);
+        if is_stopped && was_stopped {
+            proc::signal(&shim, Signal::KILL);
+        }
+        was_stopped = is_stopped;
     }
 }
 

@@ -40,6 +40,11 @@ impl Stat {
     const fn lives(&self) -> bool {
         !matches!(self.state, b'Z' | b'X' | b'x')
     }
+
+    /// By a signal, or by whoever traces it.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        matches!(self.state, b'T' | b't')
+    }
 }
 
 /// One process.
@@ -57,7 +62,7 @@ pub(crate) fn lives(process: &Process) -> bool {
 }
 
 /// All living processes.
-fn all() -> Vec<Stat> {
+pub(crate) fn all() -> Vec<Stat> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()

@@ -1,7 +1,7 @@
 //! The port: every effect is fenced, idempotent, and recoverable at each point by doing it again.
 
 use crate::folder::Folder;
-use crate::link::Link;
+use crate::link::{Asked, Link};
 use crate::observe::Watch;
 use crate::ports::Ports;
 use crate::sandbox::{self, Confined, Found};
@@ -316,11 +316,17 @@ impl Runtime for ProcessRuntime {
             }
             let locked = folder.is_locked().map_err(|err| cannot("lock", folder.path(), &err))?;
             if locked {
-                if let Ok(mut link) = Link::open(&folder).await
-                    && link.stop(Some(epoch), grace).await?.is_some()
-                {
-                    self.watch.hint();
-                    return Ok(());
+                if let Ok(mut link) = Link::open(&folder).await {
+                    match link.stop(Some(epoch), grace).await? {
+                        Asked::Told => {
+                            self.watch.answered(id);
+                            self.watch.hint();
+                            return Ok(());
+                        }
+                        // Whoever asks has other things to do; it will ask again.
+                        Asked::Silent if !self.watch.silent(id, &folder) => break,
+                        Asked::Silent | Asked::Gone => {}
+                    }
                 }
                 crate::wall::pause(std::time::Duration::from_millis(20)).await;
                 continue;

@@ -1,0 +1,56 @@
+//! Programs that mean harm to whoever watches them: shims that are stopped, pipes that are never let go of, trees that
+//! can't be walked. Nobody else is held up, and nothing is left.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+mod world;
+
+use futures::StreamExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::time::Duration as StdDuration;
+use tow_names::{Duration, Id};
+use tow_ports::{ExecOut, ExecSpec, Runtime as _};
+use tow_record::{ExecProbe, Executes, Exit, Isolation, Phase, Probe};
+use world::{EPOCH, World, alive, script, tow, until};
+
+/// Longer than anything here may take, and much shorter than for ever.
+const SOON: StdDuration = StdDuration::from_secs(20);
+
+fn freeze(pid: u32) {
+    let status =
+        std::process::Command::new("kill").args(["-STOP", &pid.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_shim_holds_nobody_up_and_is_replaced() {
+    let world = World::new();
+    let spec = script("stops-its-shim", "trap '' HUP; while :; do sleep 0.1; done");
+    let pid = world.running(&spec).await.pid.unwrap();
+    let shim = world.shim(&spec.id);
+    freeze(shim);
+    // Nobody asks anything of it: it is found all the same, and the program lives on.
+    let again = world.adopted(&spec.id, 1).await;
+    assert_eq!((again.pid, again.restarts), (Some(pid), 0));
+    assert!(!alive(shim), "it is replaced");
+
+    freeze(world.shim(&spec.id));
+    let asked = world.runtime.stop(EPOCH, &spec.id, Duration::from_millis(500));
+    tokio::time::timeout(SOON, asked).await.expect("a stop is no wait for ever").unwrap();
+    world.until(&spec.id, "ended", |one| one.phase == Phase::Exited).await;
+    until("the program is gone", || !alive(pid)).await;
+    world.runtime.remove(EPOCH, &spec.id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_stopped_though_a_shim_is_frozen() {
+    let world = World::new();
+    let spec = script("frozen", "exec sleep 1000");
+    let pid = world.running(&spec).await.pid.unwrap();
+    freeze(world.shim(&spec.id));
+    let (dir, tow) = (world.instances(), tow());
+    let down = tow_runtime_process::stop_everything(&dir, &tow, Duration::from_millis(500));
+    let stopped = tokio::time::timeout(SOON, down).await.expect("it comes to an end").unwrap();
+    assert_eq!(stopped, [spec.id]);
+    assert!(!alive(pid));
+}
