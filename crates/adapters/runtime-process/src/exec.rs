@@ -10,6 +10,7 @@ use futures::StreamExt;
 use rustix::termios::Winsize;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::io::unix::AsyncFd;
@@ -21,7 +22,7 @@ use tow_record::Exit;
 
 /// How long the shim may take to say that a command runs.
 const ANSWER: Duration = Duration::from_secs(20);
-/// What a command wrote last is read for so long after its end, where somebody else holds its pipe.
+/// What a command wrote last is read until nothing came for so long after its end, where somebody else holds its pipe.
 const LAST: Duration = Duration::from_millis(500);
 /// Chunks under way in each direction.
 const UNDER_WAY: usize = 16;
@@ -151,11 +152,15 @@ async fn carry(
     typed: mpsc::Receiver<ExecIn>,
     said: mpsc::Sender<Result<ExecOut, PortError>>,
 ) {
+    let carried = Carried::default();
     let out = async {
         match &streams {
-            Streams::Terminal(terminal) => drain(terminal, &said, ExecOut::Out).await,
+            Streams::Terminal(terminal) => drain(terminal, &said, &carried, ExecOut::Out).await,
             Streams::Plain { out, err, .. } => {
-                tokio::join!(drain(out, &said, ExecOut::Out), drain(err, &said, ExecOut::Err));
+                tokio::join!(
+                    drain(out, &said, &carried, ExecOut::Out),
+                    drain(err, &said, &carried, ExecOut::Err)
+                );
             }
         }
     };
@@ -174,8 +179,16 @@ async fn carry(
             () = said.closed() => return,
         }
     };
-    if !is_read {
-        let _ = tokio::time::timeout(LAST, &mut out).await;
+    while !is_read {
+        let before = carried.chunks();
+        tokio::select! {
+            () = &mut out => is_read = true,
+            () = said.closed() => return,
+            // Whoever reads slowly is waited for, whoever holds a pipe and writes nothing is not.
+            () = crate::wall::pause(LAST) => {
+                is_read = carried.chunks() == before && !carried.is_waiting();
+            }
+        }
     }
     let last = exit
         .map(ExecOut::Ended)
@@ -198,10 +211,29 @@ async fn end(link: &UnixStream, mut bytes: Vec<u8>) -> io::Result<Exit> {
     }
 }
 
+/// How far a command's output has come on its way to whoever asked.
+#[derive(Default)]
+struct Carried {
+    chunks: AtomicUsize,
+    /// Of which so many wait for the asker just now.
+    waiting: AtomicUsize,
+}
+
+impl Carried {
+    fn chunks(&self) -> usize {
+        self.chunks.load(Ordering::Relaxed)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
 /// Reads until there is no more. A terminal without anybody on it ends with an error.
 async fn drain(
     from: &AsyncFd<OwnedFd>,
     said: &mpsc::Sender<Result<ExecOut, PortError>>,
+    carried: &Carried,
     as_what: fn(Bytes) -> ExecOut,
 ) {
     let mut chunk = vec![0; CHUNK];
@@ -212,7 +244,11 @@ async fn drain(
             Ok(Ok(0)) => return,
             Ok(Ok(length)) => {
                 let bytes = Bytes::copy_from_slice(&chunk[..length]);
-                if said.send(Ok(as_what(bytes))).await.is_err() {
+                carried.chunks.fetch_add(1, Ordering::Relaxed);
+                carried.waiting.fetch_add(1, Ordering::Relaxed);
+                let sent = said.send(Ok(as_what(bytes))).await;
+                carried.waiting.fetch_sub(1, Ordering::Relaxed);
+                if sent.is_err() {
                     return;
                 }
             }
