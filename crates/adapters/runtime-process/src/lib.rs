@@ -6,6 +6,7 @@
 //! ([`ProcessRuntime`], in the control plane) and the shim ([`shim_main`], one process an instance).
 
 mod bounds;
+mod clear;
 mod everything;
 mod exec;
 mod facts;

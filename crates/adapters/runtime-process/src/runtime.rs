@@ -8,7 +8,7 @@ use crate::sandbox::{self, Confined, Found};
 use crate::state::{Kept, State};
 use crate::unpack::UnpackError;
 use crate::usage::Usages;
-use crate::{launch, log, passed, prepare, proc, state};
+use crate::{clear, launch, log, passed, prepare, proc, state};
 use async_trait::async_trait;
 use futures::future::join_all;
 use futures::stream::BoxStream;
@@ -75,7 +75,7 @@ impl ProcessRuntime {
         let watch = Watch::new(config.tow.clone(), config.clock.clone()).map_err(broken)?;
         for name in names(&dir).map_err(broken)? {
             if name.starts_with(TRASH) {
-                let _ = std::fs::remove_dir_all(dir.join(name));
+                let _ = clear::clear(&dir.join(name));
             }
         }
         let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(path));
@@ -215,7 +215,7 @@ impl ProcessRuntime {
                 other => other?,
             }
             crate::folder::sync_dir(&dir)?;
-            std::fs::remove_dir_all(&trash)
+            clear::clear(&trash)
         })
         .await
         .map_err(|err| PortError::Unavailable(err.to_string()))?;

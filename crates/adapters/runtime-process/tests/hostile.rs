@@ -103,3 +103,61 @@ async fn whoever_reads_slowly_gets_all_of_a_commands_output() {
     assert_eq!((read, exit), (ALL, Some(Exit::Code { code: 0 })), "nothing is cut off in silence");
     world.end(&spec.id).await;
 }
+
+/// Ends with the reason, and is taken away with all it made.
+async fn is_over(world: &World, id: &Id) {
+    let ended = world.until(id, "ended by its bound", |one| one.phase == Phase::Exited).await;
+    assert!(ended.message.contains("bound of 8 MiB"), "{}", ended.message);
+    world.runtime.remove(EPOCH, id).await.unwrap();
+    let left: Vec<_> = std::fs::read_dir(world.instances()).unwrap().flatten().collect();
+    let left: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("trash")), "{left:?}");
+    assert!(!world.folder(id).exists());
+}
+
+fn bounded(name: &str, text: &str) -> tow_record::InstanceSpec {
+    let mut spec = script(name, text);
+    spec.restart = tow_record::Restart::Never;
+    spec.setting.bounds.disk = Some(8 << 20);
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_is_too_deep_to_be_walked_evades_no_bound() {
+    let world = World::new();
+    let deep = "exec perl -e 'my $n = \"d\" x 100; for (1..3000) { mkdir $n; chdir $n or die; } \
+                for (1..16) { open(my $f, \">\", \"f$_\") or die; print $f \"x\" x 1000000; } \
+                sleep 1000'";
+    let spec = bounded("deep", deep);
+    world.runtime.start(EPOCH, &spec).await.unwrap();
+    is_over(&world, &spec.id).await;
+}
+
+/// Who is root passes through every folder: somebody else has to be the platform for this.
+#[test]
+fn a_closed_folder_evades_no_bound_and_is_taken_away() {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "closed_folders", "--ignored", "--nocapture"]);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534).current_dir("/").env("TMPDIR", "/tmp");
+    }
+    match command.output() {
+        Ok(done) => {
+            let (out, err) =
+                (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert!(done.status.success() && out.contains("1 passed"), "{out}\n{err}");
+        }
+        Err(err) => println!("not run: nobody else can run this here: {err}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by the test above, as somebody who is not root"]
+async fn closed_folders() {
+    let world = World::new();
+    let closed = "mkdir -p closed/in; n=0; while [ $n -lt 16 ]; do head -c 1000000 /dev/zero > \
+                  closed/in/f$n; n=$((n+1)); done; chmod 000 closed/in closed; exec sleep 1000";
+    let spec = bounded("closed", closed);
+    world.runtime.start(EPOCH, &spec).await.unwrap();
+    is_over(&world, &spec.id).await;
+}

@@ -2,6 +2,7 @@
 //! watches where they are not, and always watches files, for which there is no group (`watch`). RLIMIT_AS is never used:
 //! programs reserve far more than they use.
 
+mod count;
 mod group;
 mod watch;
 

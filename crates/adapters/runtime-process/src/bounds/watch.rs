@@ -1,6 +1,7 @@
 //! The shim's own look at what an instance uses: files always, memory and processes where no group holds them. Says why
 //! an instance has to end; ends nothing itself.
 
+use super::count::Count;
 use super::{Group, bytes};
 use crate::folder::Folder;
 use crate::proc::Stat;
@@ -18,15 +19,18 @@ const COUNTED: Duration = Duration::from_secs(15);
 const TIMES: u32 = 30;
 /// An end this soon after a process was killed for memory came of it.
 const CAUSE: Duration = Duration::from_secs(2);
-/// A file takes at least this: without it a disk could be filled with empty ones.
-const FILE: u64 = 4096;
+/// Between two turns of counting, in which the shim does everything else.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What is watched.
 pub(crate) struct Watch {
     bounds: Bounds,
     group: Group,
-    /// When to look next.
+    /// When to look next, or to go on counting.
     pub(crate) next: Instant,
+    /// When to look next.
+    due: Instant,
+    counting: Option<Counting>,
     used: u64,
     free: u64,
     count_by: Instant,
@@ -36,6 +40,15 @@ pub(crate) struct Watch {
     told_refused: bool,
     /// The last word of a process that was killed for memory.
     word: Option<(Instant, String)>,
+}
+
+/// Files that are being counted, over many looks.
+struct Counting {
+    count: Count,
+    /// Somebody writes much.
+    is_busy: bool,
+    free: u64,
+    took: Duration,
 }
 
 /// What a look found.
@@ -60,6 +73,8 @@ impl Watch {
             bounds,
             group,
             next: now + EVERY,
+            due: now + EVERY,
+            counting: None,
             used: 0,
             free: u64::MAX,
             count_by: now,
@@ -73,9 +88,19 @@ impl Watch {
 
     /// Looks; `members` are the instance's processes, found only where they are needed.
     pub(crate) fn look(&mut self, folder: &Folder, members: impl Fn() -> Vec<Stat>) -> Look {
-        self.next = Instant::now() + EVERY;
-        if let Some(why) = self.processes(&members).or_else(|| self.disk(folder, &members)) {
+        let now = Instant::now();
+        let is_due = self.due <= now;
+        if is_due {
+            self.due = now + EVERY;
+        }
+        let over = if is_due { self.processes(&members) } else { None };
+        let over = over.or_else(|| self.disk(folder, &members));
+        self.next = if self.counting.is_some() { Instant::now() + PAUSE } else { self.due };
+        if let Some(why) = over {
             return Look::Over(why);
+        }
+        if !is_due {
+            return Look::Fine;
         }
         if let Some(why) = self.killed() {
             return Look::Word(why);
@@ -157,6 +182,9 @@ impl Watch {
     /// Files, counted seldom, and at once where the disk's free space says that somebody writes much.
     fn disk(&mut self, folder: &Folder, members: &impl Fn() -> Vec<Stat>) -> Option<String> {
         let most = self.bounds.disk?;
+        if let Some(counting) = self.counting.take() {
+            return self.count(counting, most, folder, members);
+        }
         let now = Instant::now();
         let free = rustix::fs::statvfs(folder.path())
             .map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
@@ -166,13 +194,42 @@ impl Watch {
         if now < self.count_not_before || (now < self.count_by && !is_busy) {
             return None;
         }
-        let mut used = size_of(&folder.work()) + size_of(&folder.files());
-        if is_busy && used <= most {
+        let count = Count::new(vec![folder.work(), folder.files()], most);
+        let counting = Counting { count, is_busy, free, took: Duration::ZERO };
+        self.count(counting, most, folder, members)
+    }
+
+    /// Goes on counting files; what can't be counted is over.
+    fn count(
+        &mut self,
+        mut counting: Counting,
+        most: u64,
+        folder: &Folder,
+        members: &impl Fn() -> Vec<Stat>,
+    ) -> Option<String> {
+        let began = Instant::now();
+        let counted = counting.count.go_on();
+        let Some(counted) = counted else {
+            counting.took += began.elapsed();
+            self.counting = Some(counting);
+            return None;
+        };
+        let mut used = match counted {
+            Ok(used) => used,
+            Err(why) => {
+                return Some(format!(
+                    "killed: its files can't be held to their bound of {}: {why}",
+                    bytes(most)
+                ));
+            }
+        };
+        if counting.is_busy && used <= most {
             used += deleted(&members(), &folder.work());
         }
-        let took = now.elapsed();
+        let now = Instant::now();
+        let took = counting.took + (now - began);
         self.used = used;
-        self.free = free;
+        self.free = counting.free;
         self.count_by = now + COUNTED.max(took * TIMES);
         self.count_not_before = now + took * TIMES;
         (used > most).then(|| {
@@ -191,19 +248,6 @@ fn memory_of(pid: u32, file: &str, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
         .map_or(0, |kib| kib * 1024)
-}
-
-/// A folder's files and folders as they take up the disk. Links are not followed.
-fn size_of(path: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| {
-            let Ok(meta) = entry.metadata() else { return FILE };
-            let own = (meta.blocks() * 512).max(FILE);
-            if meta.is_dir() { own + size_of(&entry.path()) } else { own }
-        })
-        .sum()
 }
 
 /// Files of the same disk that have no name any more and are still open.
