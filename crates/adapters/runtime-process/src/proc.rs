@@ -169,11 +169,6 @@ pub(crate) fn listening(pids: &[u32]) -> Vec<u16> {
     ports
 }
 
-/// The port of a line of `/proc/net/tcp`, if it is a listener (state 0A) with one of these inodes.
-fn listener(line: &str, inodes: &HashSet<u64>) -> Option<u16> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    if *fields.get(3)? != "0A" || !inodes.contains(&fields.get(9)?.parse().ok()?) {
-        return None;
 /// The TCP ports that somebody listens on in the network of a process, sorted.
 pub(crate) fn listening_beside(pid: u32) -> Vec<u16> {
     let mut ports = Vec::new();
@@ -190,6 +185,11 @@ pub(crate) fn listening_beside(pid: u32) -> Vec<u16> {
     ports
 }
 
+/// The port of a line of `/proc/net/tcp`, if it is a listener (state 0A) with one of these inodes.
+fn listener(line: &str, inodes: &HashSet<u64>) -> Option<u16> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    if *fields.get(3)? != "0A" || !inodes.contains(&fields.get(9)?.parse().ok()?) {
+        return None;
     }
     u16::from_str_radix(fields.get(1)?.rsplit_once(':')?.1, 16).ok()
 }
