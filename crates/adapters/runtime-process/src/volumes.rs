@@ -1,12 +1,17 @@
 //! Volumes: folders beside the instances' own, which outlive them. Nothing here follows a link that a program could have
 //! put into one, and nothing here ever takes one away.
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchown};
+use rustix::io::Errno;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use tow_record::Mount;
+
+/// Folders in folders that are given away: each level holds descriptors, and a part of the stack.
+const DEEPEST: u32 = 200;
 
 /// What of a volume is mounted, as found.
 #[derive(Debug)]
@@ -58,14 +63,41 @@ pub(crate) fn make_way(work: &Path, target: &Path) -> io::Result<()> {
     walk(dir, target, user).map(drop)
 }
 
-/// Makes a whole tree somebody's. Links are given, never followed.
+/// Makes a whole tree somebody's. Links are given, never followed: not even where a folder becomes one meanwhile.
 pub(crate) fn give(path: &Path, user: u32) -> io::Result<()> {
-    if path.symlink_metadata()?.is_dir() {
-        for entry in std::fs::read_dir(path)? {
-            give(&entry?.path(), user)?;
+    give_at(CWD, path, user, DEEPEST).map_err(|err| {
+        io::Error::new(err.kind(), format!("{} can't be given away: {err}", path.display()))
+    })
+}
+
+/// What has this name in a folder, and all below it before itself.
+fn give_at(dir: BorrowedFd<'_>, name: &Path, user: u32, levels: u32) -> io::Result<()> {
+    let (owner, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+        Ok(found) => found,
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return Ok(chownat(dir, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?);
+        }
+        Err(err) => return Err(err.into()),
+    };
+    let Some(levels) = levels.checked_sub(1) else {
+        return Err(io::Error::other(format!("its folders are more than {DEEPEST} deep")));
+    };
+    for entry in Dir::read_from(&found)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let name = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+        match give_at(found.as_fd(), name, user, levels) {
+            // Whoever writes there takes away as well.
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
         }
     }
-    std::os::unix::fs::lchown(path, Some(user), Some(user))
+    Ok(fchown(&found, owner, group)?)
 }
 
 fn make(path: &Path) -> io::Result<()> {
@@ -84,29 +116,22 @@ fn walk(mut dir: OwnedFd, path: &Path, user: Option<u32>) -> io::Result<OwnedFd>
         ) {
             Ok(()) => {
                 if let Some(user) = user {
-                    let (owner, group) =
-                        (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(user));
-                    rustix::fs::chownat(
-                        &dir,
-                        name,
-                        Some(owner),
-                        Some(group),
-                        AtFlags::SYMLINK_NOFOLLOW,
-                    )?;
+                    let (owner, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
+                    chownat(&dir, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
                 }
             }
-            Err(rustix::io::Errno::EXIST) => {}
+            Err(Errno::EXIST) => {}
             Err(err) => return Err(err.into()),
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         dir = rustix::fs::openat2(&dir, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
             .or_else(|err| match err {
                 // A kernel or a filter without it: one part of a path at a time is as safe.
-                rustix::io::Errno::NOSYS => rustix::fs::openat(&dir, name, flags, Mode::empty()),
+                Errno::NOSYS => rustix::fs::openat(&dir, name, flags, Mode::empty()),
                 err => Err(err),
             })
             .map_err(|err| match err {
-                rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => {
+                Errno::LOOP | Errno::NOTDIR => {
                     io::Error::other(format!("{}: a link or a file is in the way", path.display()))
                 }
                 err => err.into(),
@@ -178,5 +203,43 @@ mod tests {
             assert!(open(&volumes, &mount(volume, path), None).is_err(), "{volume} {path:?}");
         }
         assert!(!outer.path().join("more").exists());
+    }
+
+    /// While it is given away, whoever may write there puts a link in a folder's place again and again.
+    #[test]
+    fn what_is_given_away_is_never_what_a_link_leads_to() {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use std::sync::atomic::{AtomicBool, Ordering};
+        if !rustix::process::geteuid().is_root() {
+            println!("not run: only root gives anything away");
+            return;
+        }
+        let outer = tempfile::tempdir().unwrap();
+        let (others, volume) = (outer.path().join("others"), outer.path().join("volume"));
+        let (folder, link) = (volume.join("folder"), outer.path().join("link"));
+        for dir in [&others, &folder] {
+            std::fs::create_dir_all(dir).unwrap();
+            for n in 0..500 {
+                std::fs::write(dir.join(format!("f{n}")), "").unwrap();
+            }
+        }
+        std::os::unix::fs::symlink(&others, &link).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            for _ in 0..200 {
+                let _ = give(&volume, 12_345);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        let taken = std::fs::read_dir(&others)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().metadata().unwrap().uid() != 0)
+            .count();
+        assert_eq!((taken, others.metadata().unwrap().uid()), (0, 0));
     }
 }
