@@ -71,6 +71,7 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
         dir: layout.containers(),
         volumes: layout.volumes(),
         tow: real.tow.clone(),
+        blobs: blobs.clone(),
         clock: clock.clone(),
     })
     .map_err(|e| say("runtime", &e))?;

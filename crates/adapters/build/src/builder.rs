@@ -12,7 +12,7 @@ use crate::order::{
     WORK,
 };
 use crate::sight::Sight;
-use crate::{Limits, alone, toolchain, tree};
+use crate::{Limits, alone, dockerfile, toolchain, tree};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
@@ -23,12 +23,14 @@ use tokio::io::AsyncReadExt as _;
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{Blobs, Builder, ByteStream, Clock, LogQuery, PortError, Runtime};
 use tow_record::{
-    Artifact, Bounds, BuildSpec, Exit, Found, InstanceSpec, LogLine, ObservedBuild,
+    Artifact, Bounds, BuildSpec, BuildTool, Exit, Found, InstanceSpec, LogLine, ObservedBuild,
     ObservedInstance, Phase, Probe, Program, Restart, Setting,
 };
 
 /// From SIGTERM to SIGKILL of a build that is cancelled: nothing of it is worth a longer farewell.
 const GRACE: Duration = Duration::from_secs(1);
+/// The same where an engine has to give the build up, too.
+const GRACE_OF_ENGINE: Duration = Duration::from_secs(10);
 /// How long `remove` waits for the last process to be gone, and how often it looks.
 const PATIENCE: (u32, std::time::Duration) = (100, std::time::Duration::from_millis(50));
 
@@ -117,7 +119,7 @@ impl ProcessBuilder {
             timeout: Duration::from_secs(1),
             successes: 1,
             restart: Restart::Never,
-            grace: GRACE,
+            grace: grace(order),
             time_limit: Some(order.spec.timeout),
             setting,
             title: match &order.spec.component {
@@ -165,6 +167,7 @@ impl ProcessBuilder {
             tool: made.tool,
             entry: made.entry,
             is_static: made.is_static,
+            image: made.image,
             build: order.id.clone(),
             created_at: self.config.clock.now(),
             toolchain: made.toolchain,
@@ -187,28 +190,36 @@ impl ProcessBuilder {
 impl Builder for ProcessBuilder {
     async fn inspect(&self, spec: &BuildSpec) -> Result<Found, PortError> {
         let source = self.config.blobs.path(&spec.source).await?;
-        let (spec, env) = (spec.clone(), self.config.env.clone());
+        let (asked, spec, env) = (spec.clone(), spec.clone(), self.config.env.clone());
         let versions = self.versions.clone();
         let done = tokio::task::spawn_blocking(move || look(&source, &spec, &env, &versions)).await;
-        match done {
-            Ok(found) => found.map_err(PortError::Refused),
-            Err(error) => Err(PortError::Unavailable(format!("builds: {error}"))),
+        let mut found = match done {
+            Ok(found) => found.map_err(PortError::Refused)?,
+            Err(error) => return Err(PortError::Unavailable(format!("builds: {error}"))),
+        };
+        if found.tool == BuildTool::Dockerfile {
+            match dockerfile::toolchain(&asked).await {
+                Ok(toolchain) => found.toolchain = toolchain,
+                Err(why) => found.missing = Some(why),
+            }
         }
+        Ok(found)
     }
 
     async fn cancel(&self, epoch: i64, id: &Id, why: &str) -> Result<(), PortError> {
         let (dir, why) = (self.dir(id), why.to_string());
         let known = off(move || {
-            let known = order::read::<Order>(&dir, BUILD)?.is_some();
-            if known && order::read::<Outcome>(&dir, RESULT)?.is_none() {
+            let known = order::read::<Order>(&dir, BUILD)?;
+            if known.is_some() && order::read::<Outcome>(&dir, RESULT)?.is_none() {
                 order::write(&dir, CANCELLED, &why)?;
             }
             Ok(known)
         })
         .await?;
-        match self.config.runtime.stop(epoch, id, GRACE).await {
+        let grace = known.as_ref().map_or(GRACE, grace);
+        match self.config.runtime.stop(epoch, id, grace).await {
             Err(PortError::NotThere(_)) => Ok(()),
-            done if known => done,
+            done if known.is_some() => done,
             _ => Ok(()),
         }
     }
@@ -274,6 +285,8 @@ impl Builder for ProcessBuilder {
         if instance.as_ref().is_some_and(ObservedInstance::may_run) {
             return Ok(seen(true, None, String::new()));
         }
+        // One that was killed could not end what it began in an engine.
+        dockerfile::traces::end(&dir).await;
         let outcome = off(move || {
             // A build that was killed could not clean up after itself.
             for name in [WORK, TEMPORARY, SECRETS] {
@@ -324,6 +337,7 @@ impl Builder for ProcessBuilder {
             tokio::time::sleep(pause).await;
         }
         let dir = self.dir(id);
+        dockerfile::traces::end(&dir).await;
         off(move || tree::clear(&dir)).await
     }
 
@@ -371,7 +385,7 @@ fn look(
         .map_err(|error| format!("cannot read the source {}: {error}", spec.source.short()))?;
     let (sight, content) = Sight::of_archive(archive, spec)?;
     let Detected { tool, because, runs, notes, .. } = detect::detect(&sight, spec)?;
-    if spec.offline {
+    if spec.offline && tool != BuildTool::Dockerfile {
         alone::wrapper(env)?;
     }
     let needs: Vec<&str> = toolchain::needs(tool, &sight).iter().map(|need| need.program).collect();
@@ -391,7 +405,24 @@ fn look(
             version
         }
     };
-    Ok(Found { tool, because, toolchain, platform: toolchain::platform(), content, runs, notes })
+    Ok(Found {
+        tool,
+        because,
+        toolchain,
+        platform: toolchain::platform(),
+        content,
+        runs,
+        notes,
+        missing: None,
+    })
+}
+
+/// From SIGTERM to SIGKILL.
+fn grace(order: &Order) -> Duration {
+    match order.spec.found.as_ref().map(|found| found.tool) {
+        Some(BuildTool::Dockerfile) => GRACE_OF_ENGINE,
+        _ => GRACE,
+    }
 }
 
 /// Why a build that is over left no result, as far as anybody can say.

@@ -1,5 +1,6 @@
 //! Which tool builds a folder, and what of it runs. Looks at names and a few texts, runs nothing.
 
+use crate::dockerfile;
 use crate::sight::Sight;
 use tow_record::{BuildSpec, BuildTool};
 
@@ -78,8 +79,10 @@ pub(crate) fn detect(sight: &Sight, spec: &BuildSpec) -> Result<Detected, String
             others.join(", ")
         ));
     }
-    if sight.has("Dockerfile") && tool != BuildTool::None {
-        notes.push("there is a Dockerfile too, which is not used".into());
+    if sight.has("Dockerfile") && tool != BuildTool::Dockerfile {
+        notes.push(
+            "there is a Dockerfile too, which is not used; build.dockerfile in tow.yaml makes it the build".into(),
+        );
     }
     Ok(Detected { tool, keep, because, runs, notes })
 }
@@ -87,6 +90,11 @@ pub(crate) fn detect(sight: &Sight, spec: &BuildSpec) -> Result<Detected, String
 fn tool(sight: &Sight, spec: &BuildSpec) -> Result<(BuildTool, String, String), String> {
     let output = spec.output.as_deref();
     let keep = output.unwrap_or(".").to_string();
+    if spec.dockerfile.is_some()
+        && let Some((_, because)) = dockerfile::file(sight, spec)?
+    {
+        return Ok((BuildTool::Dockerfile, keep, because));
+    }
     if spec.command.is_some() {
         return Ok((BuildTool::Command, keep, "tow.yaml has a build.command".into()));
     }
@@ -98,6 +106,12 @@ fn tool(sight: &Sight, spec: &BuildSpec) -> Result<(BuildTool, String, String), 
     };
     let sites: &[&str] = output.as_ref().map_or(&SITES, std::slice::from_ref);
     let page = sites.iter().find(|site| sight.has(&page(site)));
+    if first.is_none()
+        && spec.output.is_none()
+        && let Some((_, because)) = dockerfile::file(sight, spec)?
+    {
+        return Ok((BuildTool::Dockerfile, keep, because));
+    }
     match (first, page) {
         // Pages in the folder that was named, beside a program that builds nothing: the pages are meant.
         (Some(first), Some(site)) if output.is_some() && !builds(&first) => {
@@ -110,12 +124,9 @@ fn tool(sight: &Sight, spec: &BuildSpec) -> Result<(BuildTool, String, String), 
         (None, None) if sight.has("Procfile") => {
             Ok((BuildTool::None, keep, "there is a Procfile: the folder is what runs".into()))
         }
-        (None, None) if sight.has("Dockerfile") => Err(
-            "Dockerfile: nothing here builds one; name a tool with build.command in tow.yaml, or build the image \
-             elsewhere and name it as the container's image"
-                .into(),
-        ),
-        (None, None) => Ok((BuildTool::None, keep, format!("no tool was detected; {}", looked_for()))),
+        (None, None) => {
+            Ok((BuildTool::None, keep, format!("no tool was detected; {}", looked_for())))
+        }
     }
 }
 
@@ -292,8 +303,11 @@ mod tests {
         }
         let found = detect(&Sight::of(&[("a.txt", "")]), &spec(None, None)).unwrap();
         assert!(!found.runs && found.because.contains("looked for Cargo.toml, go.mod, pom.xml"));
-        let refused = detect(&Sight::of(&[("Dockerfile", "")]), &spec(None, None)).unwrap_err();
-        assert!(refused.starts_with("Dockerfile:"), "{refused}");
+        let of = |text: &str| detect(&Sight::of(&[("Dockerfile", text)]), &spec(None, None));
+        let refused = of("FROM a\nCOPYY b c\n").unwrap_err();
+        assert!(refused.starts_with("Dockerfile:2:"), "{refused}");
+        let found = of("FROM a\n").unwrap();
+        assert_eq!((found.tool, found.runs), (BuildTool::Dockerfile, true));
         let refused = detect(&Sight::default(), &spec(None, None)).unwrap_err();
         assert!(refused.contains("empty"), "{refused}");
     }

@@ -10,6 +10,7 @@ mod archive;
 mod builder;
 mod child;
 mod detect;
+mod dockerfile;
 mod environment;
 mod order;
 mod role;

@@ -91,6 +91,9 @@ pub(crate) struct Made {
     pub(crate) tool: BuildTool,
     pub(crate) entry: Vec<String>,
     pub(crate) is_static: bool,
+    /// The id of the image, where `out.tar` is that of an image.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
     /// As the tool called itself when it was built.
     #[serde(default)]
     pub(crate) toolchain: String,

@@ -8,7 +8,7 @@ use crate::secret::Secrets;
 use crate::sight::{self, Sight};
 use crate::slot::Slot;
 use crate::yard::{Yard, within};
-use crate::{alone, archive, environment, toolchain, tools, tree};
+use crate::{alone, archive, dockerfile, environment, toolchain, tools, tree};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
@@ -19,6 +19,9 @@ use tow_record::BuildTool;
 const NICENESS: i32 = 10;
 /// The same for the whole session, where the kernel shares processors between sessions first.
 const SESSION_NICENESS: i32 = 5;
+
+/// Ended by SIGTERM.
+const ENDED: i32 = 143;
 
 /// Runs the role; `args` is what stands after `tow builder`: the build's folder. Returns the exit status: 0 it made
 /// something, 1 it did not, 2 it was called wrongly.
@@ -54,7 +57,14 @@ pub fn builder_main(args: Vec<OsString>) -> i32 {
     let say = |text: &str| say(&secrets.strike(text));
     hold_back(&order);
     let outcome = match build(&dir, &order, &secrets, &say) {
-        Ok(made) => {
+        // The shim says why it was ended.
+        Ok(None) => {
+            for name in [WORK, TEMPORARY, SECRETS] {
+                let _ = tree::clear(&dir.join(name));
+            }
+            return ENDED;
+        }
+        Ok(Some(made)) => {
             say(&format!("made {} ({} KiB)", made.digest.short(), made.size.div_ceil(1024)));
             Outcome::Made(made)
         }
@@ -101,7 +111,13 @@ fn hold_back(order: &Order) {
     }
 }
 
-fn build(dir: &Path, order: &Order, secrets: &Secrets, say: &dyn Fn(&str)) -> Result<Made, String> {
+/// None: it was told to end.
+fn build(
+    dir: &Path,
+    order: &Order,
+    secrets: &Secrets,
+    say: &dyn Fn(&str),
+) -> Result<Option<Made>, String> {
     let spec = &order.spec;
     let work = fresh(&dir.join(WORK))?;
     let temporary = fresh(&dir.join(TEMPORARY))?;
@@ -128,7 +144,11 @@ fn build(dir: &Path, order: &Order, secrets: &Secrets, say: &dyn Fn(&str)) -> Re
         env.insert("TOW_SECRETS".into(), dir.join(SECRETS).display().to_string());
         env.extend(secrets.values().clone());
     }
-    let wrapper = if spec.offline { alone::wrapper(&machine)? } else { Vec::new() };
+    let wrapper = if spec.offline && tool != BuildTool::Dockerfile {
+        alone::wrapper(&machine)?
+    } else {
+        Vec::new()
+    };
     // What compiles is built where it was built before, so that only what changed is built.
     let root = match tool {
         BuildTool::Command | BuildTool::Static | BuildTool::None => work.clone(),
@@ -139,6 +159,19 @@ fn build(dir: &Path, order: &Order, secrets: &Secrets, say: &dyn Fn(&str)) -> Re
             source.canonicalize().map_err(|error| format!("lost {}: {error}", source.display()))?
         }
     };
+    if tool == BuildTool::Dockerfile {
+        let folder = within(&root, &spec.dir, "build.dir")?;
+        return dockerfile::build(&dockerfile::Site {
+            dir,
+            order,
+            slot: &slot,
+            folder: &folder,
+            temporary: &temporary,
+            sight: &sight,
+            secrets,
+            say,
+        });
+    }
     let yard = Yard {
         order,
         slot: &slot,
@@ -155,7 +188,15 @@ fn build(dir: &Path, order: &Order, secrets: &Secrets, say: &dyn Fn(&str)) -> Re
     let made = tools::build(tool, &keep, &yard)?;
     secrets.absent_from(&made.items)?;
     let (digest, size) = archive::pack(&made.items, &dir.join(OUTPUT), order.limits.output)?;
-    Ok(Made { digest, size, tool, entry: made.entry, is_static: made.is_static, toolchain })
+    Ok(Some(Made {
+        digest,
+        size,
+        tool,
+        entry: made.entry,
+        is_static: made.is_static,
+        image: None,
+        toolchain,
+    }))
 }
 
 fn fresh(folder: &Path) -> Result<PathBuf, String> {

@@ -83,6 +83,34 @@ impl Secrets {
             .map(|(name, _)| name.as_str())
     }
 
+    /// Refuses an archive with one of them in it, however it is packed up to plain bytes.
+    pub(crate) fn absent_from_file(&self, path: &Path, what: &str) -> Result<(), String> {
+        use std::io::Read;
+        const PIECE: usize = 1 << 20;
+        let longest = self.values.values().map(|value| value.trim().len()).max().unwrap_or(0);
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| format!("cannot read {what}: {error}");
+        let mut file = std::fs::File::open(path).map_err(failed)?;
+        let mut bytes = Vec::new();
+        loop {
+            let before = bytes.len();
+            Read::by_ref(&mut file).take(PIECE as u64).read_to_end(&mut bytes).map_err(failed)?;
+            if bytes.len() == before {
+                return Ok(());
+            }
+            if let Some(name) = self.found_in(&bytes) {
+                return Err(format!(
+                    "{what} holds the value of the build secret {name}; secrets are for the build alone: use \
+                     RUN --mount=type=secret,id={name}, and let nothing write it down"
+                ));
+            }
+            // One that lies across two pieces is found with the next.
+            bytes.drain(..bytes.len().saturating_sub(longest));
+        }
+    }
+
     /// Refuses an output with one of them in it.
     pub(crate) fn absent_from(&self, items: &crate::archive::Items) -> Result<(), String> {
         if self.parts.is_empty() {

@@ -14,7 +14,17 @@ const TEXTS: [&str; 5] = ["package.json", "Procfile", "pyproject.toml", "go.mod"
 /// More of a text is not looked at.
 const LARGEST: u64 = 1 << 20;
 /// Names so deep are remembered: `public/index.html`, `gradle/wrapper/x`.
-const DEPTH: usize = 3;
+pub(crate) const DEPTH: usize = 3;
+
+/// Is it looked into?
+fn is_text(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    TEXTS.contains(&path)
+        || ["Dockerfile", "Containerfile"]
+            .iter()
+            .any(|known| name == *known || name.starts_with(&format!("{known}.")))
+        || name.ends_with(".Dockerfile")
+}
 
 /// What lies in the folder that is built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,7 +85,7 @@ impl Sight {
                     }
                     continue;
                 }
-                if TEXTS.contains(&name.as_str())
+                if is_text(&name)
                     && let Ok(file) = File::open(entry.path())
                 {
                     sight.read(&name, file);
@@ -106,7 +116,7 @@ impl Sight {
             }
             let below = path.strip_prefix(&dir).ok().and_then(Path::to_str).unwrap_or_default();
             let mut head = Vec::new();
-            if TEXTS.contains(&below) {
+            if is_text(below) {
                 entry.by_ref().take(LARGEST).read_to_end(&mut head).map_err(broken)?;
                 sight.read(below, head.as_slice());
             }

@@ -18,6 +18,7 @@ const LOCK: &str = ".lock";
 /// A component's, held until it is dropped.
 pub(crate) struct Slot {
     dir: PathBuf,
+    lock: PathBuf,
     _turn: File,
 }
 
@@ -29,7 +30,8 @@ impl Slot {
         let dir = all.join(&key);
         let failed = |error: std::io::Error| format!("cannot use {}: {error}", dir.display());
         std::fs::create_dir_all(&all).map_err(failed)?;
-        let turn = File::create(all.join(format!("{key}{LOCK}"))).map_err(failed)?;
+        let lock = all.join(format!("{key}{LOCK}"));
+        let turn = File::create(&lock).map_err(failed)?;
         if turn.try_lock().is_err() {
             say("another build of this component is running; waiting for it");
             turn.lock().map_err(failed)?;
@@ -40,12 +42,17 @@ impl Slot {
             tree::clear(&dir).map_err(failed)?;
         }
         std::fs::create_dir_all(&dir).map_err(failed)?;
-        Ok(Self { dir, _turn: turn })
+        Ok(Self { dir, lock, _turn: turn })
     }
 
     /// All of it.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What is locked while it is held.
+    pub(crate) fn lock(&self) -> &Path {
+        &self.lock
     }
 
     /// The home of the tools.

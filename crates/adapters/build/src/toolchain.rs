@@ -95,7 +95,8 @@ pub(crate) fn needs(tool: BuildTool, sight: &Sight) -> Vec<&'static Need> {
         BuildTool::Maven => vec![&JAVAC, &MAVEN],
         BuildTool::Gradle if sight.has("gradlew") => vec![&JAVAC],
         BuildTool::Gradle => vec![&JAVAC, &GRADLE],
-        BuildTool::Static | BuildTool::Command | BuildTool::None => Vec::new(),
+        // An engine is asked, and no program.
+        BuildTool::Dockerfile | BuildTool::Static | BuildTool::Command | BuildTool::None => Vec::new(),
     }
 }
 

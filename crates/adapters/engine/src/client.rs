@@ -112,6 +112,11 @@ impl Engine {
             || String::from_utf8_lossy(&bytes).trim().to_string(),
             |message| message.trim().to_string(),
         );
+        let message = if message.is_empty() {
+            format!("it refuses with status {} and without a word", status.as_u16())
+        } else {
+            message
+        };
         Err(EngineError::Says { status: status.as_u16(), message })
     }
 

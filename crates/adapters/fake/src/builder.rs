@@ -125,6 +125,7 @@ impl Builder for FakeBuilder {
                 content: None,
                 runs: tool == BuildTool::Cargo,
                 notes: Vec::new(),
+                missing: None,
             })
         })
     }
@@ -170,6 +171,7 @@ impl Builder for FakeBuilder {
                 tool,
                 entry: if build.script.is_static { Vec::new() } else { vec!["./program".into()] },
                 is_static: build.script.is_static,
+                image: None,
                 build: id.clone(),
                 created_at: build.end().0,
                 toolchain: build.spec.found.clone().map(|f| f.toolchain).unwrap_or_default(),

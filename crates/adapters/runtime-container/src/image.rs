@@ -3,6 +3,7 @@
 use crate::credentials;
 use crate::order::Order;
 use serde_json::Value;
+use std::path::Path;
 use tow_engine::normal;
 use tow_engine::{Engine, EngineError, escaped};
 use tow_model::kinds::runtime::Pull;
@@ -51,7 +52,13 @@ pub(crate) async fn ready(
         ));
     }
     let mut there = look(engine, name).await?;
-    if order.pull == Pull::Always || (there.is_none() && order.pull == Pull::Missing) {
+    if let Some(archive) = &order.archive {
+        // Built here: it is what its archive holds, whatever registries say.
+        if there.is_none() {
+            say("loading the image that was built");
+            there = load(engine, archive, name).await?;
+        }
+    } else if order.pull == Pull::Always || (there.is_none() && order.pull == Pull::Missing) {
         say(&format!("fetching {name}"));
         fetch(engine, order, name).await?;
         there = look(engine, name).await?;
@@ -80,6 +87,27 @@ pub(crate) async fn look(engine: &Engine, name: &str) -> Result<Option<Value>, T
         Ok(said) => Ok(Some(said)),
         Err(err) if err.is_missing() => Ok(None),
         Err(err) => Err(err.into()),
+    }
+}
+
+/// What an engine has once it loaded an archive. Some call an image by another id than the one it was built under.
+async fn load(engine: &Engine, archive: &Path, name: &str) -> Result<Option<Value>, Trouble> {
+    if !archive.exists() {
+        return Err(Trouble::Why(format!(
+            "the archive of image {name} is no longer kept: build again"
+        )));
+    }
+    let said = match engine.send_file("/images/load?quiet=1", archive, &[]).await {
+        Ok(said) => said.last().await?,
+        Err(err) => return Err(err.into()),
+    };
+    if let Some(there) = look(engine, name).await? {
+        return Ok(Some(there));
+    }
+    let words = said["stream"].as_str().unwrap_or_default();
+    match words.rsplit_once(": ").map(|(_, own)| own.trim()) {
+        Some(own) if !own.is_empty() => look(engine, own).await,
+        _ => Ok(None),
     }
 }
 

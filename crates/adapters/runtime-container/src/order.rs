@@ -41,6 +41,9 @@ pub(crate) struct Order {
     /// What image it is, or in what image the artifact runs.
     pub(crate) image: String,
     pub(crate) program: Program,
+    /// The image's archive, loaded where the engine does not have it; none: it comes from a registry.
+    #[serde(default)]
+    pub(crate) archive: Option<PathBuf>,
     /// It is an artifact, in the role's own working folder.
     pub(crate) artifact: bool,
     pub(crate) env: BTreeMap<String, String>,
@@ -75,14 +78,17 @@ impl Order {
     }
 }
 
+/// What the platform adds to what shall run.
+pub(crate) struct Given {
+    pub(crate) owner: String,
+    pub(crate) engines: Vec<PathBuf>,
+    pub(crate) volumes: PathBuf,
+    pub(crate) archive: Option<PathBuf>,
+}
+
 /// Writes a whole order into a folder that is there: the bytes of files first, the order last.
-pub(crate) fn place(
-    folder: &Folder,
-    owner: String,
-    engines: Vec<PathBuf>,
-    volumes: PathBuf,
-    spec: &InstanceSpec,
-) -> Result<(), io::Error> {
+pub(crate) fn place(folder: &Folder, given: Given, spec: &InstanceSpec) -> Result<(), io::Error> {
+    let Given { owner, engines, volumes, archive } = given;
     let setting = &spec.setting;
     let runtime = &setting.runtime.spec;
     let artifact = is_artifact(spec);
@@ -111,6 +117,7 @@ pub(crate) fn place(
         pull: runtime.pull.unwrap_or(tow_model::kinds::runtime::Pull::Missing),
         credentials: runtime.credentials.as_ref().map(PathBuf::from),
         image,
+        archive,
         program: spec.program.clone(),
         artifact,
         env: spec.env.clone(),
@@ -129,7 +136,11 @@ pub(crate) fn place(
 
 /// It runs in a folder of its own, which is seen inside.
 pub(crate) const fn is_artifact(spec: &InstanceSpec) -> bool {
-    spec.artifact.is_some() || matches!(spec.program, Program::Command { .. })
+    match spec.program {
+        Program::Image { .. } => false,
+        Program::Command { .. } => true,
+        Program::Static | Program::Role { .. } => spec.artifact.is_some(),
+    }
 }
 
 /// A pod's name as part of a container's.

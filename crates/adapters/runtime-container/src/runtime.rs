@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_engine::{Engine, EngineError};
 use tow_names::{Duration, Id, Timestamp};
-use tow_ports::{Clock, ExecSession, ExecSpec, LogQuery, PortError, Runtime};
+use tow_ports::{Blobs, Clock, ExecSession, ExecSpec, LogQuery, PortError, Runtime};
 use tow_record::{
     ExecProbe, Executes, Exit, InstanceSpec, Isolation, LogLine, ObservedInstance, Phase, Probe,
     Program, RuntimeFacts, Setting,
@@ -33,6 +33,8 @@ pub struct Config {
     pub volumes: PathBuf,
     /// The executable whose `container` role is [`crate::container_main`]; it must stay as it is while roles run.
     pub tow: PathBuf,
+    /// Where the archives of images are that were built here.
+    pub blobs: Arc<dyn Blobs>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -44,6 +46,7 @@ pub struct ContainerRuntime {
     owner: String,
     volumes: PathBuf,
     tow: PathBuf,
+    blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
     swept: Mutex<Timestamp>,
 }
@@ -62,6 +65,7 @@ impl ContainerRuntime {
             owner,
             volumes: config.volumes,
             tow: config.tow,
+            blobs: config.blobs,
             clock: config.clock,
             swept: Mutex::new(Timestamp(0)),
         })
@@ -86,6 +90,8 @@ impl ContainerRuntime {
         InstanceSpec {
             program: Program::Role { args: vec!["container".into(), dir.clone()] },
             env: std::collections::BTreeMap::new(),
+            // An image's archive is for the engine alone.
+            artifact: spec.artifact.clone().filter(|_| artifact),
             files,
             readiness: probe(&spec.readiness),
             liveness: spec.liveness.as_ref().map(probe),
@@ -95,7 +101,12 @@ impl ContainerRuntime {
     }
 
     /// Writes the order, once: what was ordered is never changed.
-    fn place(&self, spec: &InstanceSpec, folder: &Folder) -> Result<(), PortError> {
+    fn place(
+        &self,
+        spec: &InstanceSpec,
+        folder: &Folder,
+        archive: Option<PathBuf>,
+    ) -> Result<(), PortError> {
         if folder.order().exists() {
             return Ok(());
         }
@@ -105,10 +116,17 @@ impl ContainerRuntime {
         fits(spec, &self.volumes).map_err(PortError::Refused)?;
         let engines = tow_engine::candidates(spec.setting.runtime.spec.engine.as_deref())
             .map_err(PortError::Refused)?;
-        let made =
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.path()).and_then(
-                |()| order::place(folder, self.owner.clone(), engines, self.volumes.clone(), spec),
-            );
+        let given = order::Given {
+            owner: self.owner.clone(),
+            engines,
+            volumes: self.volumes.clone(),
+            archive,
+        };
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder.path())
+            .and_then(|()| order::place(folder, given, spec));
         made.map_err(|err| {
             PortError::Unavailable(format!("cannot write {}: {err}", folder.path().display()))
         })
@@ -302,7 +320,11 @@ impl Runtime for ContainerRuntime {
             return Err(PortError::Refused(format!("{}: no container has {lacks}", spec.id)));
         }
         let folder = self.folders.of(&spec.id);
-        self.place(spec, &folder)?;
+        let archive = match (&spec.program, &spec.artifact) {
+            (Program::Image { .. }, Some(digest)) => Some(self.blobs.path(digest).await?),
+            _ => None,
+        };
+        self.place(spec, &folder, archive)?;
         self.inner.start(epoch, &self.role(spec, &folder)).await
     }
 

@@ -12,7 +12,7 @@ use tow_model::{
     placeholder::{self, Part},
 };
 use tow_names::Place;
-use tow_record::{Can, Executes, Isolation, Release, RuntimeFacts};
+use tow_record::{BuildTool, Can, Executes, Isolation, Release, RuntimeFacts};
 
 /// A broken rule and the Score file it is broken in (by `metadata.name`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,10 @@ pub struct Admitted<'a> {
     pub facts: &'a RuntimeFacts,
     /// The names of configuration that are set there.
     pub keys: &'a BTreeSet<String>,
+    /// What builds its folder.
+    pub tool: Option<BuildTool>,
+    /// What is not there that would build it, and what would help.
+    pub missing: Option<&'a str>,
 }
 
 /// Everything that keeps this release from running in this environment.
@@ -88,7 +92,11 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
             );
         }
         for (container, spec) in &file.score.containers {
-            container_refusals(&format!("/containers/{container}"), spec, facts, &mut found);
+            let at = format!("/containers/{container}");
+            if spec.image == "." {
+                built_refusals(&at, asked, delivered.kind, &mut found);
+            }
+            container_refusals(&at, spec, facts, &mut found);
         }
         resource_refusals(&file.score, keys, &mut found);
         all.extend(
@@ -171,6 +179,42 @@ fn kind_refusals(score: &Workload, delivered: &Delivered, found: &mut Vec<Invali
                 "kind: service runs a program of your own",
             );
         }
+    }
+}
+
+/// What keeps the folder's own build from being made or run here.
+fn built_refusals(at: &str, asked: &Admitted<'_>, kind: WorkloadKind, found: &mut Vec<Invalid>) {
+    let mut refuse = |code: &'static str, what: String, expected: &str, hint: &str| {
+        let invalid = Invalid::new(format!("{at}/image"), code, what, expected.to_string());
+        found.push(invalid.hint(hint));
+    };
+    let is_image = asked.tool == Some(BuildTool::Dockerfile);
+    if is_image && meaning(kind).served {
+        refuse(
+            "plan/workload-kind",
+            format!("a {} workload serves files, and a Dockerfile makes an image", kind.as_str()),
+            "a folder whose build makes files",
+            "kind: service runs an image that serves files itself; build.command in tow.yaml makes files",
+        );
+    }
+    if is_image && !asked.facts.can(Can::Images) {
+        refuse(
+            "plan/no-container-runtime",
+            format!(
+                "a Dockerfile builds this folder into an image, which needs a runtime of containers; runtime {} of {} \
+                 runs processes",
+                asked.runtime.name, asked.place.environment
+            ),
+            "an environment whose Runtime is of type container",
+            "or a build of a program: build.command in tow.yaml, or a tool that is detected without the Dockerfile",
+        );
+    } else if let Some(why) = asked.missing {
+        refuse(
+            "build/refused",
+            why.to_string(),
+            "what builds it",
+            "tow doctor says what this machine has",
+        );
     }
 }
 

@@ -116,9 +116,15 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     let argv = |command: &[String]| -> Vec<String> {
         command.iter().chain(container.args.iter().flatten()).cloned().collect()
     };
+    let built = artifact.and_then(|artifact| artifact.image.clone());
     let program = match (&container.command, artifact) {
         _ if container.image != "." => Program::Image {
             image: container.image.clone(),
+            command: container.command.clone().filter(|command| !command.is_empty()),
+            args: container.args.clone(),
+        },
+        _ if built.is_some() => Program::Image {
+            image: built.unwrap_or_default(),
             command: container.command.clone().filter(|command| !command.is_empty()),
             args: container.args.clone(),
         },

@@ -212,6 +212,7 @@ fn boxed(dir: &Path, blobs: &Arc<dyn Blobs>) -> Arc<ContainerRuntime> {
         dir: dir.join("run/c"),
         volumes: dir.join("volumes"),
         tow: tow().into(),
+        blobs: blobs.clone(),
         clock: Arc::new(SystemClock),
     };
     Arc::new(ContainerRuntime::new(config).unwrap())

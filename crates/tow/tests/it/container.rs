@@ -17,7 +17,7 @@ use tow_testkit::load::Load;
 const OWNER: &str = "dev.towpath.owner";
 
 /// An engine with busybox; none, said so, where there can't be one.
-fn engine() -> Option<Podman> {
+pub(crate) fn engine() -> Option<Podman> {
     let started = Podman::start().and_then(|podman| Ok((podman, Image::busybox()?)));
     match started {
         Ok((podman, busybox)) => {
@@ -44,7 +44,7 @@ fn up(podman: &Podman) -> Binary {
 
 /// Declares a runtime and an environment, both of this name.
 #[track_caller]
-fn declare(up: &Binary, spec: &str, name: &str) {
+pub(crate) fn declare(up: &Binary, spec: &str, name: &str) {
     let text = format!(
         "apiVersion: towpath.dev/v1\nkind: Runtime\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n---\n\
          apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec: {{tier: development, runtime: {name}}}\n"

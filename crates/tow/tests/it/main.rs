@@ -18,6 +18,7 @@ mod cron;
 mod crossings;
 mod deploy;
 mod dev;
+mod dockerfile;
 mod doctor;
 mod examples;
 mod exec;

@@ -23,6 +23,7 @@ pub(crate) fn build(tool: BuildTool, keep: &str, yard: &Yard<'_>) -> Result<Outp
         BuildTool::Maven => maven::build(yard),
         BuildTool::Gradle => gradle::build(yard),
         BuildTool::Command => folder::command(yard, keep),
+        BuildTool::Dockerfile => Err("a Dockerfile makes an image and no files".into()),
         BuildTool::Static => folder::site(yard, keep),
         BuildTool::None => folder::plain(yard, keep),
     }?;

@@ -77,6 +77,8 @@ fn what_this_runtime_cannot_do_is_refused_at_its_pointer() {
             runtime: &executes,
             facts: &facts,
             keys: &keys,
+            tool: None,
+            missing: None,
         })
     };
     let found = asked(&release(1, &[json]), &environment(Tier::Development));

@@ -335,6 +335,8 @@ fn what_can_not_be_scaled_so_is_refused() {
             runtime: &Executes::default(),
             facts: &facts,
             keys: &BTreeSet::new(),
+            tool: None,
+            missing: None,
         });
         let found = found.into_iter().find(|refusal| refusal.invalid.code == "plan/scale");
         found.map(|refusal| refusal.invalid.message).unwrap_or_default()

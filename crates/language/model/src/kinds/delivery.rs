@@ -46,6 +46,11 @@ pub struct Build {
     /// The folder that is kept, below `dir`; with `command`, the whole folder where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// The Dockerfile that builds an image, below `dir`, whatever else is there. Where nothing is said, `Dockerfile` or
+    /// `Containerfile` is taken where no tool is detected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub dockerfile: Option<String>,
     /// How long it may take; 20 minutes where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
@@ -105,7 +110,7 @@ fn check_build(build: &serde_json::Value, out: &mut Vec<Invalid>) {
             ));
         }
     };
-    for key in ["dir", "output"] {
+    for key in ["dir", "output", "dockerfile"] {
         if let Some(path) = build[key].as_str() {
             below(format!("/spec/build/{key}"), path);
         }

@@ -76,7 +76,10 @@ impl App {
         let folder = folder(&asked.documents, asked.component.as_deref())?;
         let name = asked.environment.as_deref().unwrap_or("development");
         let name = Name::new(name).map_err(|e| AppError::new("input/invalid", e.to_string()))?;
-        self.environment_row(&name).await?;
+        let runtime = match self.environment_row(&name).await?.manifest.spec {
+            Spec::Environment(environment) => self.runtime_of(&environment).await?.0,
+            _ => return Err(AppError::not_found(format!("environment {name}"))),
+        };
         let place = Place::new(folder.component.clone(), &name);
         let row = self.store().object(&place.component).await?;
         let object = match (&row, &folder.entry) {
@@ -96,8 +99,11 @@ impl App {
         let source = self.store().get::<Source>(digest.as_str()).await?;
         let source = source.ok_or_else(|| AppError::not_found(format!("source {digest}")))?.value;
         let config = self.store().place(&place).await?.placement.value.config;
-        let spec = building::spec(&folder.component, &source, &delivery);
+        let spec = building::spec(&folder.component, &source, &delivery, &runtime);
         let spec = self.looked_at(spec, &place, config).await?;
+        if let Some(why) = spec.found.as_ref().and_then(|found| found.missing.clone()) {
+            return Err(AppError::new("build/refused", why).untouched("nothing was built"));
+        }
         let known = self.store().get::<Artifact>(spec.key().as_str()).await?;
         let now = self.now();
         let build = Build {

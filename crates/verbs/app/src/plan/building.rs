@@ -6,13 +6,20 @@ use std::collections::BTreeMap;
 use tow_model::kinds::delivery::{BuildNetwork, DeliverySpec};
 use tow_names::{Cpu, Duration, EntityRef, Memory, Place};
 use tow_ports::PortError;
-use tow_record::{BuildBounds, BuildSpec, BuildTool, ConfigVersion, ReleaseWorkload, Source};
+use tow_record::{
+    BuildBounds, BuildSpec, BuildTool, ConfigVersion, Executes, ReleaseWorkload, Source,
+};
 
 /// How long a build may take where nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
 /// The build of a component's folder. Quantities were checked when the document was read; one that is none says nothing.
-pub(crate) fn spec(component: &EntityRef, source: &Source, delivery: &DeliverySpec) -> BuildSpec {
+pub(crate) fn spec(
+    component: &EntityRef,
+    source: &Source,
+    delivery: &DeliverySpec,
+    runtime: &Executes,
+) -> BuildSpec {
     let said = delivery.build.clone().unwrap_or_default();
     let limits = said.limits.unwrap_or_default();
     let bytes = |text: Option<String>| text.and_then(|text| Some(text.parse::<Memory>().ok()?.0));
@@ -24,6 +31,10 @@ pub(crate) fn spec(component: &EntityRef, source: &Source, delivery: &DeliverySp
         component: Some(component.clone()),
         offline: said.network == Some(BuildNetwork::Off),
         secrets: said.secrets,
+        dockerfile: said.dockerfile,
+        // What is built for an environment is built where it runs.
+        engine: runtime.spec.engine.clone(),
+        credentials: runtime.spec.credentials.clone(),
         bounds: BuildBounds {
             memory: bytes(limits.memory),
             cpu_millis: limits.cpu.and_then(|text| Some(text.parse::<Cpu>().ok()?.0)),

@@ -219,7 +219,8 @@ impl App {
         }
         let build = match &source {
             Some(source) => {
-                let spec = super::building::spec(&folder.component, source, &delivery);
+                let spec =
+                    super::building::spec(&folder.component, source, &delivery, asked.runtime);
                 let config = asked.facts.placement.value.config;
                 let spec = self.looked_at(spec, asked.place, config).await?;
                 super::building::something_runs(&spec, &folder.workloads)?;

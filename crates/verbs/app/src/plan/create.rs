@@ -107,7 +107,7 @@ impl App {
 
 impl App {
     /// What executes an environment's deployments, and how it was seen.
-    async fn runtime_of(
+    pub(crate) async fn runtime_of(
         &self,
         environment: &EnvironmentSpec,
     ) -> Result<(Executes, ReadMember), AppError> {
@@ -243,6 +243,15 @@ impl App {
         let keys = self.config_keys(candidate, place).await?;
         let runtime = &candidate.deployment.runtime;
         let facts = self.runtime_facts(runtime).await?;
+        let built = candidate.build.as_ref().and_then(|build| build.found.as_ref());
+        let tool = match (built, &candidate.release.artifact) {
+            (Some(found), _) => Some(found.tool),
+            (None, Some(key)) => {
+                let known = self.store().get::<tow_record::Artifact>(key.as_str()).await?;
+                known.map(|row| row.value.tool)
+            }
+            (None, None) => None,
+        };
         let found = tow_plan::refusals(&tow_plan::Admitted {
             release: &candidate.release,
             place,
@@ -250,6 +259,8 @@ impl App {
             runtime,
             facts: &facts,
             keys: &keys,
+            tool,
+            missing: built.and_then(|found| found.missing.as_deref()),
         });
         let mut violations: Vec<Violation> = Vec::new();
         for refusal in found {
