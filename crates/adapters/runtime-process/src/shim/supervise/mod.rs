@@ -112,6 +112,7 @@ pub(super) async fn supervise(
     let folder = order.folder.clone();
     let at =
         |what: &str, err: std::io::Error| format!("{}: {what}: {err}", folder.path().display());
+    plain_signals();
     // Before any child: an end that is not noticed would never be told again.
     let mut children = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())
         .map_err(|err| at("signals", err))?;
@@ -185,6 +186,24 @@ pub(super) async fn supervise(
     drop(this);
     let _ = tokio::time::timeout(Duration::from_millis(500), control).await;
     Ok(())
+}
+
+/// What whoever started the platform ignores, as a shell's background jobs and `nohup` do, would be ignored by every
+/// program: it would be deaf to Ctrl-C. A signal that is handled here is as at first in whatever is started from here
+/// (execve(2)).
+fn plain_signals() {
+    use tokio::signal::unix::{SignalKind, signal};
+    for kind in [
+        SignalKind::hangup(),
+        SignalKind::interrupt(),
+        SignalKind::quit(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+        SignalKind::alarm(),
+    ] {
+        // One that can't be handled stays as it is.
+        let _ = signal(kind);
+    }
 }
 
 impl Supervisor {
