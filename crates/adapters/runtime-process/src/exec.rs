@@ -3,7 +3,7 @@
 
 use crate::folder::Folder;
 use crate::proto::{Reply, Request, Verb};
-use crate::shim::command::{Ask, take};
+use crate::shim::beside::{Ask, take};
 use crate::state::{self, Kept};
 use bytes::Bytes;
 use futures::StreamExt;

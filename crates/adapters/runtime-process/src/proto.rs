@@ -1,7 +1,7 @@
 //! The lines on `ctl.sock`: JSON, one a line. Additive: what is unknown is ignored, an unknown verb is answered with
 //! an error, nothing ever changes its meaning.
 
-use crate::shim::command::Ask;
+use crate::shim::beside::Ask;
 use crate::state::{PROTOCOL, State};
 use serde::{Deserialize, Serialize};
 use tow_names::Duration;

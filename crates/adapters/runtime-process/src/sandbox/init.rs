@@ -4,8 +4,8 @@
 
 use super::relay::Relay;
 use super::{OWN, filter};
-use crate::shim::command::{Ask, Beside, serve};
-use crate::shim::exec::explain;
+use crate::shim::becoming::explain;
+use crate::shim::beside::{Ask, Beside, serve};
 use crate::shim::reaper::Reaper;
 use crate::shim::told::{self, Told, Within};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal};

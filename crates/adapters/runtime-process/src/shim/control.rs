@@ -1,7 +1,7 @@
 //! `ctl.sock`: answers the control plane. What changes anything is handed to the supervisor; the rest is answered from
 //! the last state.
 
-use super::command::{Ask, Beside, serve as run_beside};
+use super::beside::{Ask, Beside, serve as run_beside};
 use super::reaper::Reaper;
 use super::supervise::Event;
 use super::told;

@@ -3,10 +3,10 @@
 //!
 //! Memory is counted here: one thread, no tracing, small buffers.
 
+pub(crate) mod becoming;
+pub(crate) mod beside;
 mod child;
-pub(crate) mod command;
 mod control;
-pub(crate) mod exec;
 mod probe;
 pub(crate) mod reaper;
 mod recover;
@@ -14,7 +14,7 @@ mod sockets;
 mod supervise;
 pub(crate) mod told;
 
-pub use exec::shim_exec_main;
+pub use becoming::shim_exec_main;
 
 use crate::folder::Folder;
 use crate::spec::SpecFile;

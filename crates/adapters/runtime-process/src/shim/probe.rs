@@ -1,7 +1,7 @@
 //! Probes: whether a program answers, and a report somebody can act on when it does not. Decides nothing about what
 //! follows.
 
-use super::command::{Ask, take};
+use super::beside::{Ask, take};
 use super::control::Commands;
 use super::reaper::Reaper;
 use super::supervise::Event;

@@ -11,8 +11,8 @@ pub(super) fn bind(
     before: &[String],
     process: Option<&Process>,
 ) -> Result<Vec<TcpListener>, String> {
-    if spec.listen.len() > super::exec::MOST {
-        return Err(format!("at most {} addresses can be handed on", super::exec::MOST));
+    if spec.listen.len() > super::becoming::MOST {
+        return Err(format!("at most {} addresses can be handed on", super::becoming::MOST));
     }
     if spec.listen.is_empty() {
         return Ok(Vec::new());

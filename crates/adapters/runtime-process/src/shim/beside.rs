@@ -2,7 +2,7 @@
 //! ended when whoever asked goes away. What goes in and out of them does not pass through here: the asker is handed the
 //! other ends of their pipes, or of their terminal.
 
-use super::exec::explain;
+use super::becoming::explain;
 use super::reaper::Reaper;
 use super::told::{self, Told};
 use crate::proto::Reply;
