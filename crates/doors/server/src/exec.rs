@@ -18,6 +18,8 @@ use tow_record::{Exit, Problem};
 
 /// So long the asker may take to say what is to be run.
 const FIRST_WORDS: Duration = Duration::from_secs(30);
+/// So often an asker of whom nothing can be taken just now is written to, which fails where it has gone.
+const WHILE_IT_WAITS: Duration = Duration::from_secs(2);
 /// So often a silent asker is asked whether it is there; one that does not answer twice is gone.
 const STILL_THERE: Duration = Duration::from_secs(15);
 
@@ -128,6 +130,9 @@ async fn carry(socket: &mut WebSocket, session: &mut ExecSession) -> Option<Say>
                 if let (Ok(room), Some(what)) = (room, waits.take()) {
                     room.send(what);
                 }
+            }
+            () = tokio::time::sleep(WHILE_IT_WAITS), if waits.is_some() => {
+                socket.send(Message::Ping(Bytes::new())).await.ok()?;
             }
             said = tokio::time::timeout(STILL_THERE, socket.recv()), if waits.is_none() => match said {
                 Err(_) if asked >= 2 => return None,

@@ -107,6 +107,42 @@ fn a_command_ends_when_its_asker_goes() {
     });
 }
 
+/// What it reads nothing of waits on the way, all the way back to whoever writes it.
+#[test]
+fn a_command_that_reads_nothing_ends_when_its_asker_goes() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (up, _ferry) = with_ferry();
+    let mut child = up
+        .command(["exec", "ferry", "--", "sleep", "98765.5"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it runs", || running("98765.5") == 1);
+    let (mut stdin, written) = (child.stdin.take().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = written.clone();
+    std::thread::spawn(move || {
+        while stdin.write_all(&[b'y'; 4096]).is_ok() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let (mut last, mut same) = (0, 0);
+    until("nobody takes any more of it", || {
+        std::thread::park_timeout(Duration::from_millis(50));
+        let now = written.load(Ordering::Relaxed);
+        same = if now == last && now > 0 { same + 1 } else { 0 };
+        last = now;
+        same > 20
+    });
+    assert_eq!(running("98765.5"), 1, "it waits, and is not ended for it");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("it ended with its asker", || running("98765.5") == 0);
+    until("its end is in the log", || {
+        up.json(&["audit", "list"]).to_string().contains("instance.exec-ended")
+    });
+}
+
 #[test]
 fn a_foreign_page_opens_no_door() {
     let (up, _ferry) = with_ferry();
@@ -235,4 +271,23 @@ fn a_terminal_has_its_size_and_its_keys() {
     drop(other.ours);
     other.child.wait().unwrap();
     until("it is gone", || running("87654.3") == 0);
+}
+
+#[test]
+fn what_the_platform_s_starter_ignores_is_not_ignored_by_programs() {
+    // As `nohup`, and as a shell does with its background jobs.
+    let deaf = "trap '' INT QUIT HUP; exec \"$@\"";
+    let mut up = Binary::new(TOW).inside(["sh", "-c", deaf, "sh"].map(String::from).to_vec());
+    up.start();
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let ignored = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+        u64::from_str_radix(line, 16).unwrap() & 0b111
+    };
+    let pid = up.json(&["ps", "ferry"])[0]["pid"].as_u64().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert_eq!(ignored(&status), 0, "{status}");
+    let beside = up.tow(["exec", "ferry", "--", "cat", "/proc/self/status"]).exits(0);
+    assert_eq!(ignored(&beside.out), 0, "{beside}");
 }
