@@ -1,26 +1,23 @@
-//! Carries a change out and stays with it: plan, apply, the steps and the build's log as they come, the outcome.
+//! Carries a change out and stays with it: plan, apply, the steps and the build's log, the outcome.
 
 use crate::Exit;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::render;
-use futures::stream::{self, BoxStream, StreamExt};
+use crate::stay::{Course, Lines, Stands, Stayed, stay};
 use owo_colors::OwoColorize;
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tow_api::Nothing;
+use tow_api::build::cancel::CancelBuild;
+use tow_api::build::get::Path as BuildPath;
 use tow_api::log::stream::{LogEvent, Query as LogQuery};
 use tow_api::operation::get::{GetOperation, OperationView, Path as OperationPath, Query as After};
 use tow_api::plan::apply::ApplyPlan;
 use tow_api::plan::create::{Body, CreatePlan, PlanView};
 use tow_api::plan::get::Path as PlanPath;
-use tow_client::{Client, ClientError, logs};
+use tow_client::{Client, ClientError};
 use tow_record::{State, StepState};
-
-/// As good as all lines of a build.
-const WHOLE_LOG: usize = 100_000;
-/// How long the platform may be away, as when it is started again, before following it is given up.
-const AWAY: Duration = Duration::from_secs(45);
 
 /// What a change came to; the shape that scripts read.
 #[derive(Debug, Serialize)]
@@ -80,8 +77,9 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         let text = format!("{}  {}  {}", render::state(view.state), outcome.component, view.id);
         return cx.printer.data(&outcome, || text);
     }
-    let view = follow(cx, &operation).await?;
-    let outcome = outcome(&view, plan, began);
+    let stayed = follow(cx, &operation).await?;
+    let view = &stayed.view;
+    let outcome = outcome(view, plan, began);
     if let Some(failure) = &view.failure {
         // Programs read the outcome whatever it is; people read the reason.
         if !cx.printer.is_text() {
@@ -101,9 +99,9 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         if let Failure::Problem(problem) = &mut problem {
             problem.untouched = "what ran before was left as it was".into();
         }
-        return Err(problem);
+        return Err(stayed.failed(cx, problem));
     }
-    cx.printer.data(&outcome, || live(&outcome, &view))?;
+    cx.printer.data(&outcome, || live(&outcome, view))?;
     match view.state {
         State::Failed | State::Unknown => Err(Failure::Shown(Exit::Failed)),
         _ => Ok(()),
@@ -188,90 +186,51 @@ async fn unchanged(cx: &Context, began: Instant, plan: &PlanView) -> Verdict {
     })
 }
 
-type Lines = BoxStream<'static, Result<LogEvent, ClientError>>;
-
-/// Stays with an operation until it ends.
-pub(crate) async fn follow(cx: &Context, id: &str) -> Verdict<OperationView> {
-    let shown = watch(cx, id).await;
-    cx.printer.waited();
-    shown
+/// A deployment's operation: its steps, and the log of the build it waits for.
+struct Operation {
+    path: OperationPath,
+    steps: usize,
+    told: bool,
 }
 
-async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
-    let client = cx.client()?;
-    let path = OperationPath { operation: id.to_string() };
-    let mut after = None;
-    let mut steps = 0;
-    let mut build: Option<String> = None;
-    let mut building = false;
-    let mut shown = 0;
-    let mut read = false;
-    let mut lines: Option<Lines> = None;
-    let mut away: Option<Instant> = None;
-    let mut told = false;
-    loop {
-        let query = After { after };
-        let poll = client.call::<GetOperation>(&path, &query, &Nothing {});
-        tokio::pin!(poll);
-        let answer = loop {
-            tokio::select! {
-                biased;
-                line = next(&mut lines) => match line {
-                    Some(line) => {
-                        shown += 1;
-                        show(cx, &line);
-                    }
-                    // It was asked for before the build began to write, perhaps: once more, after a moment.
-                    None => {
-                        lines = build
-                            .as_ref()
-                            .filter(|_| building)
-                            .map(|build| build_log(client, build, shown, Listen::Later));
-                    }
-                },
-                answer = &mut poll => break answer,
-            }
-        };
-        let view = match answer {
-            Ok(view) => view,
-            Err(error) if error.passing() => {
-                // The platform may be being started again; what it was doing goes on then.
-                if away.is_none() {
-                    cx.printer.say("    the platform does not answer; trying again for a while");
-                }
-                let since = *away.get_or_insert_with(now);
-                if since.elapsed() > AWAY {
-                    return Err(error.into());
-                }
-                cx.printer.wait("the platform does not answer; trying again");
-                pause().await;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        away = None;
-        after = Some(view.version);
-        if view.build.is_some() && view.build != build {
-            build.clone_from(&view.build);
-            (shown, read) = (0, false);
-            lines = build.as_ref().map(|build| build_log(client, build, shown, Listen::On));
-        }
+impl Course for Operation {
+    type View = OperationView;
+
+    async fn look(
+        &self,
+        client: &Client,
+        after: Option<i64>,
+    ) -> Result<OperationView, ClientError> {
+        client.call::<GetOperation>(&self.path, &After { after }, &Nothing {}).await
+    }
+
+    fn stands(&self, view: &OperationView) -> Stands {
         // The release is numbered once its artifact is there.
-        building = view.build.is_some() && view.release.is_none() && !view.finished;
-        // A quick one is over before anybody listened; what a failed one said is shown with its failure.
-        if let Some(build) = build.as_ref().filter(|_| !building && !read && view.failure.is_none())
-        {
-            read = true;
-            lines = None;
-            let mut rest = build_log(client, build, shown, Listen::Once);
-            while let Some(Ok(line)) = rest.next().await {
-                show(cx, &line);
-            }
+        let builds = view.build.is_some() && view.release.is_none() && !view.finished;
+        let log = LogQuery { build: view.build.clone(), ..LogQuery::default() };
+        Stands {
+            version: view.version,
+            finished: view.finished,
+            log: view.build.is_some().then_some(log),
+            lines: match (builds, &view.failure) {
+                (true, _) => Lines::Grow,
+                (false, None) => Lines::Are,
+                // What a failed one said is shown with its failure.
+                (false, Some(_)) => Lines::Left,
+            },
         }
-        for step in view.steps.iter().skip(steps) {
+    }
+
+    fn line(&self, cx: &Context, line: &LogEvent) -> Verdict {
+        cx.printer.say(&format!("    {}", line.line.text.dimmed()));
+        Ok(())
+    }
+
+    fn news(&mut self, cx: &Context, view: &OperationView) {
+        for step in view.steps.iter().skip(self.steps) {
             cx.printer.say(&format!("  {} {}", "›".cyan(), step.title));
         }
-        steps = steps.max(view.steps.len());
+        self.steps = self.steps.max(view.steps.len());
         let current =
             view.waiting.as_ref().map(|what| format!("waiting for {what}")).or_else(|| {
                 view.steps
@@ -281,63 +240,29 @@ async fn watch(cx: &Context, id: &str) -> Verdict<OperationView> {
                     .map(|step| step.title.clone())
             });
         // What a probe says is worth a line of its own, once: nobody should wait for the deadline to learn it.
-        if let Some(what) = view.waiting.as_ref().filter(|what| !told && what.contains(": ")) {
-            told = true;
+        if let Some(what) = view.waiting.as_ref().filter(|what| !self.told && what.contains(": ")) {
+            self.told = true;
             cx.printer.say(&format!("    waiting for {what}"));
         }
         cx.printer.wait(current.as_deref().unwrap_or(view.state.as_str()));
-        if view.finished {
-            return Ok(view);
-        }
     }
 }
 
-/// How long a build's lines are listened to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Listen {
-    /// Until it ends.
-    On,
-    /// The same, after a moment.
-    Later,
-    /// What there is.
-    Once,
+/// Stays with an operation until it ends.
+async fn follow(cx: &Context, id: &str) -> Verdict<Stayed<OperationView>> {
+    let client = cx.client()?;
+    let path = OperationPath { operation: id.to_string() };
+    let mut course = Operation { path: path.clone(), steps: 0, told: false };
+    stay(cx, &mut course, cancel(client, path)).await
 }
 
-/// A build's lines, but for those that were shown already.
-fn build_log(client: &Client, build: &str, shown: usize, listen: Listen) -> Lines {
-    let client = client.clone();
-    let query = LogQuery {
-        build: Some(build.to_string()),
-        tail: Some(WHOLE_LOG),
-        follow: listen != Listen::Once,
-        ..LogQuery::default()
-    };
-    let open = async move {
-        if listen == Listen::Later {
-            pause().await;
-        }
-        logs(client, query)
-    };
-    stream::once(open).flatten().skip(shown).boxed()
-}
-
-/// The build's next line; never, where there is no log to read.
-async fn next(lines: &mut Option<Lines>) -> Option<LogEvent> {
-    match lines {
-        None => std::future::pending().await,
-        // A log that can't be read is no reason to stop following.
-        Some(stream) => stream.next().await.and_then(Result::ok),
+/// Only a build can be ended: a rollout goes back by itself where it fails, and half of one is nothing to stop at.
+async fn cancel(client: &Client, path: OperationPath) -> Result<String, ClientError> {
+    let view = client.call::<GetOperation>(&path, &After { after: None }, &Nothing {}).await?;
+    if let Some(build) = view.build.filter(|_| view.release.is_none() && !view.finished) {
+        client.call::<CancelBuild>(&BuildPath { build }, &Nothing {}, &Nothing {}).await?;
+        return Ok("asked to cancel: the build is ended, and what ran goes on".into());
     }
-}
-
-fn show(cx: &Context, line: &LogEvent) {
-    cx.printer.say(&format!("    {}", line.line.text.dimmed()));
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "between two attempts to reach a platform that is away"
-)]
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    Ok("a rollout is not broken off: it goes on, and goes back by itself where it fails; `tow status` tells how it is"
+        .into())
 }

@@ -14,6 +14,7 @@ mod printer;
 mod project;
 pub mod reference;
 mod render;
+mod stay;
 mod terminal;
 
 pub use tow_record::ExitStatus as Exit;

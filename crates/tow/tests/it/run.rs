@@ -197,3 +197,116 @@ fn a_release_command_gates_the_switch_and_is_run_once() {
     assert_eq!(deploy.wait().unwrap().code(), Some(0));
     assert_eq!(lines(&counted), 3, "once per deployment");
 }
+
+/// `tow` beside the test, and what it says to people as it comes.
+struct Stayed {
+    child: std::process::Child,
+    said: std::sync::Arc<std::sync::Mutex<String>>,
+}
+
+impl Stayed {
+    fn begin(up: &Binary, args: &[&str]) -> Self {
+        let mut child = up.command(args).spawn().unwrap();
+        let said = std::sync::Arc::<std::sync::Mutex<String>>::default();
+        for mut from in [
+            Box::new(child.stderr.take().unwrap()) as Box<dyn std::io::Read + Send>,
+            Box::new(child.stdout.take().unwrap()),
+        ] {
+            let said = said.clone();
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = from.read(&mut bytes) {
+                    said.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
+                }
+            });
+        }
+        Self { child, said }
+    }
+
+    #[track_caller]
+    fn says(&self, text: &str) {
+        let began = std::time::Instant::now();
+        while !self.said.lock().unwrap().contains(text) {
+            let said = self.said.lock().unwrap().clone();
+            assert!(began.elapsed() < tow_testkit::binary::PATIENCE, "no {text:?} in {said:?}");
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+    }
+
+    fn presses_ctrl_c(&self) {
+        tow_testkit::binary::send(self.child.id(), Signal::INT);
+    }
+
+    #[track_caller]
+    fn ends(&mut self) -> Option<i32> {
+        let mut status = None;
+        until("it ended", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+}
+
+/// The first asks for the end, the second leaves at once: by signals, as a terminal sends them.
+#[test]
+fn whoever_stays_with_a_run_can_leave_it() {
+    let up = Binary::up(TOW);
+    let stubborn = "trap '' TERM INT HUP; echo begun; while :; do sleep 0.1; done";
+    let barge = folder("barge", &[("slow", stubborn, "{kind: job, stop: {grace: 1m}}")]);
+    up.deploy(barge.path());
+    let mut stayed = Stayed::begin(&up, &["job", "run", "slow", "-c", "barge"]);
+    stayed.says("begun");
+    stayed.presses_ctrl_c();
+    stayed.says("asked to cancel");
+    let run = up.json(&["job", "list", "-c", "barge"])[0]["id"].as_str().unwrap().to_string();
+    stayed.presses_ctrl_c();
+    assert_eq!(stayed.ends(), Some(130));
+    assert_eq!(show(&up, &run)["finished"], false, "nobody waited for its end");
+
+    let willing = folder("willing", &[("slow", "echo begun; exec sleep 600", "{kind: job}")]);
+    up.deploy(willing.path());
+    let mut stayed = Stayed::begin(&up, &["job", "run", "slow", "-c", "willing"]);
+    stayed.says("begun");
+    stayed.presses_ctrl_c();
+    assert_eq!(stayed.ends(), Some(130), "it was cancelled");
+    let run = up.json(&["job", "list", "-c", "willing"])[0]["id"].as_str().unwrap().to_string();
+    assert_eq!(show(&up, &run)["state"], "cancelled");
+}
+
+#[test]
+fn whoever_stays_with_a_build_or_a_deployment_can_leave_it() {
+    let up = Binary::up(TOW);
+    let barge = folder("barge", &[("slow", "true", "{kind: job}")]);
+    let tow = barge.path().join("tow.yaml");
+    let text = std::fs::read_to_string(&tow).unwrap();
+    let slow = "trap '' TERM INT HUP; echo making it; while :; do sleep 0.1; done";
+    std::fs::write(&tow, text.replace("\"true\"", &Value::from(slow).to_string())).unwrap();
+    let path = barge.path().display().to_string();
+    for verb in ["build", "deploy"] {
+        let mut stayed = Stayed::begin(&up, &[verb, &path]);
+        stayed.says("unpacking source");
+        stayed.presses_ctrl_c();
+        stayed.says("asked to cancel");
+        stayed.presses_ctrl_c();
+        assert_eq!(stayed.ends(), Some(130), "{verb}");
+    }
+}
+
+#[test]
+fn whoever_stays_with_a_run_stays_while_the_platform_is_started_again() {
+    let mut up = Binary::up(TOW);
+    let go = up.home().join("go");
+    let wait =
+        format!("echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done", go.display());
+    let barge = folder("barge", &[("sum", &wait, "{kind: job}")]);
+    up.deploy(barge.path());
+    let mut stayed = Stayed::begin(&up, &["job", "run", "sum", "-c", "barge"]);
+    stayed.says("begun");
+    up.end(Signal::KILL);
+    stayed.says("does not answer");
+    up.start();
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(stayed.ends(), Some(0), "{}", stayed.said.lock().unwrap());
+    stayed.says("done");
+}

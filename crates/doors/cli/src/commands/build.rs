@@ -5,17 +5,14 @@ use super::deploy::upload;
 use crate::context::{Context, Where};
 use crate::failure::{Failure, Verdict};
 use crate::project;
-use futures::StreamExt as _;
+use crate::stay::{Course, Lines, Stands, Stayed, stay};
 use std::path::PathBuf;
 use tow_api::Nothing;
 use tow_api::build::cancel::CancelBuild;
 use tow_api::build::create::{Body, CreateBuild};
 use tow_api::build::get::{BuildView, GetBuild, Path, Query};
-use tow_api::log::stream::Query as LogQuery;
-use tow_client::logs;
-
-/// As good as all lines of a build.
-const WHOLE_LOG: usize = 100_000;
+use tow_api::log::stream::{LogEvent, Query as LogQuery};
+use tow_client::{Client, ClientError};
 
 /// Build a folder without deploying it, or end a build
 #[derive(Debug, clap::Args)]
@@ -77,42 +74,55 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     if args.detach {
         return cx.printer.data(&view, || view.id.clone());
     }
-    let view = follow(cx, view).await?;
+    let stayed = follow(cx, view).await?;
+    let view = &stayed.view;
     match (&view.artifact, &view.failure) {
         (Some(artifact), _) => cx.printer.data(artifact, || text(artifact)),
         (None, failure) => {
             let why = failure.clone().unwrap_or_else(|| "it made nothing".into());
-            Err(Failure::new("build/failed", why).hint(format!("tow logs --build {}", view.id)))
+            let failure = Failure::new("build/failed", why);
+            Err(stayed.failed(cx, failure.hint(format!("tow logs --build {}", view.id))))
         }
     }
 }
 
-/// Shows the log as it comes, then asks how it ended.
-async fn follow(cx: &Context, mut view: BuildView) -> Verdict<BuildView> {
-    let client = cx.client()?;
-    let path = Path { build: view.id.clone() };
-    if !view.finished {
-        let query = LogQuery {
-            build: Some(view.id.clone()),
-            follow: true,
-            tail: Some(WHOLE_LOG),
-            ..LogQuery::default()
-        };
-        // One that is not begun yet has no log that could be followed: asked again until it has ended.
-        let mut shown = 0;
-        while !view.finished {
-            let mut lines = logs(client.clone(), query.clone());
-            let mut at = 0;
-            while let Some(Ok(line)) = lines.next().await {
-                at += 1;
-                if at > shown && cx.printer.is_text() {
-                    cx.printer.say(&line.line.text);
-                }
-            }
-            shown = shown.max(at);
-            let query = Query { after: Some(view.version) };
-            view = client.call::<GetBuild>(&path, &query, &Nothing {}).await?;
+/// A build and its log.
+struct Building(Path);
+
+impl Course for Building {
+    type View = BuildView;
+
+    async fn look(&self, client: &Client, after: Option<i64>) -> Result<BuildView, ClientError> {
+        client.call::<GetBuild>(&self.0, &Query { after }, &Nothing {}).await
+    }
+
+    fn stands(&self, view: &BuildView) -> Stands {
+        Stands {
+            version: view.version,
+            finished: view.finished,
+            log: Some(LogQuery { build: Some(view.id.clone()), ..LogQuery::default() }),
+            lines: if view.finished { Lines::Are } else { Lines::Grow },
         }
     }
-    Ok(view)
+
+    fn line(&self, cx: &Context, line: &LogEvent) -> Verdict {
+        if cx.printer.is_text() {
+            cx.printer.say(&line.line.text);
+        }
+        Ok(())
+    }
+}
+
+/// Stays with a build until it ends. What was built before is no log anybody waits for.
+async fn follow(cx: &Context, view: BuildView) -> Verdict<Stayed<BuildView>> {
+    if view.finished {
+        return Ok(Stayed { view, asked: false });
+    }
+    let client = cx.client()?;
+    let path = Path { build: view.id.clone() };
+    let cancel = async {
+        client.call::<CancelBuild>(&path, &Nothing {}, &Nothing {}).await?;
+        Ok("asked to cancel: the build is ended".into())
+    };
+    stay(cx, &mut Building(path.clone()), cancel).await
 }

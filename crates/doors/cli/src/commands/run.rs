@@ -2,16 +2,15 @@
 
 use crate::context::{Context, Where};
 use crate::failure::{Failure, Verdict};
-use crate::printer::can_ask;
 use crate::render::short;
-use futures::StreamExt as _;
+use crate::stay::{self, Course, Lines, Stands};
 use tow_api::Nothing;
 use tow_api::log::stream::{LogEvent, Query as LogQuery};
 use tow_api::run::cancel::CancelRun;
 use tow_api::run::create::{Body, CreateRun};
 use tow_api::run::get::{GetRun, Path, Query as After};
 use tow_api::run::list::RunView;
-use tow_client::logs;
+use tow_client::{Client, ClientError};
 use tow_names::Duration;
 use tow_record::{Exit, LogStream, RunState};
 
@@ -101,47 +100,38 @@ pub(crate) fn exit_code(run: &RunView) -> i32 {
     }
 }
 
-async fn follow(cx: &Context, run: RunView) -> Verdict<RunView> {
-    let client = cx.client()?;
-    let query = LogQuery { run: Some(run.id.clone()), follow: true, ..LogQuery::default() };
-    let mut lines = logs(client.clone(), query);
-    let path = Path { run: run.id.clone() };
-    let mut asked = false;
-    loop {
-        tokio::select! {
-            line = lines.next() => match line {
-                Some(Ok(line)) => show(cx, &line)?,
-                // A log that can't be read is no reason to leave: the end is asked for below.
-                Some(Err(_)) | None => break,
-            },
-            _ = tokio::signal::ctrl_c(), if !asked => {
-                asked = true;
-                if !wants_end(&run) {
-                    cx.printer.say(&format!("it goes on: tow logs --run {} -f", run.id));
-                    return Err(Failure::Ended(130));
-                }
-                client.call::<CancelRun>(&path, &Nothing {}, &Nothing {}).await?;
-                cx.printer.say("cancelled: it is told to stop");
-            }
+/// A run and its log.
+struct Running(Path);
+
+impl Course for Running {
+    type View = RunView;
+
+    async fn look(&self, client: &Client, after: Option<i64>) -> Result<RunView, ClientError> {
+        client.call::<GetRun>(&self.0, &After { after }, &Nothing {}).await
+    }
+
+    fn stands(&self, view: &RunView) -> Stands {
+        Stands {
+            version: view.version,
+            finished: view.finished,
+            log: Some(LogQuery { run: Some(view.id.clone()), ..LogQuery::default() }),
+            lines: if view.finished { Lines::Are } else { Lines::Grow },
         }
     }
-    let mut after = None;
-    loop {
-        let view = client.call::<GetRun>(&path, &After { after }, &Nothing {}).await?;
-        if view.finished {
-            return Ok(view);
-        }
-        after = Some(view.version);
+
+    fn line(&self, cx: &Context, line: &LogEvent) -> Verdict {
+        show(cx, line)
     }
 }
 
-/// Somebody pressed Ctrl-C: does the run end with it? Where nobody can be asked, it does.
-fn wants_end(run: &RunView) -> bool {
-    if !can_ask() {
-        return true;
-    }
-    let question = format!("Cancel {}? It goes on without you otherwise.", run.workload);
-    inquire::Confirm::new(&question).with_default(true).prompt().unwrap_or(true)
+async fn follow(cx: &Context, run: RunView) -> Verdict<RunView> {
+    let client = cx.client()?;
+    let path = Path { run: run.id };
+    let cancel = async {
+        client.call::<CancelRun>(&path, &Nothing {}, &Nothing {}).await?;
+        Ok(format!("asked to cancel: it is told to stop; tow job show {}", path.run))
+    };
+    Ok(stay::stay(cx, &mut Running(path.clone()), cancel).await?.view)
 }
 
 fn show(cx: &Context, line: &LogEvent) -> Verdict {
