@@ -70,11 +70,11 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
             );
         }
         kind_refusals(&file.score, &delivered, &mut found);
+        crate::network::refusals(&file.score, &delivered, facts, &mut found);
         let routed = crate::routes::is_routed(release, asked.place, environment, workload);
         if let Some((why, expected)) =
             crate::scale::refusal(&file.score, &delivered, routed, facts.isolation)
         {
-        crate::network::refusals(&file.score, &delivered, facts, &mut found);
             found.push(Invalid::new("/metadata/name", "plan/scale", why, expected));
         }
         if environment.tier == Tier::Production && facts.isolation < Isolation::Sandbox {
@@ -97,6 +97,7 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
                 built_refusals(&at, asked, delivered.kind, &mut found);
             }
             container_refusals(&at, spec, facts, &mut found);
+            probe_refusals(&at, &file.score, spec, &mut found);
         }
         resource_refusals(&file.score, keys, &mut found);
         all.extend(
@@ -283,6 +284,33 @@ fn container_refusals(at: &str, spec: &Container, facts: &RuntimeFacts, found: &
                 "scheme: HTTP",
             ));
         }
+    }
+}
+
+/// Probes are made from outside of what is probed: any other port would be somebody else's of this machine.
+fn probe_refusals(at: &str, score: &Workload, spec: &Container, found: &mut Vec<Invalid>) {
+    for (name, probe) in
+        [("livenessProbe", &spec.liveness_probe), ("readinessProbe", &spec.readiness_probe)]
+    {
+        let get = probe.as_ref().and_then(|probe| probe.http_get.as_ref());
+        let Some(get) = get.filter(|get| crate::spec::declared_port(score, get).is_none()) else {
+            continue;
+        };
+        let ports: Vec<String> = score
+            .service
+            .iter()
+            .flat_map(|service| &service.ports)
+            .map(|(name, port)| format!("{} ({name})", port.target_port.unwrap_or(port.port)))
+            .collect();
+        let expected = match ports.is_empty() {
+            true => "a port that service.ports declares".to_string(),
+            false => format!("a port that service.ports declares: {}", ports.join(", ")),
+        };
+        let what = format!("port {} is not one of the workload's own", get.port);
+        found.push(
+            Invalid::new(format!("{at}/{name}/httpGet/port"), "plan/probe-port", what, expected)
+                .hint("declare it in service.ports, or probe by exec inside"),
+        );
     }
 }
 

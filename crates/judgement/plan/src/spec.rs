@@ -7,7 +7,7 @@ use tow_model::{
     kinds::{
         environment::EnvironmentSpec,
         static_files::Site,
-        workload::{HttpGet, Probe as ScoreProbe, Workload},
+        workload::{HttpGet, Probe as ScoreProbe, ServicePort, Workload},
     },
     placeholder,
 };
@@ -149,7 +149,7 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     let gate = crate::gate(score, &instance.container, &delivered)
         .ok_or_else(|| SpecError(format!("no container {}", instance.container)))?;
     let readiness = match (&container.readiness_probe, &gate.probe) {
-        (Some(probe), _) => probe_of(score, instance, probe),
+        (Some(probe), _) => probe_of(score, instance, probe)?,
         (None, GateKind::Tcp { port }) => match instance.ports.get(port) {
             Some(port) => Probe::Tcp { port: *port },
             None => Probe::Alive,
@@ -197,13 +197,13 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
             .filter_map(|(name, outside)| Some((*outside, *binds.get::<str>(name)?)))
             .filter(|(outside, inside)| outside != inside)
             .collect(),
+        several: score.containers.len() > 1,
         measured: delivered.scale.is_some(),
         tool: artifact.map(|artifact| artifact.tool),
     };
     Ok(InstanceSpec {
         setting,
         id: instance.id.clone(),
-        several: score.containers.len() > 1,
         program,
         artifact: artifact.filter(|_| container.image == ".").map(|a| a.digest.clone()),
         env,
@@ -211,7 +211,11 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
         ports: instance.ports.values().copied().collect(),
         listen: Vec::new(),
         readiness,
-        liveness: container.liveness_probe.as_ref().map(|p| probe_of(score, instance, p)),
+        liveness: container
+            .liveness_probe
+            .as_ref()
+            .map(|probe| probe_of(score, instance, probe))
+            .transpose()?,
         interval: delivered.interval,
         timeout: delivered.timeout,
         successes: delivered.successes,
@@ -229,17 +233,17 @@ fn values(deployment: &Deployment, config: &BTreeMap<String, String>) -> BTreeMa
     values
 }
 
-fn probe_of(score: &Workload, instance: &Instance, probe: &ScoreProbe) -> Probe {
-    match (&probe.http_get, &probe.exec) {
+fn probe_of(score: &Workload, instance: &Instance, probe: &ScoreProbe) -> Result<Probe, SpecError> {
+    Ok(match (&probe.http_get, &probe.exec) {
         (Some(get), _) => Probe::Http(HttpProbe {
-            port: host_port(score, instance, get),
+            port: host_port(score, instance, get)?,
             path: get.path.clone(),
             host: get.host.clone(),
             headers: get.http_headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect(),
         }),
         (None, Some(exec)) => Probe::Exec(ExecProbe { argv: exec.command.clone() }),
         (None, None) => Probe::Alive,
-    }
+    })
 }
 
 fn broken(error: QuantityError) -> SpecError {
@@ -280,12 +284,21 @@ fn volume_of(score: &Workload, instance: &Instance, source: &str) -> Result<Stri
 }
 
 /// A probe names the port that the program would listen on in a pod of its own; here the program was given another one.
-fn host_port(score: &Workload, instance: &Instance, get: &HttpGet) -> u16 {
-    let ports = score.service.iter().flat_map(|s| &s.ports);
-    ports
-        .filter(|(_, p)| p.target_port.unwrap_or(p.port) == get.port || p.port == get.port)
-        .find_map(|(name, _)| instance.ports.get(name).copied())
-        .unwrap_or(get.port)
+/// Only a port of its own is ever asked: the probe is made from outside, where every other is somebody else's.
+fn host_port(score: &Workload, instance: &Instance, get: &HttpGet) -> Result<u16, SpecError> {
+    let own = declared_port(score, get).and_then(|name| instance.ports.get(name).copied());
+    own.ok_or_else(|| {
+        SpecError(format!("a probe asks port {}, which service.ports does not declare", get.port))
+    })
+}
+
+/// The name of the port that a probe asks: first by what the program listens on, else by what is offered.
+pub(crate) fn declared_port<'a>(score: &'a Workload, get: &HttpGet) -> Option<&'a str> {
+    let find = |wanted: fn(&ServicePort) -> u16| {
+        let mut ports = score.service.iter().flat_map(|service| &service.ports);
+        ports.find(|(_, port)| wanted(port) == get.port).map(|(name, _)| name.as_str())
+    };
+    find(|port| port.target_port.unwrap_or(port.port)).or_else(|| find(|port| port.port))
 }
 
 /// Fills in placeholders; `${resources.NAME.KEY}` of type `environment` reads the configuration.

@@ -188,6 +188,7 @@ codes! {
     "plan/limits" 0 "Limits of CPU or memory, which the runtime does not keep"
     "plan/no-container-runtime" 0 "An image needs a runtime of containers"
     "plan/no-recipe" 0 "No recipe makes a resource of this type"
+    "plan/probe-port" 0 "A probe asks a port that the workload does not declare"
     "plan/route-port" 0 "A route names a port that is not declared"
     "plan/runtime-unavailable" 0 "The environment's runtime can't run anything just now"
     "plan/own-network" 0 "A fixed port, for which the runtime has no network of the program's own"

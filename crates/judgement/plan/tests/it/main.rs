@@ -9,3 +9,4 @@ mod judgement;
 mod rollout;
 mod run;
 mod scale;
+mod spec;
