@@ -280,7 +280,8 @@ fn volume_of(score: &Workload, instance: &Instance, source: &str) -> Result<Stri
     let own = format!("{}.{name}", instance.workload);
     let id = resource.and_then(|resource| resource.id.as_deref()).unwrap_or(&own);
     let parts = serde_json::json!([instance.place, "volume", id]);
-    Ok(format!("v-{}", Digest::of(parts.to_string().as_bytes()).short()))
+    // The whole digest: who may choose what goes into it must not find another one's.
+    Ok(format!("v-{}", Digest::of(parts.to_string().as_bytes()).hex()))
 }
 
 /// A probe names the port that the program would listen on in a pod of its own; here the program was given another one.

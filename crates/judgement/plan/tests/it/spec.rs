@@ -74,3 +74,15 @@ fn a_probe_asks_only_what_is_the_workloads_own() {
     let why = spec(&json).unwrap_err().0;
     assert!(why.contains("5432"), "a release of before is no way around it: {why}");
 }
+
+/// Who may choose names must not find one that comes to somebody else's volume.
+#[test]
+fn a_volume_is_called_by_a_whole_digest() {
+    let mut json = web("web");
+    json["resources"] = json!({"data": {"type": "volume"}});
+    json["containers"]["main"]["volumes"] = json!({"/data": {"source": "${resources.data}"}});
+    let name = spec(&json).unwrap().setting.mounts[0].volume.clone();
+    let digits = name.strip_prefix("v-").unwrap();
+    assert_eq!(digits.len(), 64, "{name}");
+    assert!(digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+}
