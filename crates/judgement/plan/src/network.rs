@@ -29,7 +29,7 @@ pub(crate) fn refusals(
     let (what, hint) = if !facts.can(Can::OwnNetwork) {
         (
             "a program that listens on a fixed port needs a network of its own, and sandboxes of this machine have none",
-            "a program that reads PORT needs no targetPort; for the others, install the package slirp4netns: tow doctor says what is missing",
+            "a program that reads PORT needs no targetPort; for the others, tow doctor says what is missing under machine.own-network",
         )
     } else if score.containers.len() > 1 && !facts.can(Can::PodNetwork) {
         (

@@ -1,6 +1,6 @@
-//! A network of a sandbox's own: the program that leads out of it (slirp4netns, beside the sandbox and without
-//! privileges), and what the machine must be asked for before the sandbox's first process can see to the rest. How
-//! connections come in, and what of the machine's loopback is seen inside, is in `relay`.
+//! A network of a sandbox's own: the program that leads out of it (slirp4netns, beside the sandbox), and what the machine
+//! must be asked for before the sandbox's first process can see to the rest. How connections come in, and what of the
+//! machine's loopback is seen inside, is in `relay`.
 
 use super::Found;
 use crate::folder::Folder;
@@ -28,7 +28,7 @@ pub(super) const MACHINE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Who answers for names there: the machine's own resolvers, whichever these are.
 const NAMES: &str = "nameserver 10.0.2.3\n";
 /// Says that the sandbox is whole: before, bubblewrap is still at its network itself.
-const UP: &str = "echo; echo up; exec sleep 10";
+const UP: &str = "echo up; exec sleep 10";
 /// How long the first try may take.
 const TRIED: Duration = Duration::from_secs(5);
 /// What could be made once can be made again; what could not is tried again each time.
@@ -45,6 +45,13 @@ pub(crate) struct Network {
 
 /// Looks, and tries once whether it works. Blocks for some tens of milliseconds the first time.
 pub(crate) fn find(bwrap: &Path, path: &OsStr) -> Found {
+    if !rustix::process::geteuid().is_root() {
+        return Found::Not(
+            "sandboxes have no network of their own where the platform is no root: run the \
+             platform as root"
+                .into(),
+        );
+    }
     if let Some(slirp) = WORKS.get().filter(|slirp| slirp.is_file()) {
         return Found::At(slirp.clone());
     }
@@ -72,15 +79,19 @@ pub(crate) fn find(bwrap: &Path, path: &OsStr) -> Found {
 fn tried(bwrap: &Path, slirp: &Path) -> Result<(), String> {
     let broken = |err: io::Error| err.to_string();
     let (told, info) = io::pipe().map_err(broken)?;
+    let (said, says) = io::pipe().map_err(broken)?;
     let mut sandbox = Command::new(bwrap);
     let user = super::Confined::new(bwrap.into(), Vec::new()).user;
     sandbox.args(super::view::namespaces(user, true));
     sandbox.args(["--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]);
-    // Standard output is the one descriptor that reaches it by a number we know.
-    sandbox.args(["--info-fd", "1", "--", "/bin/sh", "-c", UP]);
-    let sandbox = sandbox.env_clear().stdin(Stdio::null()).stdout(info).stderr(Stdio::null());
-    let mut sandbox = sandbox.spawn().map_err(broken)?;
-    let done = first_child(told).and_then(|pid| {
+    // Only the standard streams reach it by numbers we know.
+    sandbox.args(["--info-fd", "2", "--", "/bin/sh", "-c", UP]);
+    sandbox.env_clear().stdin(Stdio::null()).stdout(says).stderr(info);
+    let spawned = sandbox.spawn().map_err(broken);
+    // Ours of their ends, so that theirs are the last.
+    drop(sandbox);
+    let mut sandbox = spawned?;
+    let done = first_child(said, told).and_then(|pid| {
         let (leads, ends) = io::pipe().map_err(broken)?;
         let mut slirp = command(slirp, pid, leads.into())
             .stderr(Stdio::piped())
@@ -114,16 +125,20 @@ fn tried(bwrap: &Path, slirp: &Path) -> Result<(), String> {
 }
 
 /// The pid that bubblewrap tells, once the sandbox is whole.
-fn first_child(told: io::PipeReader) -> Result<u32, String> {
+fn first_child(said: io::PipeReader, told: io::PipeReader) -> Result<u32, String> {
+    let mut word = String::new();
+    BufReader::new(said).read_line(&mut word).map_err(|err| err.to_string())?;
     let mut told = BufReader::new(told);
     let mut text = String::new();
-    while !text.ends_with("up\n") {
+    while !text.contains('}') {
         if told.read_line(&mut text).map_err(|err| err.to_string())? == 0 {
-            return Err("bubblewrap made no sandbox with a network".into());
+            return Err(format!("bubblewrap made no sandbox with a network: {}", text.trim()));
         }
     }
-    let text = text.trim_end_matches("up\n");
-    let told: serde_json::Value = serde_json::from_str(text).map_err(|err| err.to_string())?;
+    if word.trim() != "up" {
+        return Err("bubblewrap made no sandbox with a network".into());
+    }
+    let told: serde_json::Value = serde_json::from_str(&text).map_err(|err| err.to_string())?;
     told.get("child-pid")
         .and_then(serde_json::Value::as_u64)
         .and_then(|pid| u32::try_from(pid).ok())
@@ -178,8 +193,7 @@ pub(crate) fn start(
     Ok((process, holds.into()))
 }
 
-/// Ports below 1024 are as good as any other in a network that is nobody else's. Only root can say so from here; a
-/// sandbox of another user's has the capability instead.
+/// Ports below 1024 are as good as any other in a network that is nobody else's. Only root can say so from here.
 pub(crate) fn open_low_ports(pid: u32) -> io::Result<()> {
     use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
     let network = File::open(format!("/proc/{pid}/ns/net"))?;

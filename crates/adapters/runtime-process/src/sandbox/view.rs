@@ -113,10 +113,6 @@ pub(super) fn namespaces(user: Option<u32>, own_network: bool) -> Vec<OsString> 
         None => {
             let user = super::USER.to_string();
             args.add(["--unshare-user", "--uid", &user, "--gid", &user]);
-            if own_network {
-                // Its own ports, whichever; it reaches no other network with it.
-                args.add(["--cap-add", "CAP_NET_BIND_SERVICE"]);
-            }
         }
     }
     args.0

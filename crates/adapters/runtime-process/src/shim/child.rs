@@ -164,9 +164,7 @@ fn confined_child(
     let mut leads = None;
     if let Some(network) = &confined.network {
         let broken = |err: io::Error| format!("cannot make a network for the sandbox: {err}");
-        if confined.user.is_some() {
-            network::open_low_ports(process.pid).map_err(broken)?;
-        }
+        network::open_low_ports(process.pid).map_err(broken)?;
         // Ends with whoever holds what it gave: this shim until the first process has it.
         let (process, holds) = network::start(network, folder, process.pid).map_err(broken)?;
         leads = Some(process);
