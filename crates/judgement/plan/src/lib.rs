@@ -6,7 +6,6 @@ mod attempt;
 pub mod audit;
 mod catalog;
 pub mod cron;
-pub mod deliver;
 mod delivery;
 mod draft;
 mod gate;
@@ -23,6 +22,7 @@ mod settle;
 mod spec;
 mod status;
 mod strategy;
+pub mod webhook;
 
 pub use admit::{Admitted, Refusal, refusals, warnings};
 pub use attempt::{attempt_spec, run_container};

@@ -19,7 +19,7 @@ use tow_api::webhook::{
 use tow_api::{Action, Nothing};
 use tow_formats::standard_webhook::WebhookSecret;
 use tow_names::{Digest, Duration, Id};
-use tow_plan::deliver::{pattern, wants};
+use tow_plan::webhook::{pattern, wants};
 use tow_policy::Object;
 use tow_ports::WebLimits;
 use tow_record::{Delivery, DeliveryState, EVENTS, Outbox, Paused, Webhook};

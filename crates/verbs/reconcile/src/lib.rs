@@ -6,7 +6,6 @@
 
 mod build;
 mod cron;
-mod deliver;
 mod driver;
 mod gateway;
 mod heal;
@@ -22,5 +21,6 @@ mod scale;
 mod seal;
 mod snapshot;
 mod sweep;
+mod webhook;
 
 pub use driver::{Parts, ReconcileError, Reconciler, Ticked};

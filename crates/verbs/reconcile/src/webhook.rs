@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tow_formats::{cloud_event, standard_webhook::WebhookSecret};
 use tow_names::{Duration, EntityRef, Namespace};
-use tow_plan::deliver::{Deliver, anew, deliver, judge};
+use tow_plan::webhook::{Deliver, anew, deliver, judge};
 use tow_policy::{MACHINE_OWNER, Object, about, depends_on_object, may_see};
 use tow_ports::WebLimits;
 use tow_record::{AttemptOutcome, Delivery, Event, EventBody, NewEvent, Outbox, Paused, Webhook};
