@@ -96,7 +96,9 @@ pub(crate) fn needs(tool: BuildTool, sight: &Sight) -> Vec<&'static Need> {
         BuildTool::Gradle if sight.has("gradlew") => vec![&JAVAC],
         BuildTool::Gradle => vec![&JAVAC, &GRADLE],
         // An engine is asked, and no program.
-        BuildTool::Dockerfile | BuildTool::Static | BuildTool::Command | BuildTool::None => Vec::new(),
+        BuildTool::Dockerfile | BuildTool::Static | BuildTool::Command | BuildTool::None => {
+            Vec::new()
+        }
     }
 }
 
@@ -197,6 +199,11 @@ fn by_its_files(program: &str, path: &Path) -> Option<String> {
 fn short(program: &str, said: &str) -> String {
     let numbered = |line: &&str| line.contains(|c: char| c.is_ascii_digit());
     let line = said.lines().map(str::trim).find(numbered).unwrap_or_default();
+    // `Poetry (version 2.1.0)` has it in brackets, `rustc 1.95.0 (59807616e 2026-04-14)` something else.
+    let poetry = line.strip_prefix("Poetry (version ").and_then(|rest| rest.strip_suffix(')'));
+    if let Some(version) = poetry {
+        return format!("Poetry {version}");
+    }
     let line = line.split(" (").next().unwrap_or(line);
     match program {
         "go" => line.split_whitespace().nth(2).unwrap_or(line).to_string(),
@@ -233,6 +240,7 @@ mod tests {
         assert_eq!(short("go", "go version go1.26.1 linux/amd64"), "go1.26.1");
         assert_eq!(short("node", "v20.1.0\n"), "node 20.1.0");
         assert_eq!(short("npm", "10.2.3\n"), "npm 10.2.3");
+        assert_eq!(short("poetry", "Poetry (version 2.5.1)\n"), "Poetry 2.5.1");
         assert_eq!(short("rustc", "rustc 1.95.0 (59807616e 2026-04-14)"), "rustc 1.95.0");
         assert_eq!(
             short("mvn", "\u{1b}[1mApache Maven 3.8.7\u{1b}[m\nMaven home"),

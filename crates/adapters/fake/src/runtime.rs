@@ -93,16 +93,12 @@ fn can(isolation: Isolation) -> BTreeSet<Can> {
         Can::Exec,
         Can::HandedSockets,
     ];
-    let inside = [
-        Can::AbsoluteFiles,
-        Can::ProcessLimit,
-        Can::DiskLimit,
-        Can::OwnNetwork,
-        Can::PodNetwork,
-    ];
+    let inside =
+        [Can::AbsoluteFiles, Can::ProcessLimit, Can::DiskLimit, Can::OwnNetwork, Can::PodNetwork];
     let mut can = BTreeSet::from(all);
     can.extend(inside.into_iter().filter(|_| isolation != Isolation::None));
-    can.extend((isolation == Isolation::Container).then_some(Can::Images));
+    let boxed = [Can::Images, Can::OtherUser, Can::ReadOnlyRoot];
+    can.extend(boxed.into_iter().filter(|_| isolation == Isolation::Container));
     can
 }
 

@@ -3,7 +3,7 @@
 //!
 //! All rights of root are taken away but the few that servers begin with before they become somebody else, and none can
 //! be gained later. An artifact's image is only what it stands on, so nobody writes to it; an image's own files may be
-//! written to, because most images write beside their programs.
+//! written to, because most images write beside their programs, unless the workload says that it needs none of that.
 
 use crate::folder::Folder;
 use crate::image::Image;
@@ -50,7 +50,7 @@ pub(crate) fn container(
     let dir = working_dir(order, image);
     let mut binds = Vec::new();
     if order.artifact {
-        binds.push(bind(work, APP, false)?);
+        binds.push(bind(work, APP, order.read_only)?);
     }
     for mount in &order.mounts {
         let source = volume::source(&order.volumes, mount)?;
@@ -89,7 +89,10 @@ pub(crate) fn container(
         host.insert("CpuPeriod".into(), json!(100_000));
         host.insert("CpuQuota".into(), json!((millis * 100).max(1000)));
     }
-    if order.artifact {
+    if let Some(user) = &order.user {
+        body["User"] = json!(user);
+    }
+    if order.artifact || order.read_only {
         host.insert("ReadonlyRootfs".into(), json!(true));
         let open = "rw,nosuid,nodev,mode=1777";
         host.insert("Tmpfs".into(), json!({ "/tmp": open, "/run": open }));

@@ -20,6 +20,8 @@ pub(crate) fn can(runtime: &Executes) -> BTreeSet<Can> {
         Can::ProcessLimit,
         Can::OwnNetwork,
         Can::PodNetwork,
+        Can::OtherUser,
+        Can::ReadOnlyRoot,
         Can::Exec,
     ]);
     if !runtime.spec.bases.is_empty() {

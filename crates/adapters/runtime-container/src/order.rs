@@ -54,6 +54,12 @@ pub(crate) struct Order {
     /// Where volumes are.
     pub(crate) volumes: PathBuf,
     pub(crate) bounds: Bounds,
+    /// As whom it runs, instead of the user that its image names.
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    /// It can write nothing but its volumes and what is temporary.
+    #[serde(default)]
+    pub(crate) read_only: bool,
 }
 
 impl Order {
@@ -130,6 +136,8 @@ pub(crate) fn place(folder: &Folder, given: Given, spec: &InstanceSpec) -> Resul
         mounts: setting.mounts.clone(),
         volumes,
         bounds: setting.bounds,
+        user: setting.user.clone(),
+        read_only: setting.read_only,
     };
     write(&folder.order(), &serde_json::to_vec(&order)?)
 }

@@ -91,6 +91,25 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
                 .hint("isolation: sandbox or type: container in its Runtime; or deploy to development or staging"),
             );
         }
+        for (said, can, what) in [
+            (delivered.confine.user.is_some(), Can::OtherUser, "confine.user"),
+            (delivered.confine.read_only == Some(true), Can::ReadOnlyRoot, "confine.readOnly"),
+        ] {
+            if said && !meaning(delivered.kind).served && !facts.can(can) {
+                found.push(
+                    Invalid::new(
+                        "/metadata/name",
+                        "plan/confine",
+                        format!(
+                            "tow.yaml says {what} of {workload}, which runtime {} of {name} can't keep",
+                            asked.runtime.name
+                        ),
+                        "a Runtime of type container, or not this word",
+                    )
+                    .hint("an override in tow.yaml says it only where containers run"),
+                );
+            }
+        }
         for (container, spec) in &file.score.containers {
             let at = format!("/containers/{container}");
             if spec.image == "." {

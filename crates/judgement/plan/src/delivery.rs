@@ -3,7 +3,9 @@
 
 use crate::{meaning, scale::Bounds};
 use tow_model::kinds::{
-    delivery::{Concurrency, DeliverySpec, Health, Strategy, WorkloadDelivery, WorkloadKind},
+    delivery::{
+        Concurrency, Confine, DeliverySpec, Health, Strategy, WorkloadDelivery, WorkloadKind,
+    },
     environment::{EnvironmentSpec, Tier},
     static_files::Site,
     workload::Workload,
@@ -33,6 +35,8 @@ pub struct Delivered {
     pub grace: Duration,
     /// For requests in flight after the switch.
     pub drain: Duration,
+    /// What its programs may do beside what holds for all.
+    pub confine: Confine,
     /// How it takes over, where it is said.
     pub strategy: Option<Strategy>,
     /// When it is due, and in which zone. Only with `cron`.
@@ -100,6 +104,7 @@ pub fn delivered(
         deadline: health.deadline.unwrap_or(tier.deadline),
         grace: stop.grace.unwrap_or(tier.grace),
         drain: stop.drain.unwrap_or(tier.drain),
+        confine: said.confine.unwrap_or_default(),
         strategy: said.strategy,
         schedule: said.schedule.filter(|_| kind == WorkloadKind::Cron).map(|text| (text, zone)),
         concurrency: said.concurrency.unwrap_or_default(),
@@ -181,6 +186,14 @@ fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
         },
         health,
         stop,
+        confine: match (base.confine, &more.confine) {
+            (base, None) => base,
+            (None, more) => more.clone(),
+            (Some(base), Some(more)) => Some(Confine {
+                user: more.user.clone().or(base.user),
+                read_only: more.read_only.or(base.read_only),
+            }),
+        },
         strategy: more.strategy.or(base.strategy),
         schedule: more.schedule.clone().or(base.schedule),
         timezone: more.timezone.clone().or(base.timezone),

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use std::collections::BTreeMap;
 use tow_model::{
     kinds::{
+        delivery::Confine,
         environment::EnvironmentSpec,
         static_files::Site,
         workload::{HttpGet, Probe as ScoreProbe, ServicePort, Workload},
@@ -173,6 +174,9 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
     let limits = container.resources.as_ref().and_then(|r| r.limits.clone()).unwrap_or_default();
     let bytes = |text: &str| text.parse().map(|m: Memory| m.0).map_err(broken);
     let millis = |text: &str| text.parse().map(|c: Cpu| c.0).map_err(broken);
+    // The platform's own file server writes nothing, as whoever the platform is.
+    let confine =
+        if program == Program::Static { Confine::default() } else { delivered.confine.clone() };
     let setting = Setting {
         // The platform's own file server needs no engine, whatever executes the rest.
         isolation: if program == Program::Static {
@@ -198,6 +202,8 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
             .filter(|(outside, inside)| outside != inside)
             .collect(),
         several: score.containers.len() > 1,
+        user: confine.user,
+        read_only: confine.read_only == Some(true),
         measured: delivered.scale.is_some(),
         tool: artifact.map(|artifact| artifact.tool),
     };

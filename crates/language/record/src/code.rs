@@ -182,6 +182,7 @@ codes! {
     // Rules that a plan breaks.
     "plan/absolute-target" 0 "A file's target is outside the instance's folder"
     "plan/config-missing" 0 "Configuration lacks a value that a workload asks for"
+    "plan/confine" 0 "The runtime can't run a workload as another user, or keep it from writing"
     "plan/file-source" 0 "A file that a Score file takes from beside it was not sent along"
     "plan/https-probe" 0 "A probe asks over HTTPS, which is not made yet"
     "plan/isolation" 0 "The environment asks for more isolation than the runtime has"

@@ -35,6 +35,10 @@ pub enum Can {
     Exec,
     /// Hand on sockets that outlive the program.
     HandedSockets,
+    /// Run an instance as another user than its image's.
+    OtherUser,
+    /// Let an instance write nothing but its volumes and what is temporary.
+    ReadOnlyRoot,
 }
 
 impl Can {
@@ -53,6 +57,8 @@ impl Can {
             Self::PodNetwork => "pod-network",
             Self::Exec => "exec",
             Self::HandedSockets => "handed-sockets",
+            Self::OtherUser => "other-user",
+            Self::ReadOnlyRoot => "read-only-root",
         }
     }
 }
@@ -87,7 +93,7 @@ impl InstanceSpec {
     /// What a runtime must be able to do to run this. A runtime that lacks any of it refuses the start: a plan has said
     /// so before, and a plan may be older than the machine is now.
     pub fn needs(&self) -> BTreeSet<Can> {
-        let Setting { mounts, bounds, inside, several, .. } = &self.setting;
+        let Setting { mounts, bounds, inside, several, user, read_only, .. } = &self.setting;
         // An image that was built here comes as an artifact, too, and needs nothing to stand on.
         let is_image = matches!(self.program, Program::Image { .. });
         let said = [
@@ -102,6 +108,8 @@ impl InstanceSpec {
             (Can::OwnNetwork, !inside.is_empty()),
             (Can::PodNetwork, !inside.is_empty() && *several),
             (Can::HandedSockets, !self.listen.is_empty()),
+            (Can::OtherUser, user.is_some()),
+            (Can::ReadOnlyRoot, *read_only),
         ];
         said.into_iter().filter_map(|(can, needed)| needed.then_some(can)).collect()
     }

@@ -174,6 +174,12 @@ pub struct Setting {
     /// What it takes of the machine is to be measured.
     #[serde(skip_serializing_if = "is_false")]
     pub measured: bool,
+    /// As whom it runs, where that is said: `65532:65532`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// It can write nothing but its volumes, `/tmp` and `/run`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub read_only: bool,
     /// The tool that built the artifact, which tells in what image it runs.
     pub tool: Option<BuildTool>,
 }

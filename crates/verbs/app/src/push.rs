@@ -91,6 +91,13 @@ fn base(artifact: &Artifact, asked: &Body) -> Result<String, AppError> {
             "the artifact is a site, which the platform serves itself: an image of it would run nothing",
         ));
     }
+    if artifact.image.is_some() {
+        return Err(AppError::new(
+            "artifact/not-pushed",
+            "the artifact is an image already, which its Dockerfile made: it is not put upon another one",
+        )
+        .hint("the engine that built it pushes it, such as by podman push"));
+    }
     match (&asked.base, artifact.tool) {
         (Some(base), _) => Ok(base.clone()),
         (None, BuildTool::Go) => Ok("scratch".into()),

@@ -38,6 +38,8 @@ pub(super) async fn refused(h: &Harness, lacking: Can) {
             spec.setting.inside = BTreeMap::from([(spec.ports[0], 8080)]);
             spec.setting.several = true;
         }
+        Can::OtherUser => spec.setting.user = Some("65532:65532".into()),
+        Can::ReadOnlyRoot => spec.setting.read_only = true,
         Can::HandedSockets => spec.listen = vec!["127.0.0.1:0".into()],
     }
     assert!(spec.needs().contains(&lacking), "the request does not need {lacking}");

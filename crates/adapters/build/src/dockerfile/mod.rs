@@ -156,6 +156,10 @@ pub(crate) fn build(site: &Site<'_>) -> Result<Option<Made>, String> {
         if let Err(error) = traces.sweep(patience).await {
             (site.say)(&format!("layers may be left in the engine: {error}"));
         }
+        if !matches!(made, Some(Ok(_))) {
+            // An image that was refused may hold what nobody may read.
+            let _ = std::fs::remove_file(site.dir.join(OUTPUT));
+        }
         traces.forget(site.dir);
         made.transpose()
     })

@@ -229,6 +229,9 @@ pub struct WorkloadDelivery {
     /// How the files of a `static` workload are served.
     #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
     pub site: Option<Site>,
+    /// What its programs may do, beyond what holds for all of them. Only where they are containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confine: Option<Confine>,
     /// How a new release takes over; `blue-green` where nothing is said and nothing else is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
@@ -268,6 +271,23 @@ pub struct WorkloadDelivery {
     #[schemars(length(min = 1))]
     pub post_deploy: Option<Vec<String>>,
 }
+
+/// What the programs of a workload may do. What is not said stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Confine {
+    /// As whom they run, instead of the user that their image names: a name or number, and a group after a colon, as in
+    /// `65532:65532`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = USER_PATTERN))]
+    pub user: Option<String>,
+    /// Nothing can be written but volumes, `/tmp` and `/run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+}
+
+/// A user and perhaps a group, by name or number.
+const USER_PATTERN: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$";
 
 /// What gates a switch, by number.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
