@@ -25,6 +25,7 @@ const GROUPS: [&str; 2] = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
 const LOOK: Duration = Duration::from_millis(50);
 const QUIET: u32 = 6;
 const TRIES: u32 = 60;
+const LONGEST: Duration = Duration::from_secs(5);
 /// How long an engine may take to tidy up after a step that was killed, in looks.
 pub(super) const PATIENCE: u32 = 20;
 
@@ -144,6 +145,11 @@ impl Traces {
 /// Ends in the engine what a build left there whose process is gone. No error where there is nothing; an engine that is
 /// away keeps nothing of a build but layers, which the next build of the slot takes away.
 pub(crate) async fn end(dir: &Path) {
+    // Whoever looks at builds has others to look at. What is left over is found again by whoever removes the build.
+    let _ = tokio::time::timeout(LONGEST, end_all(dir)).await;
+}
+
+async fn end_all(dir: &Path) {
     let Ok(Some(traces)) = order::read::<Traces>(dir, FILE) else { return };
     traces.end().await;
     // Whoever builds in the slot by now takes its layers away at the end.
