@@ -197,10 +197,14 @@ fn programs_that_always_listen_on_one_port_are_released_anew_and_no_request_is_l
     assert_eq!(done["state"], "live", "{done}");
     until("the old release answers", || crate::ferry::served(&one).contains("one"));
     // The shim of what serves: nothing is lost by it.
-    for shim in up.role("shim") {
-        if shim.args.iter().any(|arg| arg.contains("ferry")) {
-            tow_testkit::binary::send(shim.pid, rustix::process::Signal::KILL);
-        }
+    let shims: Vec<_> = up
+        .role("shim")
+        .into_iter()
+        .filter(|shim| shim.args.iter().any(|arg| arg.contains("/ferry-")))
+        .collect();
+    assert!(!shims.is_empty(), "{:?}", up.role("shim"));
+    for shim in shims {
+        tow_testkit::binary::send(shim.pid, rustix::process::Signal::KILL);
     }
     std::thread::sleep(std::time::Duration::from_secs(2));
     let report = load.end();

@@ -6,6 +6,7 @@ mod audit;
 mod cron;
 mod given;
 mod judgement;
+mod network;
 mod rollout;
 mod run;
 mod scale;
