@@ -28,6 +28,9 @@ pub(crate) struct Job<'a> {
     /// The folders it writes into, and how many bytes they may hold together.
     pub(crate) watched: Vec<PathBuf>,
     pub(crate) limit: u64,
+    /// How many processes and how many bytes of memory it may have, for messages: who holds it to them is its runtime.
+    pub(crate) processes: u64,
+    pub(crate) memory: u64,
     /// What must not be said.
     pub(crate) secrets: &'a Secrets,
 }
@@ -71,10 +74,21 @@ pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Resul
     let log = |text: &str| {
         let _ = writeln!(std::io::stderr(), "{}", job.secrets.strike(text));
     };
+    let refused = Refused::so_far();
     let started = Instant::now();
     let mut look_at = started.elapsed() + LOOK;
     let mut ended: Option<(ExitStatus, Duration)> = None;
     loop {
+        // Before every word: what a tool says without end must not keep anybody from looking.
+        if ended.is_none() && started.elapsed() >= look_at {
+            let before = started.elapsed();
+            if let Some(why) = over(&job, refused) {
+                end(pid);
+                return Err(why);
+            }
+            // Looking costs more the more there is; it never takes more than a tenth of the time.
+            look_at = started.elapsed() + LOOK.max((started.elapsed() - before) * 10);
+        }
         let until = ended.map_or(look_at, |(_, at)| at + REST);
         match hear.recv_timeout(until.saturating_sub(started.elapsed())) {
             Ok(Word::Line(text)) => {
@@ -90,28 +104,84 @@ pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Resul
                 let status = status.map_err(|error| format!("lost {name}: {error}"))?;
                 ended = Some((status, started.elapsed()));
             }
-            Err(RecvTimeoutError::Timeout) if ended.is_none() => {
-                let before = started.elapsed();
-                let used: u64 = job.watched.iter().map(|folder| tree::size(folder)).sum();
-                if used > job.limit {
-                    end(pid);
-                    return Err(format!(
-                        "it used more than {} MiB of disk and was ended; make less, clean up while it builds, or see \
-                         build.limits.disk in tow.yaml",
-                        job.limit >> 20
-                    ));
-                }
-                // Looking costs more the more there is; it never takes more than a tenth of the time.
-                look_at = started.elapsed() + LOOK.max((started.elapsed() - before) * 10);
-            }
+            // Time to look.
+            Err(RecvTimeoutError::Timeout) if ended.is_none() => {}
             Err(_) => reading = 0,
         }
         if let (Some((status, _)), 0) = (ended, reading) {
             return if status.success() {
                 Ok(())
             } else {
-                Err(format!("{name} ended with {status}; its log says why"))
+                let why = || format!("{name} ended with {status}; its log says why");
+                Err(beyond(&job, refused).unwrap_or_else(why))
             };
+        }
+    }
+}
+
+/// Why it can't go on, where it uses more than it may. `before`: what was refused before it began.
+fn over(job: &Job<'_>, before: Refused) -> Option<String> {
+    let used: u64 = job.watched.iter().map(|folder| tree::size(folder)).sum();
+    if used > job.limit {
+        return Some(format!(
+            "it used more than {} MiB of disk and was ended; make less, clean up while it builds, or see \
+             build.limits.disk in tow.yaml",
+            job.limit >> 20
+        ));
+    }
+    beyond(job, before)
+}
+
+/// The bound of its runtime that it ran into, where it did. What is refused a process, or loses one, either fails at once
+/// or goes on for ever without.
+fn beyond(job: &Job<'_>, before: Refused) -> Option<String> {
+    let now = Refused::so_far();
+    if now.processes > before.processes {
+        return Some(format!(
+            "it had the {} processes that it may have, wanted more and was ended; run fewer at once, or see \
+             build.limits.processes in tow.yaml",
+            job.processes
+        ));
+    }
+    (now.memory > before.memory).then(|| {
+        format!(
+            "it wanted more than the {} MiB of memory that it may have and was ended; use less, or see \
+             build.limits.memory in tow.yaml",
+            job.memory >> 20
+        )
+    })
+}
+
+/// What this process's control groups say of their bounds; nothing where there are no such groups.
+#[derive(Clone, Copy)]
+struct Refused {
+    /// How often another process was refused.
+    processes: u64,
+    /// How many processes were killed because there was no more memory.
+    memory: u64,
+}
+
+impl Refused {
+    fn so_far() -> Self {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let times = |controller: &str, files: [&str; 2], word: &str| -> u64 {
+            let of = |line: &str| {
+                let (kinds, path) = line.split_once(':')?.1.split_once(':')?;
+                let file = match kinds {
+                    "" => format!("/sys/fs/cgroup{path}/{}", files[1]),
+                    kinds if kinds.split(',').any(|kind| kind == controller) => {
+                        format!("/sys/fs/cgroup/{controller}{path}/{}", files[0])
+                    }
+                    _ => return None,
+                };
+                let text = std::fs::read_to_string(file).ok()?;
+                text.lines().find_map(|line| line.strip_prefix(word)?.trim().parse::<u64>().ok())
+            };
+            groups.lines().filter_map(of).sum()
+        };
+        Self {
+            processes: times("pids", ["pids.events", "pids.events"], "max "),
+            memory: times("memory", ["memory.oom_control", "memory.events"], "oom_kill "),
         }
     }
 }

@@ -18,7 +18,7 @@ use tow_record::BuildTool;
 /// Lower than everything that answers requests.
 const NICENESS: i32 = 10;
 /// The same for the whole session, where the kernel shares processors between sessions first.
-const SESSION_NICENESS: i32 = 5;
+const SESSION_NICENESS: i32 = 10;
 
 /// Ended by SIGTERM.
 const ENDED: i32 = 143;

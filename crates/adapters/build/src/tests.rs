@@ -1,6 +1,7 @@
 //! Builds from source to blob, in real processes.
 
 mod managers;
+mod monorepo;
 mod shelf;
 mod tools;
 mod world;

@@ -86,6 +86,8 @@ impl Yard<'_> {
                 .filter(|folder| folder == self.slot.dir() || !folder.starts_with(self.slot.dir()))
                 .collect(),
             limit: self.order.limits.work,
+            processes: self.order.limits.processes,
+            memory: self.order.limits.memory,
             secrets: self.secrets,
         };
         child::run(job, line)

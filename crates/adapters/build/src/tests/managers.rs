@@ -56,7 +56,9 @@ async fn node(
     );
     let world = World::with(Limits::default(), &all);
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("near")).unwrap();
+    for folder in ["near", ".yarn/releases"] {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
     std::fs::write(dir.path().join("package.json"), PACKAGE).unwrap();
     for (name, text) in NEAR.iter().chain(more) {
         std::fs::write(dir.path().join(name), text).unwrap();
@@ -126,41 +128,30 @@ async fn pnpm_installs_what_is_locked() {
     }
 }
 
-/// Of the program `yarn`: does it call itself 1.x?
-fn is_classic() -> bool {
-    let mut command = Command::new("yarn");
-    let said = command.arg("--version").current_dir("/").output();
-    said.is_ok_and(|said| said.stdout.starts_with(b"1."))
-}
-
 #[tokio::test]
 async fn yarn_installs_what_is_locked() {
-    if !there("yarn", &["node", "yarn"]) {
-        return;
-    }
-    if is_classic() {
+    if there("yarn", &["node", "yarn"]) {
         let lock = ["yarn", "install", "--ignore-scripts", "--non-interactive"];
         node("yarn", &lock, "yarn.lock", &[], &[("YARN_REGISTRY", "URL")]).await;
-    } else {
-        println!("not run: yarn of the first version: the one here is a later one");
     }
 }
 
-/// The later yarn as a project has it: its program in the source, named in its settings, and started by whichever yarn
-/// is on the machine. It says nothing of how modules are kept, so that it would not make a folder of them by itself.
+/// The later yarn as projects have it: its program lies in the source, named in its settings, and is started by whichever
+/// yarn is on the machine. Of how modules are kept nothing is said, so that by itself it would make no folder of them.
 #[tokio::test]
 async fn the_later_yarn_installs_what_is_locked() {
-    if !there("yarn", &["node", "yarn"]) {
+    if !there("yarn, a later one", &["node", "yarn", "yarn-berry"]) {
         return;
     }
-    if is_classic() {
-        println!("not run: yarn of a later version: the one here is of the first");
-        return;
-    }
-    let more = [(".yarnrc.yml", "enableGlobalCache: true\n"), ("yarn.lock", "")];
+    let program = crate::toolchain::find("yarn-berry", &crate::environment::own()).unwrap();
+    let program = std::fs::read_to_string(program).unwrap();
+    let more = [
+        (".yarnrc.yml", "yarnPath: .yarn/releases/yarn.cjs\n"),
+        (".yarn/releases/yarn.cjs", program.as_str()),
+    ];
     let env = [("YARN_NPM_REGISTRY_SERVER", "URL"), ("YARN_UNSAFE_HTTP_WHITELIST", "127.0.0.1")];
     let lock = ["yarn", "install", "--mode=update-lockfile"];
-    node("yarn", &lock, "yarn.lock", &more[..1], &env).await;
+    node("yarn", &lock, "yarn.lock", &more, &env).await;
 }
 
 const APP: &str = "import greet\nprint(greet.WORD, 'one')\n";
@@ -216,6 +207,51 @@ async fn uv_installs_what_is_locked() {
     python("uv", &world, &[("pyproject.toml", text), ("uv.lock", &lock)]).await;
 }
 
+/// A member of the workspace is installed as it is and again where it changed, and notes nothing of where it lay.
+#[tokio::test]
+async fn uv_installs_members_of_its_workspace() {
+    if !there("uv", &["python3", "uv"]) {
+        return;
+    }
+    // A builder of packages that needs nothing from elsewhere.
+    let backend = "import zipfile\n\
+        def build_wheel(to, settings=None, about=None):\n\
+        \x20   name = 'greet-1.0-py3-none-any.whl'\n\
+        \x20   z = zipfile.ZipFile(to + '/' + name, 'w')\n\
+        \x20   put = lambda path, text: z.writestr(zipfile.ZipInfo(path), text)\n\
+        \x20   put('greet.py', open('greet.py').read())\n\
+        \x20   put('greet-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: greet\\nVersion: 1.0\\n')\n\
+        \x20   put('greet-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
+        \x20   put('greet-1.0.dist-info/RECORD', '')\n\
+        \x20   z.close()\n\
+        \x20   return name\n";
+    let member = "[project]\nname = \"greet\"\nversion = \"1.0\"\nrequires-python = \">=3.8\"\n\n\
+                  [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
+    let text = "[project]\nname = \"a\"\nversion = \"1\"\nrequires-python = \">=3.8\"\ndependencies = [\"greet\"]\n\n\
+                [tool.uv.sources]\ngreet = { workspace = true }\n\n[tool.uv.workspace]\nmembers = [\"libs/*\"]\n";
+    let mut files = vec![
+        ("pyproject.toml", text),
+        ("libs/greet/pyproject.toml", member),
+        ("libs/greet/backend.py", backend),
+        ("libs/greet/greet.py", "WORD = 'hello'\n"),
+    ];
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(project.path().join("libs/greet")).unwrap();
+    for (name, text) in &files {
+        std::fs::write(project.path().join(name), text).unwrap();
+    }
+    let env = [("UV_OFFLINE", "1"), ("UV_FIND_LINKS", "")];
+    said(Command::new("uv").arg("lock").current_dir(&project).envs(env));
+    let lock = std::fs::read_to_string(project.path().join("uv.lock")).unwrap();
+    files.push(("uv.lock", lock.as_str()));
+    let world = World::with(Limits::default(), &env);
+    python("uv", &world, &files).await;
+    files[3].1 = "WORD = 'bye'\n";
+    files.push(("app.py", APP));
+    let (other, log) = made(&world, &files).await;
+    assert_eq!(run(&world, &other), "bye one\n", "{log}");
+}
+
 #[tokio::test]
 async fn poetry_installs_what_is_locked() {
     if !there("poetry", &["python3", "poetry"]) {
@@ -233,7 +269,9 @@ async fn poetry_installs_what_is_locked() {
     );
     let project = tempfile::tempdir().unwrap();
     std::fs::write(project.path().join("pyproject.toml"), &text).unwrap();
-    said(Command::new("poetry").args(["lock", "--no-interaction"]).current_dir(&project));
+    let mut poetry = Command::new("poetry");
+    poetry.args(["lock", "--no-interaction"]).current_dir(&project);
+    said(poetry.env("POETRY_CACHE_DIR", dir.path().join("cache")));
     let lock = std::fs::read_to_string(project.path().join("poetry.lock")).unwrap();
     let env = [("PIP_INDEX_URL", index.as_str()), ("PIP_FIND_LINKS", "")];
     let world = World::with(Limits::default(), &env);

@@ -72,6 +72,10 @@ impl Python {
             Wanted::File(file) => {
                 self.pip(yard, &target, &cache, &["--requirement", file]).map(|()| true)?
             }
+            Wanted::Exactly(file) => {
+                let args = ["--no-deps", "--requirement", file];
+                self.pip(yard, &target, &cache, &args).map(|()| true)?
+            }
             Wanted::Named(names) if names.is_empty() => false,
             Wanted::Named(names) => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -96,6 +100,8 @@ impl Python {
                 "export",
                 "--frozen",
                 "--no-dev",
+                // Members of a workspace are put in as they are, and not as links to where they lie.
+                "--no-editable",
                 "--no-emit-project",
                 "--no-header",
                 "--python",
@@ -108,7 +114,7 @@ impl Python {
             return Ok(Wanted::File(list));
         }
         if yard.sight.has("poetry.lock") {
-            return poetry(yard).map(Wanted::Named);
+            return poetry(yard, list);
         }
         if yard.sight.has("requirements.txt") {
             return Ok(Wanted::File("requirements.txt".into()));
@@ -139,6 +145,11 @@ impl Python {
                 "--cache-dir",
                 cache,
             ];
+            // What uv built of the source before is not what it would build now, and it does not look.
+            let lock = std::fs::read_to_string(yard.folder.join("uv.lock")).unwrap_or_default();
+            let anew: Vec<String> =
+                members(&lock).into_iter().map(|(n, _)| format!("--refresh-package={n}")).collect();
+            args.extend(anew.iter().map(String::as_str));
             args.extend(what);
             return yard.run(&yard.find("uv")?, &args);
         }
@@ -166,7 +177,14 @@ impl Python {
             .iter()
             .map(|name| std::fs::read_to_string(yard.folder.join(name)).unwrap_or_default())
             .collect();
-        let more = included(&yard.folder, &texts[2]);
+        let mut more = included(&yard.folder, &texts[2]);
+        // Packages of the source itself are copied: they are installed again where they changed.
+        for below in of_this_folder(&texts[0], &texts[2]) {
+            for (path, full) in archive::items(&yard.folder.join(&below), "").unwrap_or_default() {
+                let bytes = std::fs::read(full).unwrap_or_default();
+                more.push(format!("{} {path} {}", below.display(), Digest::of(&bytes)));
+            }
+        }
         let python = (&self.name, self.path.display().to_string());
         let parts = serde_json::json!([1, python, texts, more]);
         Digest::of(parts.to_string().as_bytes()).to_string()
@@ -194,7 +212,7 @@ impl Python {
         if has_path_files(site)? {
             std::fs::write(site.join("sitecustomize.py"), PATH_FILES)?;
         }
-        // Notes of where it was installed from.
+        forget_origins(site)?;
         tree::clear(&site.join("__pycache__"))
     }
 
@@ -219,6 +237,8 @@ enum Wanted {
     Nothing,
     /// A list in a file.
     File(String),
+    /// A list in a file that names all there is to be, so that nothing is looked for beside it.
+    Exactly(String),
     /// By name, as pip takes them.
     Named(Vec<String>),
 }
@@ -254,6 +274,62 @@ fn portable(script: &[u8]) -> Option<String> {
     ))
 }
 
+/// Folders of the source that are installed as packages: members of uv's workspace, and lines of a `requirements.txt`.
+fn of_this_folder(lock: &str, list: &str) -> Vec<PathBuf> {
+    let lines = list.lines().map(str::trim).map(|line| {
+        line.strip_prefix("-e ").or_else(|| line.strip_prefix("--editable ")).unwrap_or(line)
+    });
+    let lines = lines.filter(|line| line.starts_with("./") || line.starts_with("file:./"));
+    let lines = lines.map(|line| line.trim_start_matches("file:").trim().to_string());
+    members(lock)
+        .into_iter()
+        .map(|(_, folder)| folder)
+        .chain(lines)
+        .filter_map(|said| archive::inside(Path::new(&said)))
+        .filter(|path| path.components().count() > 0)
+        .collect()
+}
+
+/// Packages of a `uv.lock` that lie in the source: name and folder.
+fn members(lock: &str) -> Vec<(String, String)> {
+    let lock: toml::Table = lock.parse().unwrap_or_default();
+    let packages = lock.get("package").and_then(toml::Value::as_array).into_iter().flatten();
+    let member = |package: &toml::Value| {
+        let source = package.get("source")?;
+        let folder = ["editable", "directory"].iter().find_map(|kind| source.get(kind)?.as_str());
+        Some((package.get("name")?.as_str()?.to_string(), folder?.to_string()))
+    };
+    packages.filter_map(member).collect()
+}
+
+/// What installers note of a package of the source: where it lay, and when.
+const ORIGINS: [&str; 2] = ["direct_url.json", "uv_cache.json"];
+
+/// Takes those notes away, and their lines in the list of a package's files.
+fn forget_origins(site: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(site)? {
+        let about = entry?.path();
+        let is_about = about.extension().is_some_and(|ending| ending == "dist-info");
+        if !is_about || !ORIGINS.iter().any(|name| about.join(name).is_file()) {
+            continue;
+        }
+        for name in ORIGINS.map(|name| about.join(name)).iter().filter(|path| path.is_file()) {
+            std::fs::remove_file(name)?;
+        }
+        let record = about.join("RECORD");
+        if record.is_file() {
+            let text = std::fs::read_to_string(&record)?;
+            let stays =
+                |line: &&str| !ORIGINS.iter().any(|name| line.contains(&format!("/{name},")));
+            let kept: Vec<&str> = text.lines().filter(stays).collect();
+            // Links lead to files that other packages may share.
+            std::fs::remove_file(&record)?;
+            std::fs::write(&record, kept.join("\n") + "\n")?;
+        }
+    }
+    Ok(())
+}
+
 /// Texts that a `requirements.txt` includes: they decide as well.
 fn included(folder: &Path, text: &str) -> Vec<String> {
     let file = |line: &str| {
@@ -269,25 +345,75 @@ fn included(folder: &Path, text: &str) -> Vec<String> {
     files.map(|name| std::fs::read_to_string(folder.join(name)).unwrap_or_default()).collect()
 }
 
-/// What Poetry's lock file says, as pip takes it: Poetry itself lists it, without its group for development.
-fn poetry(yard: &Yard<'_>) -> Result<Vec<String>, String> {
+/// What Poetry's lock file says, as a `list` for pip: which packages run is what Poetry itself says, and the lock file has
+/// their digests and where they come from.
+fn poetry(yard: &Yard<'_>, list: String) -> Result<Wanted, String> {
     let poetry = yard.find("poetry")?;
     let lines = yard.ask(
         &poetry,
         &["show", "--only", "main", "--no-ansi", "--no-interaction"],
         &[("POETRY_VIRTUALENVS_CREATE", "false")],
     )?;
-    let mut wanted = Vec::new();
-    for line in lines {
+    let text = std::fs::read_to_string(yard.folder.join("poetry.lock"))
+        .map_err(|error| format!("cannot read poetry.lock: {error}"))?;
+    let lock: toml::Table =
+        text.parse().map_err(|error| format!("poetry.lock is not valid:\n{error}"))?;
+    let names = shown(&lines);
+    if names.is_empty() {
+        return Ok(Wanted::Nothing);
+    }
+    let (text, is_whole) = pinned(&names, &lock);
+    if !is_whole {
+        (yard.say)("poetry.lock has no digests of some packages: versions alone are held to");
+    }
+    std::fs::write(&list, text).map_err(|error| format!("cannot write {list}: {error}"))?;
+    Ok(Wanted::Exactly(list))
+}
+
+/// Names and versions in what `poetry show` says.
+fn shown(lines: &[String]) -> Vec<(String, String)> {
+    let named = |line: &String| {
         let mut words = line.split_whitespace().filter(|word| *word != "(!)");
-        if let (Some(name), Some(version)) = (words.next(), words.next())
-            && version.starts_with(|c: char| c.is_ascii_digit())
-        {
-            wanted.push(format!("{name}=={version}"));
+        let (name, version) = (words.next()?, words.next()?);
+        let is_version = version.starts_with(|c: char| c.is_ascii_digit());
+        is_version.then(|| (name.to_string(), version.to_string()))
+    };
+    lines.iter().filter_map(named).collect()
+}
+
+/// The list, and whether all of it is held to digests: pip takes them of all or of none.
+fn pinned(names: &[(String, String)], lock: &toml::Table) -> (String, bool) {
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
+    let mut known: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+    let mut text = String::new();
+    let mut indexes: Vec<&str> = Vec::new();
+    for package in lock.get("package").and_then(toml::Value::as_array).into_iter().flatten() {
+        let said = |key: &str| package.get(key).and_then(toml::Value::as_str).unwrap_or_default();
+        let beside = || lock.get("metadata")?.get("files")?.get(said("name"));
+        let files = package.get("files").or_else(beside).and_then(toml::Value::as_array);
+        let digests = files.into_iter().flatten().filter_map(|file| file.get("hash")?.as_str());
+        known.insert((plain(said("name")), said("version").into()), digests.collect());
+        let source = package.get("source");
+        let source = |key: &str| source.and_then(|source| source.get(key)?.as_str());
+        if source("type") == Some("legacy") {
+            indexes.extend(source("url").filter(|url| !indexes.contains(url)));
         }
     }
-    wanted.push("--no-deps".into());
-    Ok(if wanted.len() == 1 { Vec::new() } else { wanted })
+    for index in indexes {
+        text.push_str(&format!("--extra-index-url {index}\n"));
+    }
+    let digests = |(name, version): &(String, String)| {
+        known.get(&(plain(name), version.clone())).filter(|digests| !digests.is_empty())
+    };
+    let is_whole = names.iter().all(|name| digests(name).is_some());
+    for name in names {
+        text.push_str(&format!("{}=={}", name.0, name.1));
+        for digest in digests(name).filter(|_| is_whole).into_iter().flatten() {
+            text.push_str(&format!(" --hash={digest}"));
+        }
+        text.push('\n');
+    }
+    (text, is_whole)
 }
 
 /// What is started.
@@ -315,6 +441,27 @@ mod tests {
         assert!(script.ends_with("\nimport sys\n"), "{script}");
         assert_eq!(portable(b"#!/bin/sh\nexit 0\n"), None);
         assert_eq!(portable(b"\x7fELF\xff"), None);
+    }
+
+    #[test]
+    fn poetrys_lock_file_becomes_a_list_with_digests() {
+        let lines = ["flask   3.0.3   A framework", "Mark_Up (!) 2.1 Text", "", "word 1.0 x"];
+        let names = shown(&lines.map(ToString::to_string));
+        let lock = "[[package]]\nname = \"flask\"\nversion = \"3.0.3\"\nfiles = [{file = \"a\", hash = \"sha256:1\"}, \
+                    {file = \"b\", hash = \"sha256:2\"}]\n[package.source]\ntype = \"legacy\"\nurl = \"https://i/simple\"\n\
+                    [[package]]\nname = \"mark-up\"\nversion = \"2.1\"\n[[package]]\nname = \"word\"\nversion = \"1.0\"\n\
+                    files = [{file = \"w\", hash = \"sha256:4\"}]\n[metadata.files]\nmark-up = [{file = \"c\", hash = \
+                    \"sha256:3\"}]\n";
+        let (text, is_whole) = pinned(&names, &lock.parse().unwrap());
+        assert!(is_whole);
+        assert_eq!(
+            text,
+            "--extra-index-url https://i/simple\nflask==3.0.3 --hash=sha256:1 --hash=sha256:2\n\
+             Mark_Up==2.1 --hash=sha256:3\nword==1.0 --hash=sha256:4\n"
+        );
+        let other = vec![("flask".to_string(), "9".to_string())];
+        let (text, is_whole) = pinned(&other, &lock.parse().unwrap());
+        assert!(!is_whole && text.ends_with("flask==9\n"), "{text}");
     }
 
     #[test]
