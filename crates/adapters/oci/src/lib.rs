@@ -65,7 +65,9 @@ impl Images for OciImages {
         if !target.has(&own.digest).await? {
             target.put(&own.digest, &own.file).await?;
         }
-        target.put_bytes(&image.config_digest, image.config.clone()).await?;
+        if !target.has(&image.config_digest).await? {
+            target.put_bytes(&image.config_digest, image.config.clone()).await?;
+        }
         target.put_manifest(image.manifest.clone()).await?;
         Ok(Pushed {
             reference: target.with_digest(&image.digest),
