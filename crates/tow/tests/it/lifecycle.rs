@@ -252,3 +252,27 @@ fn the_demo_answers_everywhere() {
     }
     println!("measured: {answered} URLs of the demo's samples answer 200");
 }
+
+/// A program of no isolation may stop what watches it: that is its own affair, and nobody else's.
+#[test]
+fn a_stopped_shim_holds_up_no_other_component() {
+    let (up, _ferry, _) = with_ferry();
+    let barge = Ferry::new("barge");
+    let shim = |component: &str| {
+        let rows = up.json(&["ps", component]);
+        let id = rows[0]["instance"].as_str().unwrap().to_string();
+        let of = |args: &[String]| args.iter().any(|arg| arg.contains(&id));
+        up.role("shim").into_iter().find(|process| of(&process.args)).unwrap().pid
+    };
+    let first = shim("ferry");
+    send(first, Signal::STOP);
+    up.tow(["stop", "-c", "ferry", "--detach"]).exits(0);
+    assert_eq!(up.deploy(barge.path())["state"], "live");
+    until("the other has ended as well", || up.json(&["ps", "ferry"])[0].is_null());
+    assert!(!lives(first), "it was ended, and another did what was asked");
+
+    let second = shim("barge");
+    send(second, Signal::STOP);
+    until("another shim watches the program", || !lives(second));
+    until("its program is still the same", || up.json(&["ps", "barge"])[0]["restarts"] == 0);
+}
