@@ -11,6 +11,7 @@ mod arrows;
 mod bench;
 mod exceptions;
 mod generate;
+mod managers;
 mod process;
 mod test;
 mod tidy;

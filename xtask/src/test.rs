@@ -3,9 +3,10 @@
 
 mod libtest;
 
-use crate::{arrows, bench, generate, process, tidy, tools, workspace};
+use crate::{arrows, bench, generate, managers, process, tidy, tools, workspace};
 use anyhow::{Context, Result, bail};
 use libtest::Reader;
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -92,6 +93,10 @@ fn run(root: &Path, install: bool) -> Result<Tally> {
     for (name, why) in missing.optional {
         tally.skip(name, why);
     }
+    let managers = managers::find(&workspace::target(root)?, install);
+    for (name, why) in managers.missing {
+        tally.skip(name, why);
+    }
     let cargo = |args: &[&str]| {
         let mut command = Command::new("cargo");
         command.args(args).current_dir(root);
@@ -119,7 +124,7 @@ fn run(root: &Path, install: bool) -> Result<Tally> {
             Ok(true)
         }
     });
-    tally.check("tests", |tally| tests(root, tally));
+    tally.check("tests", |tally| tests(root, tally, &managers.path));
     Ok(tally)
 }
 
@@ -145,7 +150,7 @@ fn dependencies(root: &Path) -> Result<bool> {
 
 /// All tests in one invocation, so that nothing is compiled twice. A test that can't run here prints `not run: WHY`;
 /// a program that a test starts appends a line `NAME: WHY` to the file named by `TOW_NOT_RUN` instead.
-fn tests(root: &Path, tally: &mut Tally) -> Result<bool> {
+fn tests(root: &Path, tally: &mut Tally, path: &OsStr) -> Result<bool> {
     let scratch = workspace::target(root)?.join("xtask");
     std::fs::create_dir_all(&scratch)?;
     let not_run = scratch.join("not-run.txt");
@@ -154,6 +159,7 @@ fn tests(root: &Path, tally: &mut Tally) -> Result<bool> {
         .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
         .current_dir(root)
         .env("TOW_NOT_RUN", &not_run)
+        .env("PATH", path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
