@@ -148,7 +148,9 @@ fn first_child(said: io::PipeReader, told: io::PipeReader) -> Result<u32, String
 /// It ends with its standard input: with the last who can write there.
 fn command(slirp: &Path, pid: u32, ends: OwnedFd) -> Command {
     let mut command = Command::new(slirp);
-    command.args(["--configure", "--mtu=65520", "--enable-sandbox", "--exit-fd=0"]);
+    // Not with --enable-sandbox: it leaves the root it came from by a detach that travels to the machine's own view, and
+    // takes the networks of every container of an engine (/run/netns) away from it.
+    command.args(["--configure", "--mtu=65520", "--exit-fd=0"]);
     command.arg(pid.to_string()).arg(DEVICE);
     command.env_clear().current_dir("/").process_group(0);
     command.stdin(ends).stdout(Stdio::null()).stderr(Stdio::null());
