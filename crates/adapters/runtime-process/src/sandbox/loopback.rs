@@ -66,7 +66,7 @@ fn in_text(text: &str, found: &mut BTreeSet<u16>) {
             if joined {
                 continue;
             }
-            match after.strip_prefix(':').map(|rest| number(rest)) {
+            match after.strip_prefix(':').map(number) {
                 Some(Some(port)) => found.extend(Some(port)),
                 Some(None) => {}
                 None => found.extend(usual(before)),
