@@ -26,6 +26,7 @@ mod ferry;
 mod fire;
 mod gateway;
 mod given;
+mod images;
 mod lifecycle;
 mod location;
 mod postgres;

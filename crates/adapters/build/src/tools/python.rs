@@ -145,11 +145,8 @@ impl Python {
                 "--cache-dir",
                 cache,
             ];
-            // What uv built of the source before is not what it would build now, and it does not look.
-            let lock = std::fs::read_to_string(yard.folder.join("uv.lock")).unwrap_or_default();
-            let anew: Vec<String> =
-                members(&lock).into_iter().map(|(n, _)| format!("--refresh-package={n}")).collect();
-            args.extend(anew.iter().map(String::as_str));
+            forget_built(Path::new(cache))
+                .map_err(|error| format!("cannot clear {cache}: {error}"))?;
             args.extend(what);
             return yard.run(&yard.find("uv")?, &args);
         }
@@ -283,21 +280,33 @@ fn of_this_folder(lock: &str, list: &str) -> Vec<PathBuf> {
     let lines = lines.map(|line| line.trim_start_matches("file:").trim().to_string());
     members(lock)
         .into_iter()
-        .map(|(_, folder)| folder)
         .chain(lines)
         .filter_map(|said| archive::inside(Path::new(&said)))
         .filter(|path| path.components().count() > 0)
         .collect()
 }
 
-/// Packages of a `uv.lock` that lie in the source: name and folder.
-fn members(lock: &str) -> Vec<(String, String)> {
+/// Takes away what uv built of folders of the source before: it does not look whether it would build the same now.
+fn forget_built(cache: &Path) -> std::io::Result<()> {
+    let Ok(entries) = std::fs::read_dir(cache) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("sdists-v") {
+            tree::clear(&entry.path().join("path"))?;
+            tree::clear(&entry.path().join("editable"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Packages of a `uv.lock` that lie in the source: their folders.
+fn members(lock: &str) -> Vec<String> {
     let lock: toml::Table = lock.parse().unwrap_or_default();
     let packages = lock.get("package").and_then(toml::Value::as_array).into_iter().flatten();
     let member = |package: &toml::Value| {
         let source = package.get("source")?;
         let folder = ["editable", "directory"].iter().find_map(|kind| source.get(kind)?.as_str());
-        Some((package.get("name")?.as_str()?.to_string(), folder?.to_string()))
+        Some(folder?.to_string())
     };
     packages.filter_map(member).collect()
 }
