@@ -243,7 +243,7 @@ impl Builder for ProcessBuilder {
             None => {
                 let order = Order {
                     id: id.clone(),
-                    spec: spec.clone(),
+                    spec: dockerfile::placed(spec).await,
                     source: absolute(&self.config.blobs.path(&spec.source).await?),
                     cache: self.config.cache.clone(),
                     limits: self.config.limits.of(&spec.bounds),

@@ -214,7 +214,8 @@ fn a_dockerfile_that_never_ends_is_ended() {
     up.start();
     nothing_is_left(&podman, "86003");
     let said = failure(&up, &id);
-    assert!(said.contains("signal 9"), "{said}");
+    // Whoever asks how it ended asks for its end, too, and may come first.
+    assert!(said.contains("signal 9") || said.contains("cancelled"), "{said}");
 }
 
 #[test]
@@ -277,11 +278,14 @@ fn secrets_and_networks_of_a_dockerfile_are_its_own() {
     }
     assert_eq!(found, Vec::<String>::new());
 
+    let before = dangling(&podman);
     let leaks = uses.replace("cat /proc/net/dev", "cp /run/secrets/API_KEY /leaked");
     let with = folder(&leaks, "secrets: [API_KEY]");
     let done = up.tow(["build", &with.path().display().to_string(), "-e", "boxes"]).exits(1);
     assert!(done.err.contains("the build secret API_KEY") && !done.err.contains(value), "{done}");
-    until("the image with the secret is gone", || dangling(&podman).is_empty());
+    until("the image with the secret is gone", || {
+        dangling(&podman).iter().all(|one| before.contains(one))
+    });
 }
 
 /// Files below a folder in which these bytes stand.

@@ -27,6 +27,7 @@ mod fire;
 mod gateway;
 mod given;
 mod images;
+mod inside;
 mod lifecycle;
 mod location;
 mod postgres;

@@ -71,6 +71,19 @@ pub(crate) async fn toolchain(spec: &BuildSpec) -> Result<String, String> {
     Ok(found.name)
 }
 
+/// The order with its engine named, as the platform finds it: the build's own process sees another environment.
+pub(crate) async fn placed(spec: &BuildSpec) -> BuildSpec {
+    let mut spec = spec.clone();
+    let is_ours = spec.found.as_ref().is_some_and(|found| found.tool == BuildTool::Dockerfile);
+    if is_ours
+        && spec.engine.is_none()
+        && let Ok(found) = engine(&spec).await
+    {
+        spec.engine = Some(found.socket.display().to_string());
+    }
+    spec
+}
+
 async fn engine(spec: &BuildSpec) -> Result<Found, String> {
     tow_engine::find(spec.engine.as_deref())
         .await
