@@ -18,7 +18,7 @@ const FILE: &str = "engine.json";
 /// The label of every layer of ours: which slot it was built in.
 pub(super) const LABEL: &str = "dev.towpath.build";
 /// How images are called that the next build begins from.
-const NAME: &str = "localhost/tow-build";
+const NAME: [&str; 2] = ["localhost", "tow-build"];
 /// Where groups of processes are limited, by the two forms there are.
 const GROUPS: [&str; 2] = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
 /// How often it is looked, how long nobody has to be seen, and how long it is tried at all.
@@ -114,7 +114,7 @@ impl Traces {
 
     /// Keeps the image for the next build to begin from; what was kept before leads to nothing now.
     pub(super) async fn keep(&self, id: &str) -> Result<(), EngineError> {
-        let path = format!("/images/{id}/tag?repo={}&tag={}", escaped(NAME), self.slot);
+        let path = format!("/images/{id}/tag?repo={}&tag={}", escaped(&NAME.join("/")), self.slot);
         self.engine().post(&path, &json!({})).await.map(drop)
     }
 
