@@ -18,6 +18,8 @@ use tow_record::{Exit, Problem};
 
 /// So long the asker may take to say what is to be run.
 const FIRST_WORDS: Duration = Duration::from_secs(30);
+/// So long the asker may take to hear the last word, and to go.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// So often an asker of whom nothing can be taken just now is written to, which fails where it has gone.
 const WHILE_IT_WAITS: Duration = Duration::from_secs(2);
 /// So often a silent asker is asked whether it is there; one that does not answer twice is gone.
@@ -58,6 +60,9 @@ pub(crate) async fn exec(State(app): State<App>, request: Request) -> Response {
             }
             let frame = CloseFrame { code: close_code::NORMAL, reason: "".into() };
             let _ = socket.send(Message::Close(Some(frame))).await;
+            // Closed with words of the asker's unread, the connection would be reset, and the last words lost.
+            let read = async { while let Some(Ok(_)) = socket.recv().await {} };
+            let _ = tokio::time::timeout(LAST_WORDS, read).await;
         },
     )
 }

@@ -291,3 +291,14 @@ fn what_the_platform_s_starter_ignores_is_not_ignored_by_programs() {
     let beside = up.tow(["exec", "ferry", "--", "cat", "/proc/self/status"]).exits(0);
     assert_eq!(ignored(&beside.out), 0, "{beside}");
 }
+
+#[test]
+fn a_command_that_ends_at_once_has_its_last_word_though_nobody_types() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    for n in 0..60 {
+        let done = up.tow(["exec", "ferry", "--", "sh", "-c", "echo x; exit 3"]);
+        assert_eq!((done.status, done.out.trim()), (3, "x"), "the {n}th: {done}");
+    }
+}

@@ -2,6 +2,7 @@
 //! do it again. What is slow has its own lane beside this one.
 
 use crate::snapshot::Snapshot;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
@@ -18,6 +19,10 @@ pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
 pub(crate) const IDLE: Duration = Duration::from_secs(5);
 /// A step that could not be made is tried again.
 pub(crate) const RETRY: Duration = Duration::from_millis(500);
+/// What moved between reading and writing is read again after so long.
+const MOVED: Duration = Duration::from_millis(10);
+/// So many operations are driven beside each other.
+const AT_ONCE: usize = 16;
 /// After a tick that failed nothing is tried for so long.
 pub(crate) const BREATH: Duration = Duration::from_millis(100);
 
@@ -115,6 +120,45 @@ impl Ticked {
     }
 }
 
+/// What the controllers of a look came to, together.
+struct Look<'a> {
+    of: &'a Reconciler,
+    ticked: Ticked,
+    /// One of them is to be tried again.
+    failed: bool,
+    /// Why the first of them is.
+    trouble: Option<ReconcileError>,
+}
+
+impl Look<'_> {
+    /// Adds one. Only the loss of the lease ends the look.
+    fn take(
+        &mut self,
+        who: &str,
+        came: Result<Ticked, ReconcileError>,
+    ) -> Result<(), ReconcileError> {
+        let again = match came {
+            Ok(ticked) => {
+                self.ticked = self.ticked.and(ticked);
+                return Ok(());
+            }
+            Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
+            Err(ReconcileError::Moved(what)) => {
+                tracing::debug!(who, what, "again");
+                MOVED
+            }
+            Err(error) => {
+                tracing::warn!(who, %error, "is tried again");
+                self.failed = true;
+                self.trouble.get_or_insert(error);
+                RETRY
+            }
+        };
+        self.ticked.until = self.ticked.until.min(self.of.now().plus(again));
+        Ok(())
+    }
+}
+
 /// The controllers, holding the lease.
 pub struct Reconciler {
     pub(crate) parts: Parts,
@@ -184,58 +228,62 @@ impl Reconciler {
         };
         // A port that did not answer the rollouts is no reason to leave the chores undone.
         let chores = self.chores().await?;
-        Ok(rollouts?.and(chores))
+        let look = rollouts?;
+        look.trouble.map_or_else(|| Ok(look.ticked.and(chores)), Err)
     }
 
-    /// One look at everything that runs or should.
-    async fn rollouts(&self) -> Result<Ticked, ReconcileError> {
+    /// One look at everything that runs or should. Whoever fails is tried again, and keeps nobody else from their work.
+    async fn rollouts(&self) -> Result<Look<'_>, ReconcileError> {
         self.keep_lease().await?;
-        let mut until = self.now().plus(IDLE);
-        let (mut progressed, mut failed) = (false, false);
+        let mut look = Look { of: self, ticked: self.idle(), failed: false, trouble: None };
         // Observed first, read after: what runs has a row before it runs, so nothing of ours looks like an orphan.
-        let mut observed = Arc::new(self.observe().await?);
-        progressed |= self.gateway(&observed).await?;
+        let observed = Arc::new(self.observe().await?);
+        look.take("gateway", self.gateway(&observed).await.map(|did| self.did(did)))?;
         let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
-        for operation in &snapshot.operations {
-            match self.drive(&operation.value.id, &mut observed).await {
-                Ok(driven) => {
-                    progressed |= driven.progressed;
-                    until = until.min(driven.until);
-                }
-                Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
-                Err(error) => {
-                    tracing::warn!(operation = %operation.value.id, %error, "a step is tried again");
-                    until = until.min(self.now().plus(RETRY));
-                    failed = true;
-                }
+        // Beside each other: what is slow to begin holds its own place alone.
+        let mut waiting = snapshot.operations.iter();
+        let mut driven = FuturesUnordered::new();
+        loop {
+            while driven.len() < AT_ONCE
+                && let Some(operation) = waiting.next()
+            {
+                let (id, seen) = (&operation.value.id, observed.clone());
+                driven.push(async move { (id, self.drive(id, seen).await) });
             }
+            let Some((id, ticked)) = driven.next().await else { break };
+            look.take(id.as_str(), ticked)?;
         }
+        // A step that is tried again is told by the operation itself.
+        look.trouble = None;
+        drop(driven);
         // A step that failed may have begun something, with its row: a sight with the one and without the other would
         // show an orphan.
-        let (observed, snapshot) = if progressed || failed {
+        let (observed, snapshot) = if look.ticked.progressed || look.failed {
             let observed = Arc::new(self.observe().await?);
             (observed, Snapshot::read(&self.parts.store, &self.immutable).await?)
         } else {
             (observed, snapshot)
         };
-        let fired = self.crons(&snapshot).await?;
-        let run = self.runs(&snapshot, &observed).await?;
-        progressed |= fired.progressed || run.progressed;
-        until = until.min(fired.until).min(run.until);
-        progressed |= self.heal(&snapshot, &observed).await?;
-        let scaled = self.scale(&snapshot, &observed).await?;
-        progressed |= scaled.progressed;
-        until = until.min(scaled.until);
-        progressed |= self.route(&snapshot, &observed).await?;
-        progressed |= self.sweep(&snapshot, &observed).await?;
-        Ok(Ticked { progressed, until })
+        look.take("cron", self.crons(&snapshot).await)?;
+        look.take("run", self.runs(&snapshot, &observed).await)?;
+        look.take("heal", self.heal(&snapshot, &observed).await.map(|did| self.did(did)))?;
+        look.take("scale", self.scale(&snapshot, &observed).await)?;
+        look.take("route", self.route(&snapshot, &observed).await.map(|did| self.did(did)))?;
+        look.take("sweep", self.sweep(&snapshot, &observed).await.map(|did| self.did(did)))?;
+        Ok(look)
     }
 
-    /// Both lanes, each in a task of its own, until told to stop or until one of them finds the lease lost: then neither
-    /// goes on.
+    fn did(&self, progressed: bool) -> Ticked {
+        Ticked { progressed, ..self.idle() }
+    }
+
+    /// Both lanes and the lease, each in a task of its own, until told to stop or until one of them finds the lease lost:
+    /// then none goes on.
     pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
         let mut lanes = JoinSet::new();
         let (rollouts, chores, told) = (self.clone(), self.clone(), stop.clone());
+        let (lease, also_told) = (self.clone(), stop.clone());
+        lanes.spawn(async move { lease.run_lease(also_told).await });
         lanes.spawn(async move { rollouts.run_rollouts(stop).await });
         lanes.spawn(async move { chores.run_chores(told).await });
         while let Some(ended) = lanes.join_next().await {
@@ -243,6 +291,23 @@ impl Reconciler {
                 Ok(ended) => ended?,
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(error) => return Err(ReconcileError::Port(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// A look that takes long costs nobody the lease.
+    async fn run_lease(&self, mut stop: watch::Receiver<bool>) -> Result<(), ReconcileError> {
+        while !*stop.borrow() {
+            match self.keep_lease().await {
+                Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
+                Err(error) => tracing::warn!(%error, "the lease is renewed again soon"),
+                Ok(()) => {}
+            }
+            let soon = self.now().plus(Duration::from_micros(LEASE_TTL.micros() / 5));
+            tokio::select! {
+                () = self.parts.clock.sleep_until(soon) => {}
+                _ = stop.changed() => {}
             }
         }
         Ok(())
@@ -256,25 +321,27 @@ impl Reconciler {
             tokio::pin!(changed);
             let called = self.parts.edge.changed();
             tokio::pin!(called);
-            let until = match self.rollouts().await {
-                Ok(ticked) if ticked.progressed => continue,
-                Ok(ticked) => ticked.until,
+            let (until, failed) = match self.rollouts().await {
+                Ok(look) if look.ticked.progressed && !look.failed => continue,
+                Ok(look) => (look.ticked.until, look.failed),
                 Err(lost @ ReconcileError::Lost(_)) => return Err(lost),
                 Err(ReconcileError::Moved(what)) => {
                     tracing::debug!(what, "again");
-                    self.now().plus(Duration::from_millis(10))
+                    (self.now().plus(MOVED), false)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "tick");
-                    // What failed may have told of a change itself: no news makes a try worth while sooner.
-                    let soon = self.now().plus(BREATH);
-                    tokio::select! {
-                        () = self.parts.clock.sleep_until(soon) => {}
-                        _ = stop.changed() => {}
-                    }
-                    self.now().plus(RETRY)
+                    (self.now().plus(RETRY), true)
                 }
             };
+            if failed {
+                // What failed may have told of a change itself: no news makes a try worth while sooner.
+                let soon = self.now().plus(BREATH);
+                tokio::select! {
+                    () = self.parts.clock.sleep_until(soon) => {}
+                    _ = stop.changed() => {}
+                }
+            }
             tokio::select! {
                 _ = news.changed() => {}
                 () = &mut changed => {}

@@ -213,6 +213,18 @@ impl Reconciler {
         Ok(())
     }
 
+    /// A step whose effect is not there and shall not be made any more.
+    pub(crate) async fn abandon(&self, row: &Row<StepRow>) -> Result<(), ReconcileError> {
+        let mut batch = self.batch();
+        let mut failed = row.value.clone();
+        failed.state = StepState::Failed;
+        failed.at = self.now();
+        failed.note = "the operation failed before it could be made".into();
+        batch.update(&failed, row.version);
+        self.parts.store.commit(batch).await?;
+        Ok(())
+    }
+
     pub(crate) async fn fail(
         &self,
         driven: &Driven,

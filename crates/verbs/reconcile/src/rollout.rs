@@ -34,6 +34,11 @@ pub(crate) struct Driven {
     pub(crate) observed: Arc<Observed>,
 }
 
+/// A build that was begun, and whose end was not seen.
+fn builds(row: &Row<StepRow>) -> bool {
+    matches!(row.value.step.effect, Effect::Build { .. }) && tow_record::Record::open(&row.value)
+}
+
 enum Step {
     /// Something was written down; the world is as it was seen.
     Progressed,
@@ -49,7 +54,7 @@ impl Reconciler {
     pub(crate) async fn drive(
         &self,
         id: &Id,
-        observed: &mut Arc<Observed>,
+        mut observed: Arc<Observed>,
     ) -> Result<Ticked, ReconcileError> {
         let mut progressed = false;
         let idle = Duration::from_secs(5);
@@ -59,7 +64,7 @@ impl Reconciler {
                 Step::Progressed => progressed = true,
                 Step::Acted(seen) => {
                     progressed = true;
-                    *observed = seen;
+                    observed = seen;
                 }
                 Step::Ended => {
                     progressed = true;
@@ -97,7 +102,7 @@ impl Reconciler {
         });
         let subject = Some(id.to_string());
         let journal = store.list::<StepRow>(Find { subject, ..Find::default() }).await?;
-        if journal.iter().any(|row| matches!(row.value.step.effect, Effect::Build { .. })) {
+        if journal.iter().any(builds) {
             self.observe_build(&op.value, &mut observed).await;
         }
         let number = op.value.deployment.unwrap_or(0);
@@ -156,6 +161,7 @@ impl Reconciler {
             self.parts.builder.cancel(self.epoch, &op.value.build_id(), &why).await?;
         }
         let mut pending = false;
+        let mut trouble = None;
         let revision = self
             .parts
             .store
@@ -183,9 +189,25 @@ impl Reconciler {
                 }
                 // Its end is a commit, which wakes.
                 Settled::Pending if matches!(row.value.step.effect, Effect::Run { .. }) => {}
+                // What it was for has failed: nothing new begins.
+                Settled::NotDone
+                    if op.value.failure.is_some()
+                        && !op.value.switched
+                        && matches!(row.value.step.effect, Effect::Start { .. }) =>
+                {
+                    self.abandon(row).await?;
+                    return Ok(Step::Progressed);
+                }
                 Settled::NotDone => {
                     // Performed, it is seen as done or under way at the next look; if not, it is tried again later.
-                    self.perform(&driven, row).await?;
+                    if let Err(error) = self.perform(&driven, row).await {
+                        if let ReconcileError::Lost(_) = error {
+                            return Err(error);
+                        }
+                        // The other steps, and the deadline, do not wait for it.
+                        trouble = trouble.or(Some(error));
+                        continue;
+                    }
                     let mut again = Arc::new(self.observe().await?);
                     if matches!(row.value.step.effect, Effect::Build { .. }) {
                         self.observe_build(&op.value, &mut again).await;
@@ -202,6 +224,9 @@ impl Reconciler {
         }
         let soon = self.now().plus(Duration::from_millis(200));
         let next = self.decide(&driven);
+        if let (Some(error), false) = (trouble, matches!(next, Next::Fail(_))) {
+            return Err(error);
+        }
         match next {
             Next::Wait(until, _) => {
                 let until = if pending { Some(until.unwrap_or(soon).min(soon)) } else { until };

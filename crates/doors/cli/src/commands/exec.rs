@@ -79,8 +79,7 @@ pub(crate) async fn run(cx: &Context, mut args: Args) -> Verdict {
         // As a shell says it.
         Exit::Signal { signal } => Err(Failure::Ended(128 + signal)),
         Exit::Timeout | Exit::NotStarted | Exit::Unknown => {
-            Err(Failure::new("exec/lost", "the command is gone, and nobody knows how it ended")
-                .hint("tow ps shows whether its instance still runs"))
+            Err(unknown("the command is gone, and nobody knows how it ended".into()))
         }
     }
 }
@@ -132,12 +131,20 @@ fn pick(items: Vec<InstanceView>, args: &Args) -> Verdict<String> {
         .hint(format!("say one of: {}", names.join(", "))))
 }
 
-/// A connection that broke took the command with it.
+fn unknown(what: String) -> Failure {
+    let mut failure =
+        Failure::new("exec/lost", what).hint("tow ps shows whether its instance still runs");
+    if let Failure::Problem(problem) = &mut failure {
+        problem.untouched = "what the command had done until then stays done".into();
+    }
+    failure
+}
+
+/// A command does not go on without its asker.
 fn lost(error: ClientError) -> Failure {
     match error {
         ClientError::Interrupted { reason, .. } => {
-            let what = format!("the connection broke ({reason}), so the command was ended");
-            Failure::new("exec/lost", what).hint("tow ps shows whether its instance still runs")
+            unknown(format!("the connection broke ({reason}): nobody knows how the command ended"))
         }
         other => other.into(),
     }
