@@ -121,7 +121,9 @@ fn refusal(from: (&str, Floor), to: (&str, Floor)) -> Option<&'static str> {
         (a, b) if a == b => match a {
             Judgement => "rooms of judgement do not see each other",
             Adapters if SHARED.contains(&to) => return None,
-            Adapters => "adapters never see each other, but for the clients that several of them use",
+            Adapters => {
+                "adapters never see each other, but for the clients that several of them use"
+            }
             Verbs => "app and reconcile never see each other",
             _ => "two rooms of one floor do not see each other",
         },

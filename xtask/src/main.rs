@@ -11,7 +11,7 @@ mod arrows;
 mod bench;
 mod exceptions;
 mod generate;
-mod managers;
+mod package_tools;
 mod process;
 mod test;
 mod tidy;

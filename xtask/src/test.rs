@@ -3,7 +3,7 @@
 
 mod libtest;
 
-use crate::{arrows, bench, generate, managers, process, tidy, tools, workspace};
+use crate::{arrows, bench, generate, package_tools, process, tidy, tools, workspace};
 use anyhow::{Context, Result, bail};
 use libtest::Reader;
 use std::ffi::OsStr;
@@ -93,7 +93,7 @@ fn run(root: &Path, install: bool) -> Result<Tally> {
     for (name, why) in missing.optional {
         tally.skip(name, why);
     }
-    let managers = managers::find(&workspace::target(root)?, install);
+    let managers = package_tools::find(&workspace::target(root)?, install);
     for (name, why) in managers.missing {
         tally.skip(name, why);
     }

@@ -1,7 +1,7 @@
 //! Builds from source to blob, in real processes.
 
-mod managers;
 mod monorepo;
+mod packages;
 mod shelf;
 mod tools;
 mod world;

@@ -110,7 +110,7 @@ async fn is_over(world: &World, id: &Id) {
     assert!(ended.message.contains("bound of 8 MiB"), "{}", ended.message);
     world.runtime.remove(EPOCH, id).await.unwrap();
     let left: Vec<_> = std::fs::read_dir(world.instances()).unwrap().flatten().collect();
-    let left: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> = left.iter().map(std::fs::DirEntry::file_name).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("trash")), "{left:?}");
     assert!(!world.folder(id).exists());
 }

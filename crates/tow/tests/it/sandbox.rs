@@ -196,17 +196,25 @@ fn programs_that_always_listen_on_one_port_are_released_anew_and_no_request_is_l
     let done = up.json(&["rollback", "-c", "ferry", "-e", "yard"]);
     assert_eq!(done["state"], "live", "{done}");
     until("the old release answers", || crate::ferry::served(&one).contains("one"));
-    // The shim of what serves: nothing is lost by it.
-    let shims: Vec<_> = up
-        .role("shim")
-        .into_iter()
-        .filter(|shim| shim.args.iter().any(|arg| arg.contains("/ferry-")))
-        .collect();
-    assert!(!shims.is_empty(), "{:?}", up.role("shim"));
-    for shim in shims {
-        tow_testkit::binary::send(shim.pid, rustix::process::Signal::KILL);
+    // The shims of what serves: nothing is lost by it.
+    let shims = |up: &Binary| -> Vec<u32> {
+        let rows = up.json(&["ps", "ferry"]);
+        let ids: Vec<&str> =
+            rows.as_array().unwrap().iter().map(|row| row["instance"].as_str().unwrap()).collect();
+        let all = up.role("shim").into_iter();
+        let of_ferry =
+            |args: &[String]| args.iter().any(|arg| ids.iter().any(|id| arg.contains(id)));
+        all.filter(|shim| of_ferry(&shim.args)).map(|shim| shim.pid).collect()
+    };
+    let killed = shims(&up);
+    assert!(!killed.is_empty(), "{:?}", up.role("shim"));
+    for pid in &killed {
+        tow_testkit::binary::send(*pid, rustix::process::Signal::KILL);
     }
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    until("others took over", || {
+        let now = shims(&up);
+        now.len() == killed.len() && now.iter().all(|pid| !killed.contains(pid))
+    });
     let report = load.end();
     println!("measured: two releases on one fixed port under load: {report}");
     assert!(report.failed.is_empty() && report.answered > 100, "{report}");
