@@ -87,6 +87,10 @@ impl Runtime for Crossed<dyn Runtime> {
     fn node(&self) -> String {
         self.inner.node()
     }
+    // Nothing is done by it that would have to be made whole.
+    async fn fence(&self, epoch: i64) -> Result<(), PortError> {
+        self.inner.fence(epoch).await
+    }
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
         self.inner.facts(runtime).await
     }

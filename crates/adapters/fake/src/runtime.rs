@@ -96,6 +96,7 @@ fn can(isolation: Isolation) -> BTreeSet<Can> {
     let inside =
         [Can::AbsoluteFiles, Can::ProcessLimit, Can::DiskLimit, Can::OwnNetwork, Can::PodNetwork];
     let mut can = BTreeSet::from(all);
+    can.extend((isolation != Isolation::Container).then_some(Can::VolumePaths));
     can.extend(inside.into_iter().filter(|_| isolation != Isolation::None));
     let boxed = [Can::Images, Can::OtherUser, Can::ReadOnlyRoot];
     can.extend(boxed.into_iter().filter(|_| isolation == Isolation::Container));
@@ -140,6 +141,10 @@ const PRETENDED: &str =
 impl Runtime for FakeRuntime {
     fn node(&self) -> String {
         "fake".into()
+    }
+
+    async fn fence(&self, epoch: i64) -> Result<(), PortError> {
+        self.world.call("runtime.fence", |state, _| obey(&mut state.runtime_epoch, epoch))
     }
 
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {

@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
-use tow_record::Program;
+use tow_record::{Bounds, Program};
 
 /// Labels by which containers are known again.
 pub(crate) const OWNER: &str = "dev.towpath.owner";
@@ -25,8 +25,6 @@ const TITLE: &str = "dev.towpath.title";
 /// What is left of root's rights: to bind low ports, to own and open files, to become another user and end it.
 const RIGHTS: [&str; 7] =
     ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
-/// So many processes, where nothing is said: one that forks without end must not take the machine along.
-const PROCESSES: u64 = 4096;
 /// Open files and processes of a user, where the platform itself may have so many: engines' own defaults may be above
 /// what they are allowed to give.
 const LIMITS: [(&str, Resource, u64); 2] =
@@ -36,16 +34,29 @@ const APP: &str = "/app";
 /// A log in the engine is a buffer: the shim keeps the lines.
 const LOG: &str = "16m";
 
-/// The request that makes an instance's container. `work`: the folder of the artifact; `init`: with a first process of the
-/// engine's own.
+/// What is temporary is memory: so much of it at most where no memory is bounded, and no more of `/run` than this.
+const TEMPORARY: u64 = 512 << 20;
+const RUN: u64 = 64 << 20;
+
+/// In what a program is held.
+pub(crate) struct Held<'a> {
+    /// The folder of the artifact.
+    pub(crate) work: &'a Path,
+    /// The most it may use.
+    pub(crate) bounds: Bounds,
+    /// With a first process of the engine's own.
+    pub(crate) init: bool,
+}
+
+/// The request that makes an instance's container.
 pub(crate) fn container(
     order: &Order,
     attempt: u32,
     image: &Image,
     folder: &Folder,
-    work: &Path,
-    init: bool,
+    held: &Held<'_>,
 ) -> Result<Value, String> {
+    let Held { work, bounds, init } = held;
     let argv = argv(order, image)?;
     let dir = working_dir(order, image);
     let mut binds = Vec::new();
@@ -80,12 +91,14 @@ pub(crate) fn container(
     host.insert("Binds".into(), json!(binds));
     host.insert("CapAdd".into(), json!(RIGHTS));
     host.insert("LogConfig".into(), json!({ "Type": "json-file", "Config": { "max-size": LOG } }));
-    host.insert("PidsLimit".into(), json!(order.bounds.processes.unwrap_or(PROCESSES)));
-    if let Some(memory) = order.bounds.memory {
+    if let Some(processes) = bounds.processes {
+        host.insert("PidsLimit".into(), json!(processes));
+    }
+    if let Some(memory) = bounds.memory {
         host.insert("Memory".into(), json!(memory));
         host.insert("MemorySwap".into(), json!(memory));
     }
-    if let Some(millis) = order.bounds.cpu_millis {
+    if let Some(millis) = bounds.cpu_millis {
         host.insert("CpuPeriod".into(), json!(100_000));
         host.insert("CpuQuota".into(), json!((millis * 100).max(1000)));
     }
@@ -94,8 +107,9 @@ pub(crate) fn container(
     }
     if order.artifact || order.read_only {
         host.insert("ReadonlyRootfs".into(), json!(true));
-        let open = "rw,nosuid,nodev,mode=1777";
-        host.insert("Tmpfs".into(), json!({ "/tmp": open, "/run": open }));
+        let most = bounds.memory.map_or(TEMPORARY, |memory| (memory / 2).max(1 << 20));
+        let open = |most: u64| format!("rw,nosuid,nodev,mode=1777,size={most}");
+        host.insert("Tmpfs".into(), json!({ "/tmp": open(most), "/run": open(most.min(RUN)) }));
     }
     match order.pause() {
         Some(pause) => {

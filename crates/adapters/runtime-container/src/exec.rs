@@ -34,7 +34,7 @@ async fn run(folder: &Folder, limit: Duration, argv: Vec<String>) -> Result<i32,
     let mut terminate = signal(SignalKind::terminate()).map_err(|err| text(&err))?;
     let spec = ExecSpec { argv, ..ExecSpec::default() };
     let container = order.container(now.attempt);
-    let mut command =
+    let (mut command, _input) =
         session::start(Engine::at(engine), &container, &spec).await.map_err(|err| text(&err))?;
     let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
     let late = tokio::time::sleep(limit);

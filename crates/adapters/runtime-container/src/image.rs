@@ -83,11 +83,25 @@ pub(crate) async fn ready(
 
 /// What the engine knows of an image; none: it does not have it.
 pub(crate) async fn look(engine: &Engine, name: &str) -> Result<Option<Value>, Trouble> {
-    match engine.get(&format!("/images/{name}/json")).await {
+    let Some(part) = part_of_path(name) else {
+        return Err(Trouble::Why(format!("{name:?} is no name of an image")));
+    };
+    match engine.get(&format!("/images/{part}/json")).await {
         Ok(said) => Ok(Some(said)),
         Err(err) if err.is_missing() => Ok(None),
         Err(err) => Err(err.into()),
     }
+}
+
+/// A name as part of an address: it asks after nothing but an image. Its slashes stay, engines want them so.
+fn part_of_path(name: &str) -> Option<String> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    let parts: Vec<&str> = name.split('/').collect();
+    let escaped = |part: &&str| escaped(part);
+    parts
+        .iter()
+        .all(|part| plain(part))
+        .then(|| parts.iter().map(escaped).collect::<Vec<_>>().join("/"))
 }
 
 /// What an engine has once it loaded an archive. Some call an image by another id than the one it was built under.
@@ -199,6 +213,16 @@ mod tests {
         ] {
             assert_eq!(whole(name), wanted);
         }
+    }
+
+    #[test]
+    fn a_name_stays_a_name_in_an_address() {
+        let asked = part_of_path("x/y?all=true#z%2e").unwrap();
+        assert!(!asked.contains(['?', '#', '=']) && asked.starts_with("x/y%3F"), "{asked}");
+        for name in ["../containers/x", "a/../../info", "a//b", "/a", ".", ""] {
+            assert_eq!(part_of_path(name), None, "{name}");
+        }
+        assert_eq!(part_of_path("localhost/a/b").unwrap(), "localhost/a/b");
     }
 
     #[test]

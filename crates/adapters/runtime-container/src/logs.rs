@@ -43,7 +43,7 @@ impl Reader {
     pub(crate) fn new(engine: Engine, name: String, attempt: u32, folder: &Folder) -> Self {
         let kept = read::<Place>(&folder.log()).ok().flatten();
         let place = kept
-            .filter(|place| place.attempt == attempt)
+            .filter(|place| place.attempt == attempt && place.at < i64::MAX)
             .unwrap_or(Place { attempt, ..Place::default() });
         let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
         Self { engine, name, path: folder.log(), place, out, err }
@@ -75,6 +75,8 @@ impl Reader {
         let mut body = self.engine.stream(http::Method::GET, &path, &[]).await?;
         let mut frames = Frames::default();
         let mut passed = Place { count: 0, ..self.place };
+        // Of this reading: a piece without a time goes with the one before it.
+        let mut last = 0;
         loop {
             let frame = tokio::select! {
                 biased;
@@ -88,7 +90,8 @@ impl Reader {
             let before = self.place;
             while let Some((stream, bytes)) = frames.next() {
                 let (at, text) = split(&bytes);
-                if !self.is_new(at, &mut passed) {
+                last = at.unwrap_or(last);
+                if !self.is_new(last, &mut passed) {
                     continue;
                 }
                 let written = match stream {
@@ -130,15 +133,15 @@ fn count(place: &mut Place, passed: &mut Place, at: i64) -> bool {
     true
 }
 
-/// When a piece was written, and its text. A piece without a time that can be read is taken as of the last moment.
-fn split(bytes: &[u8]) -> (i64, &[u8]) {
+/// When a piece was written, if that can be read, and its text.
+fn split(bytes: &[u8]) -> (Option<i64>, &[u8]) {
     let Some(space) = bytes.iter().take(64).position(|byte| *byte == b' ') else {
-        return (i64::MAX, bytes);
+        return (None, bytes);
     };
     let time = String::from_utf8_lossy(&bytes[..space]).into_owned();
     match serde_json::from_value::<Timestamp>(time.into()) {
-        Ok(at) => (at.0, &bytes[space + 1..]),
-        Err(_) => (i64::MAX, bytes),
+        Ok(at) => (Some(at.0), &bytes[space + 1..]),
+        Err(_) => (None, bytes),
     }
 }
 
@@ -169,9 +172,11 @@ mod tests {
     #[test]
     fn the_time_is_told_from_the_text() {
         let (at, text) = split(b"2026-11-22T16:59:16Z one two\n");
+        let at = at.unwrap();
         assert_eq!((at % 1_000_000, text), (0, &b"one two\n"[..]));
         let (finer, _) = split(b"2026-11-22T17:59:16.25+01:00 x");
-        assert_eq!(finer - at, 250_000);
-        assert_eq!(split(b"odd\n").1, b"odd\n");
+        assert_eq!(finer.unwrap() - at, 250_000);
+        assert_eq!(split(b"odd\n"), (None, &b"odd\n"[..]));
+        assert_eq!(split(b"no time\n"), (None, &b"no time\n"[..]));
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::create;
 use crate::exec;
+use crate::facts;
 use crate::folder::{Folder, Folders};
 use crate::image::{self, Trouble};
 use crate::logs::Reader;
@@ -283,9 +284,11 @@ impl Role {
             let open = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(&work, open).map_err(|err| why(&err))?;
         }
+        let bounds = facts::bounds(engine, self.order.bounds).await;
         let body = |init| {
+            let held = create::Held { work: &work, bounds, init };
             let made =
-                create::container(&self.order, self.now.attempt, &image, &self.folder, &work, init);
+                create::container(&self.order, self.now.attempt, &image, &self.folder, &held);
             made.map_err(Trouble::Why)
         };
         {

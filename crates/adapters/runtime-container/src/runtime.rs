@@ -294,6 +294,10 @@ impl Runtime for ContainerRuntime {
         self.inner.node()
     }
 
+    async fn fence(&self, epoch: i64) -> Result<(), PortError> {
+        self.inner.fence(epoch).await
+    }
+
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
         if runtime.isolation() == Isolation::Container {
             return Ok(facts::facts(runtime).await);
@@ -319,6 +323,8 @@ impl Runtime for ContainerRuntime {
         if let Some(lacks) = spec.needs().into_iter().find(|need| !can.contains(need)) {
             return Err(PortError::Refused(format!("{}: no container has {lacks}", spec.id)));
         }
+        // An order is never written again: whoever is no longer in charge may not write the first.
+        self.inner.fence(epoch).await?;
         let folder = self.folders.of(&spec.id);
         let archive = match (&spec.program, &spec.artifact) {
             (Program::Image { .. }, Some(digest)) => Some(self.blobs.path(digest).await?),
@@ -358,15 +364,12 @@ impl Runtime for ContainerRuntime {
         let Some(order) = Order::read(&folder).map_err(own)? else {
             return self.inner.exec(epoch, id, spec).await;
         };
-        // Whoever is no longer in charge may not run anything: to stop what never was only asks that.
-        if let Some(nobody) = Id::parse("c-nobody") {
-            self.inner.stop(epoch, &nobody, Duration::ZERO).await?;
-        }
+        self.inner.fence(epoch).await?;
         let gone = || PortError::NotThere(format!("{id}, as something that runs,"));
         let now = Now::read(&folder).map_err(own)?.filter(|now| !now.over).ok_or_else(gone)?;
         let engine = Engine::at(now.engine.clone().ok_or_else(gone)?);
         match session::start(engine, &order.container(now.attempt), &spec).await {
-            Ok(command) => Ok(session::hand_over(command)),
+            Ok(started) => Ok(session::hand_over(started)),
             Err(EngineError::Away(why)) => Err(PortError::Unavailable(why)),
             Err(err) if err.is_missing() => Err(gone()),
             // What the engine says to a container that is ending.

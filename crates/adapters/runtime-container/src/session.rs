@@ -23,8 +23,14 @@ pub(crate) struct Command {
     container: String,
     tty: bool,
     read: ReadHalf<TokioIo<Upgraded>>,
-    write: WriteHalf<TokioIo<Upgraded>>,
     frames: Frames,
+}
+
+/// The way into a command, apart from the way out: a command that writes while it is written to waits for a reader.
+pub(crate) struct Input {
+    engine: Engine,
+    id: String,
+    write: WriteHalf<TokioIo<Upgraded>>,
 }
 
 /// Starts a command in a container, by the container's name.
@@ -32,7 +38,7 @@ pub(crate) async fn start(
     engine: Engine,
     container: &str,
     spec: &ExecSpec,
-) -> Result<Command, EngineError> {
+) -> Result<(Command, Input), EngineError> {
     let said = engine.get(&format!("/containers/{container}/json")).await?;
     let long = said["Id"].as_str().unwrap_or(container).to_string();
     let env: Vec<String> = spec.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -55,12 +61,12 @@ pub(crate) async fn start(
     }
     let io = engine.take_over(&format!("/exec/{id}/start"), &begin).await?;
     let (read, write) = tokio::io::split(io);
-    let command =
-        Command { engine, id, container: long, tty, read, write, frames: Frames::default() };
+    let input = Input { engine: engine.clone(), id: id.clone(), write };
+    let command = Command { engine, id, container: long, tty, read, frames: Frames::default() };
     if let Some(size) = spec.tty {
         resize(&command.engine, &command.id, size).await;
     }
-    Ok(command)
+    Ok((command, input))
 }
 
 /// A size that comes too late is no error.
@@ -136,10 +142,10 @@ fn family(pid: i32) -> Vec<i32> {
 }
 
 /// As the port has it: whoever drops either half ends the command.
-pub(crate) fn hand_over(command: Command) -> ExecSession {
+pub(crate) fn hand_over((command, way_in): (Command, Input)) -> ExecSession {
     let (input, into) = mpsc::channel(64);
     let (out, output) = mpsc::channel(64);
-    tokio::spawn(converse(command, into, out));
+    tokio::spawn(converse(command, way_in, into, out));
     let output = futures::stream::unfold(output, |mut output| async move {
         Some((output.recv().await?, output))
     });
@@ -148,36 +154,58 @@ pub(crate) fn hand_over(command: Command) -> ExecSession {
 
 async fn converse(
     mut command: Command,
-    mut into: mpsc::Receiver<ExecIn>,
+    way_in: Input,
+    into: mpsc::Receiver<ExecIn>,
     out: mpsc::Sender<Result<ExecOut, PortError>>,
 ) {
-    let mut listens = true;
-    loop {
+    let is_left = {
+        let typing = typing(way_in, into);
+        let carrying = carry(&mut command, &out);
+        tokio::pin!(typing);
+        tokio::pin!(carrying);
         tokio::select! {
-            piece = command.next() => {
-                let Some((stream, bytes)) = piece else { break };
-                let piece = match stream {
-                    Stream::Out => ExecOut::Out(bytes),
-                    Stream::Err => ExecOut::Err(bytes),
-                };
-                if out.send(Ok(piece)).await.is_err() {
-                    return command.kill().await;
-                }
-            }
-            said = into.recv(), if listens => match said {
-                Some(ExecIn::Bytes(bytes)) => {
-                    listens = command.write.write_all(&bytes).await.is_ok();
-                    listens &= command.write.flush().await.is_ok();
-                }
-                Some(ExecIn::End) => {
-                    let _ = command.write.shutdown().await;
-                }
-                Some(ExecIn::Resize(size)) => resize(&command.engine, &command.id, size).await,
-                None => return command.kill().await,
-            },
-            () = out.closed() => return command.kill().await,
+            is_left = &mut carrying => is_left,
+            // Whoever typed has gone, or whoever listened.
+            () = &mut typing => true,
+            () = out.closed() => true,
         }
+    };
+    if is_left {
+        return command.kill().await;
     }
     let exit = command.exit().await;
     let _ = out.send(Ok(ExecOut::Ended(exit))).await;
+}
+
+/// Hands on what it says until there is no more; true: nobody listens.
+async fn carry(command: &mut Command, out: &mpsc::Sender<Result<ExecOut, PortError>>) -> bool {
+    while let Some((stream, bytes)) = command.next().await {
+        let piece = match stream {
+            Stream::Out => ExecOut::Out(bytes),
+            Stream::Err => ExecOut::Err(bytes),
+        };
+        if out.send(Ok(piece)).await.is_err() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Hands on what is typed; returns when nobody is there any more to type.
+async fn typing(mut way_in: Input, mut into: mpsc::Receiver<ExecIn>) {
+    let mut listens = true;
+    while let Some(what) = into.recv().await {
+        match what {
+            ExecIn::Bytes(bytes) => {
+                // One that does not read any more has its reasons, and goes on.
+                listens = listens && way_in.write.write_all(&bytes).await.is_ok();
+                listens = listens && way_in.write.flush().await.is_ok();
+            }
+            ExecIn::End => {
+                let _ = way_in.write.shutdown().await;
+                listens = false;
+            }
+            ExecIn::Resize(size) => resize(&way_in.engine, &way_in.id, size).await,
+        }
+    }
 }

@@ -69,7 +69,7 @@ pub(crate) async fn exec(
     let (streams, pipe) = Streams::of(ends).map_err(broken)?;
     let (input, typed) = mpsc::channel(UNDER_WAY);
     let (said, output) = mpsc::channel(UNDER_WAY);
-    tokio::spawn(carry(link, rest, streams, pipe, typed, said));
+    tokio::spawn(carry(id.clone(), link, rest, streams, pipe, typed, said));
     let output = futures::stream::unfold(output, |mut output| async {
         output.recv().await.map(|out| (out, output))
     });
@@ -145,6 +145,7 @@ impl Streams {
 /// Carries until the command ended, or until either half of the session is dropped: then the link is too, and the
 /// command ends.
 async fn carry(
+    id: Id,
     link: UnixStream,
     rest: Vec<u8>,
     streams: Streams,
@@ -190,9 +191,10 @@ async fn carry(
             }
         }
     }
-    let last = exit
-        .map(ExecOut::Ended)
-        .map_err(|_| PortError::Unavailable("the shim went before the command ended".into()));
+    // Who keeps it goes with the program: the command went with both.
+    let last = exit.map(ExecOut::Ended).map_err(|_| {
+        PortError::NotThere(format!("{id} was stopped or replaced while the command ran in it"))
+    });
     let _ = said.send(last).await;
 }
 

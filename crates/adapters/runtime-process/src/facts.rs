@@ -58,7 +58,7 @@ fn able(level: Isolation, held: &Held, own_network: bool) -> BTreeSet<Can> {
         can.insert(Can::CpuLimit);
     }
     match level {
-        Isolation::Sandbox => can.extend([Can::AbsoluteFiles, Can::Volumes]),
+        Isolation::Sandbox => can.extend([Can::AbsoluteFiles, Can::Volumes, Can::VolumePaths]),
         _ => can.extend([Can::HandedSockets]),
     }
     can.extend(own_network.then_some(Can::OwnNetwork));

@@ -100,7 +100,7 @@ impl ProcessRuntime {
     }
 
     /// Refuses an epoch that is behind; remembers a higher one before anything is done under it.
-    fn fence(&self, given: i64) -> Result<(), PortError> {
+    fn hold(&self, given: i64) -> Result<(), PortError> {
         let _alone = self.fence.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.dir.join(".epoch");
         let broken = |err: io::Error| cannot("keep the epoch in", &path, &err);
@@ -230,13 +230,17 @@ impl Runtime for ProcessRuntime {
         self.node.clone()
     }
 
+    async fn fence(&self, epoch: i64) -> Result<(), PortError> {
+        self.hold(epoch)
+    }
+
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError> {
         let runtime = runtime.clone();
         blocking(move || crate::facts::facts(&runtime, &passed::path())).await
     }
 
     async fn exec(&self, epoch: i64, id: &Id, spec: ExecSpec) -> Result<ExecSession, PortError> {
-        self.fence(epoch)?;
+        self.hold(epoch)?;
         crate::exec::exec(&Folder::of(&self.dir, id), epoch, id, spec).await
     }
 
@@ -261,7 +265,7 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
-        self.fence(epoch)?;
+        self.hold(epoch)?;
         self.refuse_what_is_not_there(spec).await?;
         let confined = match spec.setting.isolation {
             Isolation::Sandbox => Some(self.confined(spec).await?),
@@ -305,7 +309,7 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError> {
-        self.fence(epoch)?;
+        self.hold(epoch)?;
         let turn = self.turn(id);
         let _turn = turn.lock().await;
         let folder = Folder::of(&self.dir, id);
@@ -348,7 +352,7 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn remove(&self, epoch: i64, id: &Id) -> Result<(), PortError> {
-        self.fence(epoch)?;
+        self.hold(epoch)?;
         let turn = self.turn(id);
         let _turn = turn.lock().await;
         let folder = Folder::of(&self.dir, id);

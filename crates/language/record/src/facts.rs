@@ -1,6 +1,6 @@
 //! What a runtime can do on its machine: plans refuse by it, people read it, the conformance matrix is made of it.
 
-use crate::{InstanceSpec, Isolation, Program, Setting};
+use crate::{InstanceSpec, Isolation, Mount, Program, Setting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ pub enum Can {
     AbsoluteFiles,
     /// Keep folders beyond an instance's life.
     Volumes,
+    /// Show a folder of a volume in place of the whole, however the volume changes meanwhile.
+    VolumePaths,
     /// Keep an instance below so much memory.
     MemoryLimit,
     /// Keep an instance below so much processor time.
@@ -49,6 +51,7 @@ impl Can {
             Self::Artifacts => "artifacts",
             Self::AbsoluteFiles => "absolute-files",
             Self::Volumes => "volumes",
+            Self::VolumePaths => "volume-paths",
             Self::MemoryLimit => "memory-limit",
             Self::CpuLimit => "cpu-limit",
             Self::ProcessLimit => "process-limit",
@@ -101,6 +104,7 @@ impl InstanceSpec {
             (Can::Artifacts, self.artifact.is_some() && !is_image),
             (Can::AbsoluteFiles, self.files.keys().any(|path| path.starts_with('/'))),
             (Can::Volumes, !mounts.is_empty()),
+            (Can::VolumePaths, mounts.iter().any(Mount::is_part)),
             (Can::MemoryLimit, bounds.memory.is_some()),
             (Can::CpuLimit, bounds.cpu_millis.is_some()),
             (Can::ProcessLimit, bounds.processes.is_some()),

@@ -134,6 +134,18 @@ pub struct Mount {
     pub read_only: bool,
 }
 
+impl Mount {
+    /// It shows a folder of the volume, not the whole.
+    pub fn is_part(&self) -> bool {
+        self.path.as_deref().is_some_and(is_part)
+    }
+}
+
+/// This path inside a volume is another place than its root.
+pub fn is_part(path: &str) -> bool {
+    path.split('/').any(|part| !matches!(part, "" | "."))
+}
+
 /// The most an instance may use; nothing said: no limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

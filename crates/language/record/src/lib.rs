@@ -41,7 +41,7 @@ pub use facts::{Can, RuntimeFacts};
 pub use installation::Installation;
 pub use instance::{
     Backoff, Bounds, Desired, ExecProbe, HttpProbe, Instance, InstanceSpec, Isolation, Mount,
-    Probe, Program, Restart, Setting,
+    Probe, Program, Restart, Setting, is_part,
 };
 pub use item::{CATALOG_PROCESSING, ItemError, Level, StatusItem};
 pub use lease::{Fence, Lease};

@@ -74,6 +74,9 @@ pub struct ExecSession {
 pub trait Runtime: Send + Sync {
     /// The machine, as `Instance::node`.
     fn node(&self) -> String;
+    /// Refuses an epoch that is behind with [`PortError::Fenced`], and from then on whatever is lower: what each effect asks
+    /// first, for whoever has an effect of its own before.
+    async fn fence(&self, epoch: i64) -> Result<(), PortError>;
     /// What it can do for deployments that name this runtime, as things are now.
     async fn facts(&self, runtime: &Executes) -> Result<RuntimeFacts, PortError>;
     /// Everything of which anything is left, ended ones included until removed.

@@ -164,7 +164,9 @@ fn an_image_goes_live_and_all_of_it_goes_away() {
     let code = up.tow(["exec", "-c", "web", "-e", "boxes", "-T", "--", "sh", "-c", "exit 7"]);
     assert_eq!(code.status, 7, "{code}");
     let gone = up.tow(["exec", "-c", "web", "-e", "boxes", "-T", "--", "/no/such"]);
-    assert_ne!(gone.status, 0, "{gone}");
+    assert_eq!(gone.status, 127, "{gone}");
+    much_goes_both_ways(&up);
+    held_by_itself(&podman);
 
     assert_eq!(podman.containers(OWNER).len(), 2, "the program's and the network's");
     up.tow(["stop", "-c", "web", "-e", "boxes"]).exits(0);
@@ -175,6 +177,44 @@ fn an_image_goes_live_and_all_of_it_goes_away() {
     assert!(inside(&up, "web", &["ls", "/www"]).contains("index.html"));
     drop(up);
     assert_eq!(podman.containers(OWNER), [], "down takes all of it away");
+}
+
+/// A command that writes while it is written to is read meanwhile, however much it is.
+fn much_goes_both_ways(up: &Binary) {
+    const MUCH: usize = 5_000_000;
+    let args = ["exec", "-c", "web", "-e", "boxes", "-T", "--", "cat"];
+    let mut command = up.command(args);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut typed = child.stdin.take().unwrap();
+    let bytes: Vec<u8> = (0..MUCH).map(|at| (at / 7 % 251) as u8).collect();
+    let meant = bytes.clone();
+    let typing = std::thread::spawn(move || typed.write_all(&bytes));
+    let mut said = child.stdout.take().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        said.read_to_end(&mut all).map(|_| all)
+    });
+    let began = Instant::now();
+    while !reading.is_finished() {
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("5 MB into a command and out of it again: stuck");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    typing.join().unwrap().unwrap();
+    assert!(reading.join().unwrap().unwrap() == meant, "something else came back");
+    assert!(child.wait().unwrap().success());
+}
+
+/// Nobody said how much memory the pod's web server may have, nor how many processes.
+fn held_by_itself(podman: &Podman) {
+    for id in podman.containers("dev.towpath.instance") {
+        let said = podman.ask("GET", &format!("/containers/{id}/json"), None).unwrap();
+        assert_eq!(said["HostConfig"]["PidsLimit"], 4096, "{said}");
+        assert_eq!(said["HostConfig"]["Memory"], 64 << 20, "what was said is held as it was");
+    }
 }
 
 /// Counts on and on.

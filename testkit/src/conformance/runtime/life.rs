@@ -67,6 +67,12 @@ async fn refuses_lower_epochs(h: &Harness) {
     assert_eq!(h.runtime.stop(EPOCH - 1, &spec.id, grace).await, Err(fenced.clone()));
     assert_eq!(h.runtime.remove(EPOCH - 1, &spec.id).await, Err(fenced));
     assert_eq!(h.look(&other.id).await, None, "a refused start leaves nothing");
+    // Nor is anything of it kept: whoever is in charge may mean another thing by the same name.
+    let mut meant = h.made("late", &[say("meant")]).await;
+    meant.id = other.id;
+    h.running(&meant).await;
+    h.said(&meant.id, "meant").await;
+    h.finish(&meant.id).await;
     h.until(&spec.id, "untouched", |one| one.phase == Phase::Running).await;
     h.finish(&spec.id).await;
 }

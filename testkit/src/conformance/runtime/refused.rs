@@ -29,6 +29,11 @@ pub(super) async fn refused(h: &Harness, lacking: Can) {
             let (volume, target) = ("v-refused".into(), "/var/kept".into());
             spec.setting.mounts = vec![Mount { volume, target, path: None, read_only: false }];
         }
+        Can::VolumePaths => {
+            let (volume, target) = ("v-refused".into(), "/var/kept".into());
+            let path = Some("part".into());
+            spec.setting.mounts = vec![Mount { volume, target, path, read_only: false }];
+        }
         Can::MemoryLimit => bounds(&mut spec.setting.bounds).memory = Some(64 << 20),
         Can::CpuLimit => bounds(&mut spec.setting.bounds).cpu_millis = Some(500),
         Can::ProcessLimit => bounds(&mut spec.setting.bounds).processes = Some(64),

@@ -13,8 +13,8 @@ group! { "volumes":
     "one volume may be seen by two at once" [Volumes] => shared,
     "a volume may be seen at a path that no image has" [Volumes] => deep,
     "a volume that is read-only can't be written" [Volumes] => read_only,
-    "a part of a volume may be seen" [Volumes] => part,
-    "a part that leads out of the volume is refused" [Volumes] => escapes,
+    "a part of a volume may be seen" [Volumes, VolumePaths] => part,
+    "a part that leads out of the volume is refused" [Volumes, VolumePaths] => escapes,
     "a target that is not absolute is refused" [Volumes] => relative,
     "a command beside the program sees it" [Volumes, Exec] => by_exec,
 }

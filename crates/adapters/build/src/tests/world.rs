@@ -157,6 +157,9 @@ impl Runtime for Children {
     fn node(&self) -> String {
         "here".into()
     }
+    async fn fence(&self, _: i64) -> Result<(), PortError> {
+        Ok(())
+    }
     async fn facts(&self, _: &Executes) -> Result<RuntimeFacts, PortError> {
         Err(PortError::Refused("nobody asks".into()))
     }
