@@ -5,7 +5,7 @@ use tow_model::kinds::workload::{
     NAME_PATTERN, TYPE_PATTERN, VARIABLE_PATTERN,
 };
 
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (
         NAME_PATTERN,
         "2 to 63 lower-case letters, digits or '-', beginning and ending with a letter or digit",
@@ -35,6 +35,10 @@ const RULES: [(&str, &str); 12] = [
     (
         "^([0-9]{1,7}(us|ms|s|m|h|d)){1,6}$",
         "a number with a unit (us, ms, s, m, h, d), as in \"30s\" or \"1h30m\"",
+    ),
+    (
+        "^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$",
+        "a user, or user:group, by name or number, as in \"1000:1000\"",
     ),
 ];
 

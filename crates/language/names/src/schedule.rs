@@ -59,7 +59,7 @@ impl Schedule {
         }
         let parser =
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(text.trim()).map_err(|e| bad(e.to_string()))?;
+        let cron = parser.parse(text.trim()).map_err(|_| bad(wrong(text)))?;
         let this = Self { text: text.to_string(), zone: zone.to_string(), cron, tz };
         let first = this.after(JUDGED_FROM);
         if first.is_none_or(|at| at.0 - JUDGED_FROM.0 > JUDGED_FOR) {
@@ -113,6 +113,37 @@ impl Schedule {
             Err(_) => at.to_string(),
         }
     }
+}
+
+/// A schedule's fields: what each is called, and from where to where its numbers go.
+const FIELDS: [(&str, u32, u32); 5] = [
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("weekday", 0, 7),
+];
+
+/// What is wrong with a pattern that can't be read: the first field with a number that its name does not have.
+fn wrong(text: &str) -> String {
+    if text.trim_start().starts_with('@') {
+        return format!("{} is none of @hourly, @daily, @weekly, @monthly, @yearly", text.trim());
+    }
+    for (field, (name, least, most)) in text.split_ascii_whitespace().zip(FIELDS) {
+        for part in field.split([',', '-', '/']).filter(|part| !part.is_empty()) {
+            let digits = part.bytes().all(|b| b.is_ascii_digit());
+            let fits = part.parse::<u32>().is_ok_and(|n| (least..=most).contains(&n));
+            if digits && !fits {
+                return format!("{name} {part} is not within {least} to {most}");
+            }
+            let named = part.bytes().all(|b| b.is_ascii_alphabetic())
+                && matches!(name, "month" | "weekday");
+            if !digits && !named && part != "*" {
+                return format!("{part:?} is no {name}");
+            }
+        }
+    }
+    "a field is neither a number, a list, a range, a step nor *".into()
 }
 
 #[cfg(test)]
@@ -177,6 +208,22 @@ mod tests {
         }
         assert!(Schedule::parse("0 0 29 2 *", "UTC").is_ok(), "rare, but it comes");
         assert!(Schedule::parse("@daily", "Asia/Kathmandu").is_ok());
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        for (bad, why) in [
+            ("61 * * * *", "minute 61 is not within 0 to 59"),
+            ("0 24 * * *", "hour 24 is not within 0 to 23"),
+            ("0 0 1-32 * *", "day of the month 32 is not within 1 to 31"),
+            ("0 0 * 13 *", "month 13 is not within 1 to 12"),
+            ("a b c d e", "\"a\" is no minute"),
+            ("@nightly", "@nightly is none of @hourly"),
+            ("* * * * * *", "6 fields, not minute, hour"),
+        ] {
+            let said = Schedule::parse(bad, "UTC").unwrap_err().to_string();
+            assert!(said.contains(why), "{bad}: {said}");
+        }
     }
 
     #[test]

@@ -100,4 +100,37 @@ fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
             format!("type: {other}, or no {key}"),
         ));
     }
+    // A socket of this machine is guarded by its mode; a port would be everybody's.
+    if let Some(engine) = spec["engine"].as_str()
+        && !engine.is_empty()
+        && !engine.strip_prefix("unix://").unwrap_or(engine).starts_with('/')
+    {
+        out.push(Invalid::new(
+            "/spec/engine",
+            "runtime/engine",
+            format!("{engine:?} is no socket of this machine"),
+            "unix:// and an absolute path, as in unix:///run/podman/podman.sock",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_engine_is_a_socket_of_this_machine() {
+        let refused = |engine: &str| {
+            let mut out = Vec::new();
+            check(&json!({"type": "container", "engine": engine}), &mut out);
+            out.into_iter().map(|invalid| invalid.pointer).collect::<Vec<_>>()
+        };
+        for bad in ["tcp://127.0.0.1:2375", "unix://run/x.sock", "ssh://host", "podman"] {
+            assert_eq!(refused(bad), ["/spec/engine"], "{bad}");
+        }
+        for good in ["unix:///run/podman/podman.sock", "/run/docker.sock"] {
+            assert_eq!(refused(good), [""; 0], "{good}");
+        }
+    }
 }

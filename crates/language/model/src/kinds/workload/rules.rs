@@ -1,7 +1,7 @@
 //! The rules of a Score file that its schema's words can't say well. They read the document as written and pass over
 //! what is not of the expected shape, so that one wrong field hides no other.
 
-use super::references;
+use super::{paths, references};
 use crate::{Invalid, pointer};
 use base64::Engine as _;
 use serde_json::{Map, Value};
@@ -14,14 +14,19 @@ pub fn check(document: &Value) -> Vec<Invalid> {
     let containers = members(&document["containers"]);
     for (name, container) in containers {
         let path = pointer("/containers", name);
+        paths::image(&path, &container["image"], &mut out);
         for (target, file) in members(&container["files"]) {
-            check_file(&pointer(&format!("{path}/files"), target), target, file, &mut out);
+            let path = paths::at(&path, "files", target);
+            check_file(&path, target, file, &mut out);
+            paths::target(&path, target, "file", &mut out);
         }
-        for target in members(&container["volumes"]).keys() {
+        for (target, volume) in members(&container["volumes"]) {
+            let path = paths::at(&path, "volumes", target);
             if target.trim().is_empty() {
-                let path = pointer(&format!("{path}/volumes"), target);
                 out.push(target_missing(&path, "volume"));
             }
+            paths::target(&path, target, "volume", &mut out);
+            paths::volume(&path, volume, &mut out);
         }
         for key in ["livenessProbe", "readinessProbe"] {
             let probe = &container[key];
