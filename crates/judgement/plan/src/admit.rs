@@ -1,12 +1,13 @@
 //! What a runtime of processes can't do yet, what no recipe makes, and what must not be: refused at plan time, by line.
 
 use crate::{Delivered, delivered, meaning};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tow_model::{
     Invalid,
     kinds::{
         delivery::WorkloadKind,
         environment::{EnvironmentSpec, Tier},
+        runtime::RuntimeType,
         workload::{Container, Scheme, Workload},
     },
     placeholder::{self, Part},
@@ -43,6 +44,8 @@ pub struct Admitted<'a> {
     pub keys: &'a BTreeSet<String>,
     /// What builds its folder.
     pub tool: Option<BuildTool>,
+    /// How many there would be of each workload.
+    pub replicas: &'a BTreeMap<String, u32>,
     /// What is not there that would build it, and what would help.
     pub missing: Option<&'a str>,
 }
@@ -71,6 +74,8 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
         }
         kind_refusals(&file.score, &delivered, &mut found);
         crate::network::refusals(&file.score, &delivered, facts, &mut found);
+        let count = asked.replicas.get(workload).copied().unwrap_or(0);
+        crate::volumes::refusals(&file.score, &delivered, count, facts, &mut found);
         let routed = crate::routes::is_routed(release, asked.place, environment, workload);
         if let Some((why, expected)) =
             crate::scale::refusal(&file.score, &delivered, routed, facts.isolation)
@@ -113,7 +118,11 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
         for (container, spec) in &file.score.containers {
             let at = format!("/containers/{container}");
             if spec.image == "." {
-                built_refusals(&at, asked, delivered.kind, &mut found);
+                // The platform's own server serves files: it stands on no image.
+                let serves = meaning(delivered.kind).served
+                    || (spec.command.as_ref().is_none_or(Vec::is_empty)
+                        && may_make_files(asked.tool));
+                built_refusals(&at, asked, delivered.kind, serves, &mut found);
             }
             container_refusals(&at, spec, facts, &mut found);
             probe_refusals(&at, &file.score, spec, &mut found);
@@ -202,8 +211,19 @@ fn kind_refusals(score: &Workload, delivered: &Delivered, found: &mut Vec<Invali
     }
 }
 
+/// What these make may be files and no program: that is known after the build.
+const fn may_make_files(tool: Option<BuildTool>) -> bool {
+    matches!(tool, Some(BuildTool::Static | BuildTool::None | BuildTool::Command | BuildTool::Node))
+}
+
 /// What keeps the folder's own build from being made or run here.
-fn built_refusals(at: &str, asked: &Admitted<'_>, kind: WorkloadKind, found: &mut Vec<Invalid>) {
+fn built_refusals(
+    at: &str,
+    asked: &Admitted<'_>,
+    kind: WorkloadKind,
+    serves: bool,
+    found: &mut Vec<Invalid>,
+) {
     let mut refuse = |code: &'static str, what: String, expected: &str, hint: &str| {
         let invalid = Invalid::new(format!("{at}/image"), code, what, expected.to_string());
         found.push(invalid.hint(hint));
@@ -227,6 +247,22 @@ fn built_refusals(at: &str, asked: &Admitted<'_>, kind: WorkloadKind, found: &mu
             ),
             "an environment whose Runtime is of type container",
             "or a build of a program: build.command in tow.yaml, or a tool that is detected without the Dockerfile",
+        );
+    } else if let (Some(tool), RuntimeType::Container) = (asked.tool, asked.runtime.spec.kind)
+        && !is_image
+        && !serves
+        && !["default", tool.as_str()].iter().any(|key| asked.runtime.spec.bases.contains_key(*key))
+    {
+        let (runtime, tool) = (&asked.runtime.name, tool.as_str());
+        refuse(
+            "plan/no-base",
+            format!(
+                "runtime {runtime} names no base for {tool}: no image in which what it builds could run"
+            ),
+            &format!("bases.{tool} or bases.default in Runtime {runtime}"),
+            &format!(
+                "bases: {{{tool}: IMAGE}} in its Runtime; or a Dockerfile, whose image needs none"
+            ),
         );
     } else if let Some(why) = asked.missing {
         refuse(
@@ -282,14 +318,6 @@ fn container_refusals(at: &str, spec: &Container, facts: &RuntimeFacts, found: &
                 .hint(format!("write it as {}", target.trim_start_matches('/'))),
             );
         }
-    }
-    for target in spec.volumes.keys().filter(|_| !facts.can(Can::Volumes)) {
-        found.push(Invalid::new(
-            format!("{at}/volumes/{}", escape(target)),
-            "plan/volumes",
-            "volumes can't be mounted by this runtime",
-            "no volumes, or a runtime that mounts them",
-        ));
     }
     for (name, probe) in
         [("livenessProbe", &spec.liveness_probe), ("readinessProbe", &spec.readiness_probe)]
@@ -359,6 +387,17 @@ fn resource_refusals(score: &Workload, keys: &BTreeSet<String>, found: &mut Vec<
                     "plan/route-port",
                     "the route names a port that service.ports does not declare",
                     "the name or number of a declared port",
+                ));
+            }
+            let path = resource.params.as_ref().and_then(|p| p.get("path"));
+            if let Some(path) = path
+                && !path.as_str().is_some_and(crate::routes::is_path)
+            {
+                found.push(Invalid::new(
+                    format!("/resources/{}/params/path", escape(name)),
+                    "plan/route-path",
+                    format!("{path} is no path of a route"),
+                    "a path from the root, as in / or /api, without dot segments",
                 ));
             }
         }

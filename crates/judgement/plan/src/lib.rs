@@ -22,6 +22,7 @@ mod settle;
 mod spec;
 mod status;
 mod strategy;
+mod volumes;
 pub mod webhook;
 
 pub use admit::{Admitted, Refusal, refusals, warnings};
@@ -34,7 +35,7 @@ pub use heal::{Ailment, ailment};
 pub use kind::{AtSwitch, Meaning, meaning};
 pub use pods::{PodWanted, container_order, pods, revision};
 pub use rollout::{InstanceDraft, Next, View, next};
-pub use routes::{Placed, primary_port, routes, workload_urls};
+pub use routes::{Clash, Placed, clashes, primary_port, routes, workload_urls};
 pub use settle::{Settled, settled};
 pub use spec::{SpecError, SpecInput, instance_spec};
 pub use status::{WorkloadStatus, instance_state, workload_status};

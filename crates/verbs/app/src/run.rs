@@ -159,6 +159,10 @@ impl App {
             }
         };
         let mut run = self.asked_run(ctx, facts, &workload, kind, command)?;
+        if asked.timeout == Some(Duration::ZERO) {
+            return Err(AppError::new("input/invalid", "a timeout of 0 leaves no time to run")
+                .hint("as in --timeout 10m; nothing was started"));
+        }
         if let Some(timeout) = asked.timeout {
             run.timeout = timeout;
         }

@@ -78,6 +78,7 @@ fn what_this_runtime_cannot_do_is_refused_at_its_pointer() {
             facts: &facts,
             keys: &keys,
             tool: None,
+            replicas: &BTreeMap::new(),
             missing: None,
         })
     };

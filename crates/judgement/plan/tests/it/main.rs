@@ -7,6 +7,7 @@ mod cron;
 mod given;
 mod judgement;
 mod network;
+mod refused;
 mod rollout;
 mod run;
 mod scale;

@@ -90,6 +90,7 @@ fn where_there_is_no_network_to_be_had_its_line_is_refused() {
             facts: &facts,
             keys: &BTreeSet::new(),
             tool: None,
+            replicas: &BTreeMap::new(),
             missing: None,
         });
         let own = found.into_iter().filter(|one| one.invalid.code == "plan/own-network");

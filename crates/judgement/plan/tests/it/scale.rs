@@ -336,6 +336,7 @@ fn what_can_not_be_scaled_so_is_refused() {
             facts: &facts,
             keys: &BTreeSet::new(),
             tool: None,
+            replicas: &BTreeMap::new(),
             missing: None,
         });
         let found = found.into_iter().find(|refusal| refusal.invalid.code == "plan/scale");

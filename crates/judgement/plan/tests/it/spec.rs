@@ -59,6 +59,7 @@ fn a_probe_asks_only_what_is_the_workloads_own() {
             facts: &facts,
             keys: &BTreeSet::new(),
             tool: None,
+            replicas: &BTreeMap::new(),
             missing: None,
         });
         let at = found.into_iter().filter(|refusal| refusal.invalid.code == "plan/probe-port");

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use tow_api::Action;
 use tow_api::plan::create::{Body, ChangeRequest, CreatePlan, PlanView};
 use tow_model::{Kind, Spec, kinds::environment::EnvironmentSpec};
-use tow_names::{Id, Name, Place};
+use tow_names::{EntityRef, Id, Name, Namespace, Place};
+use tow_plan::Clash;
 use tow_policy::Object;
 use tow_record::{
     Action as StepAction, Change, ConfigVersion, Executes, Placement, Plan, PlanStep, ReadMember,
@@ -228,6 +229,31 @@ impl App {
         plan
     }
 
+    /// A release that is there may be older than its artifact was kept, and nothing rebuilds it: only its source does.
+    async fn artifact_is_there(&self, candidate: &Candidate) -> Result<(), AppError> {
+        let (None, Some(key)) = (&candidate.build, &candidate.release.artifact) else {
+            return Ok(());
+        };
+        if self.store().get::<tow_record::Artifact>(key.as_str()).await?.is_some() {
+            return Ok(());
+        }
+        let release = &candidate.release;
+        let commit = release.commit.as_ref().map(|commit| format!(" (commit {commit})"));
+        Err(AppError::new(
+            "plan/artifact-gone",
+            format!(
+                "the artifact of release {} was pruned: there is nothing to run",
+                release.number
+            ),
+        )
+        .untouched("what runs goes on running")
+        .hint(format!(
+            "deploy its source{} again, which builds it: tow deploy in its folder",
+            commit.unwrap_or_default()
+        ))
+        .next("tow artifact list"))
+    }
+
     /// Refuses what this environment can't run, each by its line.
     async fn refuse(
         &self,
@@ -240,6 +266,7 @@ impl App {
         if candidate.deployment.reason == tow_record::Reason::Stop {
             return Ok(());
         }
+        self.artifact_is_there(candidate).await?;
         let keys = self.config_keys(candidate, place).await?;
         let runtime = &candidate.deployment.runtime;
         let facts = self.runtime_facts(runtime).await?;
@@ -260,6 +287,7 @@ impl App {
             facts: &facts,
             keys: &keys,
             tool,
+            replicas: &candidate.deployment.replicas,
             missing: built.and_then(|found| found.missing.as_deref()),
         });
         let mut violations: Vec<Violation> = Vec::new();
@@ -345,29 +373,40 @@ impl App {
         Ok(plan)
     }
 
-    /// One host, one route: a host that somebody else's route has is refused.
+    /// Nobody's route takes what is another's: the same host and path is one component's, and a host is shared only by
+    /// components of one owner.
     async fn refuse_taken_hosts(&self, table: &[tow_record::Route]) -> Result<(), AppError> {
         let Some(set) = self.store().get::<RouteSet>("routes").await? else { return Ok(()) };
-        for route in table {
-            for other in set.value.routes.iter().filter(|o| o.id != route.id) {
-                let same = other.path == route.path
-                    && other.hosts.iter().any(|host| route.hosts.contains(host));
-                let own =
-                    other.component == route.component && other.environment == route.environment;
-                if same && !own {
-                    return Err(AppError::new(
-                        "plan/refused",
-                        format!(
-                            "{} is {}'s in {}",
-                            route.hosts.join(", "),
-                            other.component,
-                            other.environment
-                        ),
-                    )
-                    .hint("give the route resource another host"));
+        for (route, other, clash) in tow_plan::clashes(table, &set.value.routes) {
+            if clash == Clash::Beside {
+                let own = self.declared_owner(&route.component).await?;
+                if own.is_some() && own == self.declared_owner(&other.component).await? {
+                    continue;
                 }
             }
+            let taken = format!(
+                "{}{} is {}'s in {}",
+                other.hosts.join(", "),
+                if other.path == "/" { "" } else { &other.path },
+                other.component,
+                other.environment
+            );
+            let hint = match clash {
+                Clash::Same => "give the route resource another host, or another path",
+                Clash::Beside => {
+                    "give the route resource another host: components share one only where they have one owner"
+                }
+            };
+            return Err(AppError::new("plan/refused", taken).hint(hint));
         }
         Ok(())
+    }
+
+    async fn declared_owner(&self, component: &str) -> Result<Option<EntityRef>, AppError> {
+        let default = Namespace::default();
+        let Ok(entity) = EntityRef::parse(component, Some("component"), &default) else {
+            return Ok(None);
+        };
+        Ok(self.store().object(&entity).await?.and_then(|row| row.manifest.owner()))
     }
 }
