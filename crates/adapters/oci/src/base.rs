@@ -95,7 +95,7 @@ impl Base {
         let to = dir.join(layer.digest.replace(':', "-"));
         match &self.from {
             From::Nothing => return Err(PortError::NotThere(layer.digest.clone())),
-            From::Registry(registry) => registry.fetch(&layer.digest, &to).await?,
+            From::Registry(registry) => registry.fetch(&layer.digest, layer.size, &to).await?,
             From::Layout(folder) => {
                 std::fs::copy(path(folder, &layer.digest)?, &to)
                     .map_err(|error| PortError::Refused(format!("{}: {error}", layer.digest)))?;

@@ -170,3 +170,50 @@ async fn what_names_no_image_and_who_does_not_answer_is_said() {
     let refused = images.push(&order(dir.path(), "scratch", nobody)).await.unwrap_err();
     assert!(refused.to_string().contains("does not answer"), "{refused}");
 }
+
+/// Answers whatever it is asked: a manifest without an end, and a blob of so many bytes. Ends with the test's process.
+fn endless(blob: usize) -> String {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            let _ = lines.find(|line| line.as_ref().map_or(true, String::is_empty));
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+            let mut left = match first {
+                first if first.contains("/manifests/") => usize::MAX,
+                first if first.contains("/blobs/") => blob,
+                _ => 0,
+            };
+            let _ = stream.write_all(head.as_bytes());
+            let piece = [b' '; 64 * 1024];
+            while left > 0 && stream.write_all(&piece[..left.min(piece.len())]).is_ok() {
+                left -= left.min(piece.len());
+            }
+        }
+    });
+    format!("{address}/x:1")
+}
+
+#[tokio::test]
+async fn a_registry_sends_no_more_than_it_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("layer");
+    let of = |name: &str| Registry::of(name, None, &BTreeMap::new()).unwrap();
+    let registry = of(&endless(100_000));
+    let why = tokio::time::timeout(Duration::from_secs(60), registry.manifest(None)).await.unwrap();
+    assert!(why.unwrap_err().to_string().contains("larger than the 4 MiB"));
+    let meant = Digest::of(&vec![b' '; 100_000]).to_string();
+    registry.fetch(&meant, 100_000, &to).await.unwrap();
+    assert_eq!(std::fs::metadata(&to).unwrap().len(), 100_000);
+    let more = registry.fetch(&meant, 99_999, &to).await.unwrap_err();
+    assert!(more.to_string().contains("larger than the 99999 bytes"), "{more}");
+    let less = registry.fetch(&meant, 100_001, &to).await.unwrap_err();
+    assert!(matches!(less, PortError::Unavailable(_)), "{less}");
+    let other = Digest::of(b"another").to_string();
+    let lies = registry.fetch(&other, 100_000, &to).await.unwrap_err();
+    assert!(matches!(&lies, PortError::Refused(why) if why.contains("something else")), "{lies}");
+}
