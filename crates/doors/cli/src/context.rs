@@ -83,6 +83,34 @@ impl Where {
     }
 }
 
+/// The same for verbs that take the component as a word of its own, too: `tow logs web`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Named {
+    /// The component (else the one this folder's files name)
+    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+impl Named {
+    /// Which, however it was said.
+    pub(crate) fn place(self) -> Where {
+        let Where { component, environment } = self.at;
+        Where { component: self.name.or(component), environment }
+    }
+
+    /// Where one was said.
+    pub(crate) fn said_environment(&self) -> Option<String> {
+        self.at.said_environment()
+    }
+
+    /// The component that was said, or the folder's where there is one; lists show all of them otherwise.
+    pub(crate) fn or_the_folders(&self) -> Option<String> {
+        self.name.clone().or_else(|| self.at.component().ok())
+    }
+}
+
 /// See the module.
 pub(crate) struct Context {
     pub(crate) printer: Printer,

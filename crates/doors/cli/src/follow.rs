@@ -7,7 +7,8 @@ use crate::render;
 use crate::stay::{Course, Lines, Stands, Stayed, stay};
 use owo_colors::OwoColorize;
 use serde::Serialize;
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use tow_api::Nothing;
 use tow_api::build::cancel::CancelBuild;
 use tow_api::build::get::Path as BuildPath;
@@ -85,27 +86,51 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         if !cx.printer.is_text() {
             cx.printer.data(&outcome, String::new)?;
         }
-        for line in &failure.log {
+        // What was shown as it came is not shown again.
+        let shown = failure.gate == BUILD && stayed.lines > 0 && !cx.printer.is_quiet();
+        for line in failure.log.iter().filter(|_| !shown) {
             cx.printer.error_line(&format!("  {} {line}", "│".dimmed()));
         }
         let problem = Failure::new(
             &format!("rollout/{}", failure.gate),
             format!("{} failed at {}: {}", outcome.component, failure.gate, failure.message),
         );
-        let mut problem = problem.hint(format!(
-            "`tow logs -c {0}` and `tow deployments -c {0}` tell more",
-            outcome.component
-        ));
+        let mut problem = problem.hint(tells_more(&outcome, view, &failure.gate));
         if let Failure::Problem(problem) = &mut problem {
-            problem.untouched = "what ran before was left as it was".into();
+            problem.untouched = match outcome.deployment {
+                Some(1) => "nothing ran before, and nothing runs now".into(),
+                _ => "what ran before was left as it was".into(),
+            };
         }
         return Err(stayed.failed(cx, problem));
+    }
+    if let Some(remark) = &view.remark {
+        for line in &remark.log {
+            cx.printer.error_line(&format!("  {} {line}", "│".dimmed()));
+        }
+        let what = format!("{} failed, the release is live: {}", remark.gate, remark.message);
+        cx.printer.error_line(&format!("  {} {what}", "!".yellow()));
     }
     cx.printer.data(&outcome, || live(&outcome, view))?;
     match view.state {
         State::Failed | State::Unknown => Err(Failure::Shown(Exit::Failed)),
         _ => Ok(()),
     }
+}
+
+/// What did not hold, where it was the build.
+const BUILD: &str = "build";
+
+/// Where more is to be read about a failure: commands that work as they stand here.
+fn tells_more(outcome: &Outcome, view: &OperationView, gate: &str) -> String {
+    if let (BUILD, Some(build)) = (gate, &view.build) {
+        return format!("`tow logs --build {build}` shows all that the build said");
+    }
+    let at = match outcome.environment.as_str() {
+        "development" => String::new(),
+        other => format!(" -e {other}"),
+    };
+    format!("`tow logs -c {0}{at}` and `tow deployments -c {0}{at}` tell more", outcome.component)
 }
 
 /// `live  http://web.localhost:7080  release 3, deployment 7 (2.4 s)`
@@ -190,8 +215,16 @@ async fn unchanged(cx: &Context, began: Instant, plan: &PlanView) -> Verdict {
 struct Operation {
     path: OperationPath,
     steps: usize,
-    told: bool,
+    build: bool,
+    told: BTreeSet<String>,
+    /// Since when the same is waited for.
+    waits: Option<(String, Instant)>,
 }
+
+/// Waiting that lasts this long is worth a line of its own.
+const LASTS: Duration = Duration::from_secs(4);
+/// What is waited for may say a little more each time; so many lines of it are enough.
+const TOLD: usize = 5;
 
 impl Course for Operation {
     type View = OperationView;
@@ -215,6 +248,7 @@ impl Course for Operation {
             lines: match (builds, &view.failure) {
                 (true, _) => Lines::Grow,
                 (false, None) => Lines::Are,
+                (false, Some(failure)) if failure.gate == BUILD => Lines::Are,
                 // What a failed one said is shown with its failure.
                 (false, Some(_)) => Lines::Left,
             },
@@ -239,10 +273,21 @@ impl Course for Operation {
                     .find(|step| step.state == StepState::Started)
                     .map(|step| step.title.clone())
             });
-        // What a probe says is worth a line of its own, once: nobody should wait for the deadline to learn it.
-        if let Some(what) = view.waiting.as_ref().filter(|what| !self.told && what.contains(": ")) {
-            self.told = true;
-            cx.printer.say(&format!("    waiting for {what}"));
+        if let (Some(build), false) = (&view.build, self.build) {
+            self.build = true;
+            let ways = format!("tow logs --build {build}; tow build cancel {build}");
+            cx.printer.say(&format!("    {}", ways.dimmed()));
+        }
+        if let Some(what) = &view.waiting {
+            // What a probe says is told at once: nobody should wait for the deadline to learn it. Anything else, once it lasts.
+            let since = match &self.waits {
+                Some((known, since)) if known == what => *since,
+                _ => self.waits.insert((what.clone(), now())).1,
+            };
+            let due = what.contains(": ") || since.elapsed() > LASTS;
+            if due && self.told.len() < TOLD && self.told.insert(what.clone()) {
+                cx.printer.say(&format!("    waiting for {what}"));
+            }
         }
         cx.printer.wait(current.as_deref().unwrap_or(view.state.as_str()));
     }
@@ -252,7 +297,13 @@ impl Course for Operation {
 async fn follow(cx: &Context, id: &str) -> Verdict<Stayed<OperationView>> {
     let client = cx.client()?;
     let path = OperationPath { operation: id.to_string() };
-    let mut course = Operation { path: path.clone(), steps: 0, told: false };
+    let mut course = Operation {
+        path: path.clone(),
+        steps: 0,
+        build: false,
+        told: BTreeSet::new(),
+        waits: None,
+    };
     stay(cx, &mut course, cancel(client, path)).await
 }
 

@@ -50,12 +50,17 @@ pub fn host_options(matches: &ArgMatches) -> (Option<std::path::PathBuf>, bool, 
     }
 }
 
-/// Accepts `config:set` for `config set`: the first argument that is such a pair is taken apart.
+/// Accepts `config:set` for `config set`: the first argument that is such a pair is taken apart. And `help deploy` for
+/// `deploy --help`.
 pub fn spell_out(command: &Command, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
-    let mut done = false;
+    let (mut done, mut helps) = (false, false);
     for (at, arg) in args.into_iter().enumerate() {
         let text = arg.to_str().unwrap_or_default();
+        if at == 1 && text == "help" {
+            helps = true;
+            continue;
+        }
         if at == 0 || done {
             out.push(arg);
             continue;
@@ -70,6 +75,9 @@ pub fn spell_out(command: &Command, args: impl IntoIterator<Item = OsString>) ->
         }
         done = text == "--" || command.find_subcommand(text).is_some();
         out.push(arg);
+    }
+    if helps {
+        out.push("--help".into());
     }
     out
 }
@@ -162,5 +170,8 @@ mod tests {
         assert_eq!(spell("tow -o json token:list"), "tow -o json token list");
         assert_eq!(spell("tow config set config:set"), "tow config set config:set");
         assert_eq!(spell("tow nothing:at-all"), "tow nothing:at-all");
+        assert_eq!(spell("tow help"), "tow --help");
+        assert_eq!(spell("tow help config set"), "tow config set --help");
+        assert_eq!(spell("tow exec web -- help"), "tow exec web -- help");
     }
 }

@@ -40,6 +40,11 @@ impl Printer {
         self.format == Format::Text
     }
 
+    /// Is nothing but results and errors wanted?
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// The result: as the format asks; `text` is made only for people.
     pub(crate) fn data<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Verdict {
         let out = match self.format {

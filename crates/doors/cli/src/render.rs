@@ -10,7 +10,10 @@ use tow_record::{Problem, SourceLine, State, Violation};
 /// A problem as a person reads it: what, where with the line itself, what was expected, what was left, a way on.
 pub(crate) fn problem(problem: &Problem) -> String {
     let mut out = String::new();
-    let detail = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    // Where a line below says it, with its place, the headline does not say the same.
+    let below = problem.violations.iter().any(|violation| violation.message == problem.detail);
+    let said = !problem.detail.is_empty() && (!below || problem.title.is_empty());
+    let detail = if said { &problem.detail } else { &problem.title };
     let code = format!("[{}]", problem.code);
     line(&mut out, format_args!("{} {detail} {}", "error:".red().bold(), code.dimmed()));
     for violation in &problem.violations {
@@ -249,6 +252,25 @@ score.yaml:12:5: there is no field imgae [score/unknown-field]
 hint: tow schema Workload
 ";
         assert_eq!(plain, expected);
+    }
+
+    #[test]
+    fn a_headline_does_not_say_what_the_line_below_says() {
+        let only = Violation {
+            code: "score/unknown-field".into(),
+            pointer: "/x".into(),
+            message: "there is no field x".into(),
+            expected: String::new(),
+            hint: None,
+            source: None,
+        };
+        let problem = Problem {
+            violations: vec![only],
+            ..Problem::refusal("input/invalid", "there is no field x")
+        };
+        let plain = anstream::adapter::strip_str(&self::problem(&problem)).to_string();
+        assert_eq!(plain.matches("there is no field x").count(), 1, "{plain}");
+        assert!(plain.starts_with("error: The input is not valid [input/invalid]\n"), "{plain}");
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) enum Lines {
 pub(crate) struct Stayed<View> {
     pub(crate) view: View,
     pub(crate) asked: bool,
+    /// So many lines of its log were shown.
+    pub(crate) lines: usize,
 }
 
 impl<View> Stayed<View> {
@@ -90,7 +92,7 @@ pub(crate) async fn stay<C: Course>(
         let watching = watch(cx, client, course);
         tokio::pin!(watching);
         tokio::select! {
-            view = &mut watching => return Ok(Stayed { view: view?, asked: false }),
+            seen = &mut watching => return seen.map(|(view, lines)| Stayed { view, asked: false, lines }),
             _ = keys.recv() => {}
         }
         let telling = async {
@@ -102,7 +104,7 @@ pub(crate) async fn stay<C: Course>(
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            view = &mut watching => Ok(Stayed { view: view?, asked: true }),
+            seen = &mut watching => seen.map(|(view, lines)| Stayed { view, asked: true, lines }),
             _ = keys.recv() => Err(Failure::Ended(LEFT)),
             () = telling => Err(Failure::Ended(LEFT)),
         }
@@ -114,7 +116,12 @@ pub(crate) async fn stay<C: Course>(
 
 type Log = BoxStream<'static, Result<LogEvent, ClientError>>;
 
-async fn watch<C: Course>(cx: &Context, client: &Client, course: &mut C) -> Verdict<C::View> {
+/// How it stood in the end, and how many lines were shown.
+async fn watch<C: Course>(
+    cx: &Context,
+    client: &Client,
+    course: &mut C,
+) -> Verdict<(C::View, usize)> {
     let mut after = None;
     let mut log: Option<LogQuery> = None;
     let mut grows = false;
@@ -177,13 +184,14 @@ async fn watch<C: Course>(cx: &Context, client: &Client, course: &mut C) -> Verd
             if !rest(cx, course, lines.take(), &mut shown).await? {
                 let mut whole = Some(listen(client, log, shown, Listen::Once));
                 while let Some(line) = next(&mut whole).await {
+                    shown += 1;
                     course.line(cx, &line)?;
                 }
             }
         }
         course.news(cx, &view);
         if stands.finished {
-            return Ok(view);
+            return Ok((view, shown));
         }
     }
 }

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use std::time::Duration;
 use tow_api::Endpoint;
 use tow_api::instance::exec::{Ask, ExecInstance, LONGEST, PROTOCOL, STDERR, STDIN, STDOUT, Say};
-use tow_app::{App, AppError, Beside, OpCtx};
+use tow_app::{App, Beside, OpCtx};
 use tow_ports::{ExecIn, ExecOut, ExecSession, ExecSpec, Size};
 use tow_record::{Exit, Problem};
 
@@ -106,7 +106,7 @@ async fn run(app: &App, ctx: &OpCtx, beside: &Beside, socket: &mut WebSocket) ->
     if socket.send(text(&Say::Started)).await.is_err() {
         return None;
     }
-    let last = carry(socket, &mut session).await;
+    let last = carry(socket, beside, &mut session).await;
     drop(session);
     let exit = match &last {
         Some(Say::Ended(exit)) => Some(*exit),
@@ -116,7 +116,7 @@ async fn run(app: &App, ctx: &OpCtx, beside: &Beside, socket: &mut WebSocket) ->
     last
 }
 
-async fn carry(socket: &mut WebSocket, session: &mut ExecSession) -> Option<Say> {
+async fn carry(socket: &mut WebSocket, beside: &Beside, session: &mut ExecSession) -> Option<Say> {
     let mut asked = 0;
     // What waits for a command that reads slowly: nothing more is taken from the socket meanwhile, and its output goes on.
     let mut waits: Option<ExecIn> = None;
@@ -127,7 +127,7 @@ async fn carry(socket: &mut WebSocket, session: &mut ExecSession) -> Option<Say>
                 Some(Ok(ExecOut::Out(bytes))) => send(socket, STDOUT, &bytes).await?,
                 Some(Ok(ExecOut::Err(bytes))) => send(socket, STDERR, &bytes).await?,
                 Some(Ok(ExecOut::Ended(exit))) => return Some(Say::Ended(exit)),
-                Some(Err(error)) => return Some(problem(AppError::from(error).into())),
+                Some(Err(error)) => return Some(problem(beside.broke(error).into())),
                 None => return Some(Say::Ended(Exit::Unknown)),
             },
             room = session.input.reserve(), if waits.is_some() => {

@@ -59,6 +59,7 @@ macro_rules! endpoints {
                 $crate::build::cancel::CancelBuild,
                 $crate::build::create::CreateBuild,
                 $crate::build::get::GetBuild,
+                $crate::build::list::ListBuilds,
                 $crate::config::get::GetConfig,
                 $crate::cron::list::ListCrons,
                 $crate::cron::pause::PauseCron,

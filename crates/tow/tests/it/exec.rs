@@ -50,7 +50,8 @@ fn a_command_runs_as_if_it_were_here() {
     assert_eq!(sh(&up, "", "kill -9 $$").0, 137);
     assert_eq!(sh(&up, "", "[ -t 0 ] && echo terminal || echo none").1, "none\n");
     let (status, out, err) = exec(&up, "", &["no-such-program"]);
-    assert!(status != 0 && out.is_empty() && err.contains("no-such-program"), "{status} {err}");
+    assert!(status == 127 && out.is_empty() && err.contains("no-such-program"), "{status} {err}");
+    assert!(!err.contains("nothing was changed"), "{err}");
     let env = up.tow(["exec", "ferry", "--env", "GREETING=hello", "--", "printenv", "GREETING"]);
     assert_eq!(env.exits(0).out, "hello\n");
 
@@ -72,10 +73,35 @@ fn what_is_gone_takes_no_command() {
     assert_eq!(gone.problem()["code"], "exec/gone");
     assert_eq!(gone.problem()["status"], 404);
     let which = up.tow(["exec", "ferry", "-w", "mail", "--", "true"]).exits(4);
-    assert!(which.err.contains("nothing that is meant runs"), "{which}");
+    assert!(
+        which.err.contains("ferry has no workload mail that runs in development")
+            && which.err.contains("ferry/0 main"),
+        "{which}"
+    );
     up.json(&["stop", "-c", "ferry"]);
     let stopped = up.tow(["exec", "ferry", "-o", "json", "--", "true"]).exits(4);
     assert_eq!(stopped.problem()["code"], "exec/gone");
+}
+
+#[test]
+fn a_command_whose_instance_is_replaced_is_told_so() {
+    let (up, _ferry) = with_ferry();
+    let mut child = up
+        .command(["exec", "ferry", "-o", "json", "--", "sleep", "98765.3"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it runs", || running("98765.3") == 1);
+    up.json(&["restart", "ferry"]);
+    until("it has ended", || child.try_wait().unwrap().is_some());
+    let done = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&done.stderr).into_owned();
+    // By a signal of the stop, or with the one who kept it: in no case in words that only builders know.
+    assert!(!err.contains("shim"), "{err}");
+    assert!(matches!(done.status.code(), Some(4 | 129 | 137 | 143)), "{done:?}");
+    if done.status.code() == Some(4) {
+        assert!(err.contains("exec/gone") && err.contains("stopped or replaced"), "{err}");
+    }
 }
 
 /// Processes of the machine with this argument.

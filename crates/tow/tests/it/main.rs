@@ -41,5 +41,6 @@ mod sandbox;
 mod scale;
 mod shown;
 mod site;
+mod told;
 mod ways_in;
 mod webhook;

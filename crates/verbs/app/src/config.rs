@@ -15,6 +15,7 @@ impl Handle<GetConfig> for App {
         let place = Place::new(component, &name);
         let object = self.owner_of(&place, &[]).await?;
         self.authorize(ctx, Action::ReadPrivate, &object)?;
+        self.environment_row(&name).await?;
         let facts = self.store().place(&place).await?;
         let number = facts.placement.value.config;
         let mut values: BTreeMap<String, ConfigValue> = BTreeMap::new();

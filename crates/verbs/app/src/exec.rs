@@ -14,6 +14,17 @@ pub struct Beside {
     row: Instance,
 }
 
+impl Beside {
+    /// Why a command that was begun came to no end of its own.
+    pub fn broke(&self, error: PortError) -> AppError {
+        match error {
+            PortError::NotThere(why) => gone(self.row.id.as_str(), &why)
+                .untouched("what the command had done until then stays done"),
+            other => other.into(),
+        }
+    }
+}
+
 impl App {
     /// The instance, if it runs and the asker may.
     pub async fn beside(&self, ctx: &OpCtx, instance: &str) -> Result<Beside, AppError> {
@@ -59,7 +70,7 @@ impl App {
                 self.tell(ctx, "instance.exec-ended", beside, &argv, told).await?;
                 Err(match error {
                     PortError::NotThere(why) => gone(beside.row.id.as_str(), &why),
-                    PortError::Refused(why) => AppError::new("exec/refused", why),
+                    PortError::Refused(why) => AppError::new("exec/refused", why).untouched(""),
                     other => other.into(),
                 })
             }

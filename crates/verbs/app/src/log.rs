@@ -81,7 +81,10 @@ impl App {
                 self.places(ctx, query.component.as_deref(), query.environment.as_deref()).await?;
             if let (true, Some(component)) = (places.is_empty(), &query.component) {
                 return Err(
-                    AppError::not_found(format!("an instance of {component}")).next("tow status")
+                    AppError::not_found(format!("an instance of {component}"))
+                        .hint("nothing of it was started there yet; a build that failed has a log of its own: \
+                               tow logs --build ID")
+                        .next("tow build list")
                 );
             }
             for facts in places {
@@ -161,7 +164,7 @@ impl App {
         tail: usize,
         follow: bool,
     ) -> Result<BoxStream<'static, LogEvent>, AppError> {
-        let missing = || AppError::not_found(format!("build {build}"));
+        let missing = || AppError::not_found(format!("build {build}")).next("tow build list");
         let id = Id::parse(build).ok_or_else(missing)?;
         let place = match Operation::of_build(&id) {
             Some(operation) => {

@@ -6,7 +6,7 @@ use tow_api::Action;
 use tow_api::operation::get::{GetOperation, OperationView, StepView};
 use tow_names::{Duration, Name, Place};
 use tow_plan::{Next, View};
-use tow_record::{Effect, Instance, Operation, State, StepRow};
+use tow_record::{Effect, Instance, Observed, Operation, Phase, State, StepRow};
 use tow_store::{Find, Row};
 
 /// How long a long poll waits.
@@ -43,14 +43,17 @@ impl Handle<GetOperation> for App {
 impl App {
     /// Everybody sees that it failed and why; log lines are for whoever may read the log.
     async fn hide_log(&self, ctx: &OpCtx, view: &mut OperationView) -> Result<(), AppError> {
-        let Some(failure) = view.failure.as_mut().filter(|failure| !failure.log.is_empty()) else {
+        let told = view.failure.iter().chain(&view.remark);
+        if told.into_iter().all(|failure| failure.log.is_empty()) {
             return Ok(());
-        };
+        }
         let component = component_ref(&view.component)?;
         let place = Place::new(component, &Name::new(view.environment.clone()).map_err(internal)?);
         let object = self.owner_of(&place, &[]).await?;
         if self.authorize(ctx, Action::ReadPrivate, &object).is_err() {
-            failure.log.clear();
+            for failure in view.failure.iter_mut().chain(&mut view.remark) {
+                failure.log.clear();
+            }
         }
         Ok(())
     }
@@ -93,6 +96,7 @@ impl App {
             waiting: if finished { None } else { self.waiting(&row, &journal).await? },
             build: build.then(|| op.build_id().to_string()),
             failure: op.failure.clone(),
+            remark: op.remark.clone(),
             started_at: op.started_at,
             finished_at: op.finished_at,
         })
@@ -144,9 +148,29 @@ impl App {
             environment,
             built: true,
         };
+        // What runs it may not answer: then nothing else is to be said than that.
+        if let Some(why) = trouble(op, &instances, &observed) {
+            return Ok(Some(why));
+        }
         Ok(match tow_plan::next(op, journal, &view, self.now()) {
             Next::Wait(_, why) => Some(why),
             _ => None,
         })
     }
+}
+
+/// Why nobody can tell how an instance of this rollout is, as where the container engine is away.
+pub(crate) fn trouble(
+    op: &Operation,
+    instances: &[Instance],
+    observed: &Observed,
+) -> Option<String> {
+    let own = instances.iter().filter(|one| Some(one.deployment) == op.deployment);
+    own.into_iter().find_map(|one| {
+        let seen = observed.instances.get(&one.id)?;
+        let unknown = seen.phase == Phase::Unknown && !seen.message.is_empty();
+        unknown.then(|| {
+            format!("{}/{} {}: {}", one.workload, one.replica, one.container, seen.message)
+        })
+    })
 }

@@ -55,7 +55,7 @@ impl App {
         };
         let (Some((deployment, release)), Some(environment)) = (&facts.current, &facts.environment)
         else {
-            return never_live(facts, last.get(place), line).into_iter().collect();
+            return never_live(facts, last.get(place), observed, line).into_iter().collect();
         };
         let instances: Vec<Instance> = facts.instances.iter().map(|r| r.value.clone()).collect();
         let placed = tow_plan::Placed { placement, release, environment, instances: &instances };
@@ -69,6 +69,9 @@ impl App {
             view.release = Some(release.number);
             view.state = status.state;
             view.reason = status.reason;
+            if view.reason.is_empty() {
+                view.reason = under_way(facts, observed);
+            }
             view.port_url = urls.iter().find(|u| u.starts_with("http://127.0.0.1:")).cloned();
             view.url = urls.into_iter().next();
             view.instances = Replicas { ready: status.ready, wanted: status.wanted };
@@ -78,16 +81,31 @@ impl App {
     }
 }
 
+/// What a change that is under way does just now, where it takes its time: it builds, or what runs it does not answer.
+fn under_way(facts: &PlaceFacts, observed: &Observed) -> String {
+    let Some(op) = facts.operation.as_ref().map(|row| &row.value) else { return String::new() };
+    if op.deployment.is_none() {
+        return match op.build {
+            Some(_) => format!("builds: tow logs --build {}", op.build_id()),
+            None => String::new(),
+        };
+    }
+    let instances: Vec<Instance> = facts.instances.iter().map(|row| row.value.clone()).collect();
+    crate::operation::trouble(op, &instances, observed).unwrap_or_default()
+}
+
 /// A place where nothing ever went live: the first rollout is under way, or failed.
 fn never_live(
     facts: &PlaceFacts,
     last: Option<&Deployment>,
+    observed: &Observed,
     line: impl Fn(&str) -> StatusView,
 ) -> Option<StatusView> {
     let mut view = line(facts.placement.value.place.component.name().as_str());
     if let Some(op) = &facts.operation {
         let waiting = op.value.deployment.is_none();
         view.state = if waiting { State::Waiting } else { State::Rolling };
+        view.reason = under_way(facts, observed);
         return Some(view);
     }
     let last = last?;

@@ -2,19 +2,23 @@
 
 use super::artifact::text;
 use super::deploy::upload;
-use crate::context::{Context, Where};
+use crate::context::{Context, Named, Where};
 use crate::failure::{Failure, Verdict};
+use crate::list::{Listed, Page};
 use crate::project;
+use crate::render::{or_dash, short, time};
 use crate::stay::{Course, Lines, Stands, Stayed, stay};
+use comfy_table::Cell;
 use std::path::PathBuf;
 use tow_api::Nothing;
 use tow_api::build::cancel::CancelBuild;
 use tow_api::build::create::{Body, CreateBuild};
 use tow_api::build::get::{BuildView, GetBuild, Path, Query};
+use tow_api::build::list::ListBuilds;
 use tow_api::log::stream::{LogEvent, Query as LogQuery};
 use tow_client::{Client, ClientError};
 
-/// Build a folder without deploying it, or end a build
+/// Build a folder without deploying it; list builds, end one
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -32,24 +36,38 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
+    List(ListArgs),
     Cancel(CancelArgs),
+}
+
+/// List builds, the newest first: a deployment's too
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    at: Named,
+    #[command(flatten)]
+    page: Page,
 }
 
 /// End a build before it is done; a deployment that waits for it fails
 #[derive(Debug, clap::Args)]
 pub(crate) struct CancelArgs {
-    /// The build's id, as tow build or tow deploy names it
+    /// The build's id, as tow deploy, tow build and tow build list name it
     id: String,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    if let Some(Verb::Cancel(CancelArgs { id })) = args.verb {
-        let path = Path { build: id };
-        let view = cx.client()?.call::<CancelBuild>(&path, &Nothing {}, &Nothing {}).await?;
-        return cx.printer.data(&view, || match view.finished {
-            true => format!("{} had ended", view.id),
-            false => format!("{} is ended", view.id),
-        });
+    match args.verb {
+        None => {}
+        Some(Verb::List(args)) => return list(cx, args).await,
+        Some(Verb::Cancel(CancelArgs { id })) => {
+            let path = Path { build: id };
+            let view = cx.client()?.call::<CancelBuild>(&path, &Nothing {}, &Nothing {}).await?;
+            return cx.printer.data(&view, || match view.finished {
+                true => format!("{} had ended", view.id),
+                false => format!("{} is ended", view.id),
+            });
+        }
     }
     let project = project::read(&args.dir)?;
     let source = upload(cx, &args.dir).await?;
@@ -81,8 +99,49 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         (None, failure) => {
             let why = failure.clone().unwrap_or_else(|| "it made nothing".into());
             let failure = Failure::new("build/failed", why);
-            Err(stayed.failed(cx, failure.hint(format!("tow logs --build {}", view.id))))
+            let hint = format!("`tow logs --build {}` shows all that it said", view.id);
+            Err(stayed.failed(cx, failure.hint(hint)))
         }
+    }
+}
+
+async fn list(cx: &Context, args: ListArgs) -> Verdict {
+    let query = tow_api::build::list::Query {
+        component: args.at.or_the_folders(),
+        environment: args.at.said_environment(),
+        limit: Some(args.page.limit),
+    };
+    let reply = cx.client()?.call::<ListBuilds>(&Nothing {}, &query, &Nothing {}).await?;
+    cx.printer.page(reply.items, args.page)
+}
+
+impl Listed for BuildView {
+    const HEAD: &'static [&'static str] =
+        &["BUILD", "COMPONENT", "ENVIRONMENT", "STATE", "TOOL", "BEGAN (UTC)", "BY", ""];
+    const EMPTY: &'static str = "no builds yet";
+
+    fn row(&self) -> Vec<Cell> {
+        let state = match (self.finished, &self.failure) {
+            (false, _) => "… building",
+            (true, None) => "● built",
+            (true, Some(_)) => "✕ failed",
+        };
+        // Compilers say much; their first line is enough here.
+        let why = self.failure.as_deref().and_then(|why| why.lines().next()).unwrap_or_default();
+        vec![
+            Cell::new(&self.id),
+            Cell::new(&self.component),
+            Cell::new(&self.environment),
+            Cell::new(state),
+            Cell::new(or_dash(self.found.as_ref().map(|found| found.tool))),
+            Cell::new(time(self.started_at)),
+            Cell::new(short(&self.created_by)),
+            Cell::new(why),
+        ]
+    }
+
+    fn shorten(&mut self) {
+        self.component = short(&self.component);
     }
 }
 
@@ -116,7 +175,7 @@ impl Course for Building {
 /// Stays with a build until it ends. What was built before is no log anybody waits for.
 async fn follow(cx: &Context, view: BuildView) -> Verdict<Stayed<BuildView>> {
     if view.finished {
-        return Ok(Stayed { view, asked: false });
+        return Ok(Stayed { view, asked: false, lines: 0 });
     }
     let client = cx.client()?;
     let path = Path { build: view.id.clone() };

@@ -6,6 +6,7 @@ use crate::list::{Listed, Page};
 use crate::render::{short, state_cell, time};
 use comfy_table::Cell;
 use tow_api::Nothing;
+use tow_api::build::{get::BuildView, list::ListBuilds};
 use tow_api::deployment::list::{DeploymentView, ListDeployments, Query};
 
 /// Show what went where, and why, the newest first
@@ -27,9 +28,34 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         None => args.at.component().ok(),
     };
     let environment = args.at.said_environment();
-    let query = Query { component, environment, limit: Some(args.page.limit) };
+    let query = Query {
+        component: component.clone(),
+        environment: environment.clone(),
+        limit: Some(args.page.limit),
+    };
     let reply = cx.client()?.call::<ListDeployments>(&Nothing {}, &query, &Nothing {}).await?;
-    cx.printer.page(reply.items, args.page)
+    let newest = reply.items.iter().map(|one| one.created_at).max();
+    cx.printer.page(reply.items, args.page)?;
+    // A deployment is numbered once its artifact is there: a build that still goes on, or failed, has no line.
+    if cx.printer.is_text() {
+        let query = tow_api::build::list::Query { component, environment, limit: Some(1) };
+        let builds = cx.client()?.call::<ListBuilds>(&Nothing {}, &query, &Nothing {}).await?;
+        let later = |build: &&BuildView| newest.is_none_or(|at| build.started_at > at);
+        if let Some(build) = builds.items.first().filter(later) {
+            let (of, id) = (short(&build.component), &build.id);
+            match (build.finished, &build.failure) {
+                (false, _) => {
+                    cx.printer.hint(&format!("{of} is being built: tow logs --build {id}"))
+                }
+                (true, Some(_)) => {
+                    cx.printer
+                        .hint(&format!("the last build of {of} failed: tow logs --build {id}"));
+                }
+                (true, None) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Listed for DeploymentView {

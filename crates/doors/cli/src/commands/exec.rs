@@ -14,8 +14,13 @@ use tow_record::{Exit, State};
 
 /// What runs where nothing is said.
 const SHELL: &str = "sh";
+/// What a program that can't be started comes to, as with any shell.
+const NOT_STARTED: i32 = 127;
 
 /// Run a command beside a component's program, inside what it sees
+///
+/// Its exit code is this command's; 128 and the signal's number where a signal ended it, 127 where it could not be
+/// started.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The component (else the one this folder's files name)
@@ -59,7 +64,10 @@ pub(crate) async fn run(cx: &Context, mut args: Args) -> Verdict {
     }
     let instance = match &args.instance {
         Some(id) => id.clone(),
-        None => pick(found(cx, &args.at).await?, &args)?,
+        None => {
+            args.at.component = Some(args.at.component()?);
+            pick(found(cx, &args.at).await?, &args)?
+        }
     };
     let argv = if args.command.is_empty() {
         vec![SHELL.into()]
@@ -71,14 +79,23 @@ pub(crate) async fn run(cx: &Context, mut args: Args) -> Verdict {
         env.entry("TERM".into()).or_insert(term);
     }
     let tty = if on_terminal { terminal::size() } else { None };
-    let exec = cx.client()?.exec(&instance, Start { argv, env, tty }).await?;
+    let exec = match cx.client()?.exec(&instance, Start { argv, env, tty }).await {
+        Ok(exec) => exec,
+        // Nothing was begun; for scripts that is what a shell says of a program that it can't find.
+        Err(ClientError::Problem(problem)) if problem.code == "exec/refused" => {
+            cx.printer.failure(&Failure::Problem(problem));
+            return Err(Failure::Ended(NOT_STARTED));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let exit = carry(cx, exec, tty).await?;
     match exit {
         Exit::Code { code: 0 } => Ok(()),
         Exit::Code { code } => Err(Failure::Ended(code)),
         // As a shell says it.
         Exit::Signal { signal } => Err(Failure::Ended(128 + signal)),
-        Exit::Timeout | Exit::NotStarted | Exit::Unknown => {
+        Exit::NotStarted => Err(Failure::Ended(NOT_STARTED)),
+        Exit::Timeout | Exit::Unknown => {
             Err(unknown("the command is gone, and nobody knows how it ended".into()))
         }
     }
@@ -93,19 +110,16 @@ async fn found(cx: &Context, at: &Where) -> Verdict<Vec<InstanceView>> {
 /// The one that is meant: one that serves rather than one that does not, and of these the newest.
 fn pick(items: Vec<InstanceView>, args: &Args) -> Verdict<String> {
     let said = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|name| name == is);
-    let mut meant: Vec<InstanceView> = items
-        .into_iter()
-        .filter(|one| one.pid.is_some())
-        .filter(|one| said(&args.workload, &one.workload) && said(&args.container, &one.container))
-        .filter(|one| args.replica.is_none_or(|replica| replica == one.replica))
-        .collect();
+    let fits = |one: &&InstanceView| {
+        said(&args.workload, &one.workload)
+            && said(&args.container, &one.container)
+            && args.replica.is_none_or(|replica| replica == one.replica)
+    };
+    let mut meant: Vec<InstanceView> =
+        items.iter().filter(|one| one.pid.is_some()).filter(fits).cloned().collect();
     meant.sort_by_key(|one| (one.state != State::Live, -one.deployment, one.replica));
     let Some(first) = meant.first().cloned() else {
-        return Err(Failure::new(
-            "exec/gone",
-            "nothing that is meant runs, so no command can be run",
-        )
-        .hint("tow ps lists what runs, and where"));
+        return Err(none_runs(&items, items.iter().find(fits), args));
     };
     let alike = |one: &InstanceView, other: &InstanceView| {
         one.workload == other.workload && one.container == other.container
@@ -129,6 +143,41 @@ fn pick(items: Vec<InstanceView>, args: &Args) -> Verdict<String> {
     names.dedup();
     Err(Failure::new("exec/which", "several programs run, and it is not said which is meant")
         .hint(format!("say one of: {}", names.join(", "))))
+}
+
+/// Nothing that is meant runs: what was meant, and what there is instead.
+fn none_runs(all: &[InstanceView], meant: Option<&InstanceView>, args: &Args) -> Failure {
+    let of = args.at.component.as_deref().unwrap_or("this component");
+    let at = args.at.environment();
+    if let Some(one) = meant {
+        let why = match one.message.as_str() {
+            "" => one.state.to_string(),
+            message => format!("{}: {message}", one.state),
+        };
+        let what = format!("{}/{} {}", one.workload, one.replica, one.container);
+        return Failure::new("exec/gone", format!("{what} of {of} has no process in {at} ({why})"))
+            .hint("tow ps lists what runs; tow restart starts it again");
+    }
+    let mut said = Vec::new();
+    said.extend(args.workload.as_ref().map(|name| format!("workload {name}")));
+    said.extend(args.replica.map(|replica| format!("replica {replica}")));
+    said.extend(args.container.as_ref().map(|name| format!("container {name}")));
+    let mut there: Vec<String> = all
+        .iter()
+        .filter(|one| one.pid.is_some())
+        .map(|one| format!("{}/{} {}", one.workload, one.replica, one.container))
+        .collect();
+    there.sort_unstable();
+    there.dedup();
+    if there.is_empty() {
+        return Failure::new("exec/gone", format!("nothing of {of} runs in {at}")).hint(format!(
+            "tow status {of} -e {at} says how it is: one that is stopped is started by tow start, one that sleeps by \
+             a request; -e names another environment"
+        ));
+    }
+    let detail = format!("{of} has no {} that runs in {at}", said.join(", "));
+    Failure::new("exec/gone", detail)
+        .hint(format!("workload/replica and container that run: {}", there.join(", ")))
 }
 
 fn unknown(what: String) -> Failure {

@@ -1,6 +1,6 @@
 //! `tow logs`.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Named};
 use crate::failure::Verdict;
 use crate::render::time;
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use tow_record::LogStream;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Where,
+    at: Named,
     /// Go on with new lines
     #[arg(short, long)]
     follow: bool,
@@ -26,10 +26,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     instance: Option<String>,
     /// A build's log instead
-    #[arg(long, value_name = "ID", conflicts_with_all = ["component", "environment", "workload", "instance"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "component", "environment", "workload", "instance"])]
     build: Option<String>,
     /// A run's log instead: of all its attempts
-    #[arg(long, value_name = "ID", conflicts_with_all = ["component", "environment", "workload", "instance", "build"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "component", "environment", "workload", "instance", "build"])]
     run: Option<String>,
     /// Show when each line was written, in UTC
     #[arg(short, long)]
@@ -38,9 +38,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let of_component = args.build.is_none() && args.instance.is_none() && args.run.is_none();
+    let at = args.at.place();
     let query = Query {
-        component: if of_component { Some(args.at.component()?) } else { None },
-        environment: of_component.then(|| args.at.environment()),
+        component: if of_component { Some(at.component()?) } else { None },
+        environment: of_component.then(|| at.environment()),
         build: args.build,
         run: args.run,
         instance: args.instance,

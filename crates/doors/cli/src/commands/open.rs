@@ -1,6 +1,6 @@
 //! `tow open`.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Named};
 use crate::failure::{Failure, Verdict};
 use crate::printer::on_terminal;
 use tow_api::Nothing;
@@ -10,15 +10,15 @@ use tow_api::status::get::{GetStatus, Query};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Where,
+    at: Named,
     /// Only print the URL
     #[arg(short, long)]
     print: bool,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let component = args.at.component()?;
-    let environment = args.at.environment();
+    let at = args.at.place();
+    let (component, environment) = (at.component()?, at.environment());
     let query =
         Query { component: Some(component.clone()), environment: Some(environment.clone()) };
     let reply = cx.client()?.call::<GetStatus>(&Nothing {}, &query, &Nothing {}).await?;

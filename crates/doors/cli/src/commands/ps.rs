@@ -33,6 +33,7 @@ impl Listed for InstanceView {
         "ENVIRONMENT",
         "STATE",
         "RELEASE",
+        "ISOLATION",
         "PID",
         "RESTARTS",
         "USES",
@@ -48,6 +49,7 @@ impl Listed for InstanceView {
             Cell::new(&self.environment),
             state_cell(self.state),
             Cell::new(self.release),
+            Cell::new(self.isolation),
             Cell::new(or_dash(self.pid)),
             Cell::new(self.restarts),
             Cell::new(or_dash(self.usage.map(|usage| {

@@ -4,6 +4,7 @@ use crate::context::{Context, Where};
 use crate::failure::{Failure, Verdict};
 use crate::render::short;
 use crate::stay::{self, Course, Lines, Stands};
+use rustix::fs::FileType;
 use tow_api::Nothing;
 use tow_api::log::stream::{LogEvent, Query as LogQuery};
 use tow_api::run::cancel::CancelRun;
@@ -17,7 +18,9 @@ use tow_record::{Exit, LogStream, RunState};
 /// Run a command with everything that a component's workload has
 ///
 /// It runs on the platform, beside what runs, with the release, configuration, files, volumes and limits of the
-/// workload; the component's folder is its working folder. Its exit code is this command's, 124 where it took too long.
+/// workload; the component's folder is its working folder. Its exit code is this command's, 124 where it took too long,
+/// 127 where it could not be started. It has no input and no terminal: what is piped into this command is not passed on,
+/// so that a run can go on without whoever asked for it. A command with input is `tow exec`'s.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The component (else the one this folder's files name)
@@ -47,6 +50,9 @@ pub(crate) struct Stay {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    if let Some(said) = no_input(&args.command, &std::io::stdin()) {
+        cx.printer.say(said);
+    }
     let component = match args.name {
         Some(name) => name,
         None => args.at.component()?,
@@ -63,10 +69,29 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     stay(cx, run, args.how).await
 }
 
+/// What is said to somebody who seems to expect that a run reads what is typed or piped.
+fn no_input(
+    command: &[String],
+    input: &(impl std::os::fd::AsFd + std::io::IsTerminal),
+) -> Option<&'static str> {
+    if input.is_terminal() {
+        let shell = command.first().and_then(|first| first.rsplit('/').next());
+        let shell =
+            shell.is_some_and(|name| matches!(name, "sh" | "bash" | "zsh" | "dash" | "ash"));
+        let typed = shell && !command[1..].iter().any(|arg| arg == "-c" || !arg.starts_with('-'));
+        return typed
+            .then_some("a run has no terminal and no input; tow exec COMPONENT opens a shell");
+    }
+    let kind = rustix::fs::fstat(input).ok().map(|stat| FileType::from_raw_mode(stat.st_mode));
+    matches!(kind, Some(FileType::Fifo | FileType::RegularFile)).then_some(
+        "a run has no input: what is piped in is not passed on; tow exec COMPONENT -- CMD reads it",
+    )
+}
+
 /// Stays with a run that was begun: its lines, then its end, which is the verb's.
 pub(crate) async fn stay(cx: &Context, run: RunView, how: Stay) -> Verdict {
     if how.detach {
-        let text = format!("{}  {} of {}", run.id, run.workload, short(&run.component));
+        let text = format!("{}  {}", run.id, named(&run));
         cx.printer.data(&run, || text)?;
         cx.printer.hint(&format!("tow job show {0}; tow logs --run {0} -f", run.id));
         return Ok(());
@@ -82,13 +107,27 @@ pub(crate) async fn stay(cx: &Context, run: RunView, how: Stay) -> Verdict {
     let plain = matches!((run.state, run.exit), (RunState::Failed, Some(Exit::Code { .. })));
     if !plain {
         let note = if run.note.is_empty() { run.state.as_str() } else { &run.note };
-        cx.printer.say(&format!("{} of {}: {note}", run.workload, short(&run.component)));
+        cx.printer.say(&format!("{}: {note}", named(&run)));
+    }
+    if run.retries > 0 && run.attempt > 1 {
+        let most = run.retries.saturating_add(1);
+        let said = format!("{} failed at attempt {} of at most {most}", named(&run), run.attempt);
+        cx.printer.say(&said);
     }
     Err(Failure::Ended(code))
 }
 
-/// What a run came to, for scripts: the command's own code; 128 and the signal's number; 124 where it took too long; 130
-/// where it was cancelled.
+/// `mail of shop`; a workload that is called as its component is named once.
+pub(crate) fn named(run: &RunView) -> String {
+    let component = short(&run.component);
+    match component.rsplit('/').next() {
+        Some(name) if name == run.workload => component,
+        _ => format!("{} of {component}", run.workload),
+    }
+}
+
+/// What a run came to, for scripts: the command's own code; 128 and the signal's number; 124 where it took too long; 127
+/// where it could not be started; 130 where it was cancelled.
 pub(crate) fn exit_code(run: &RunView) -> i32 {
     match (run.state, run.exit) {
         (RunState::Succeeded, _) => 0,
@@ -96,18 +135,23 @@ pub(crate) fn exit_code(run: &RunView) -> i32 {
         (RunState::Cancelled, _) => 130,
         (RunState::Failed, Some(Exit::Code { code })) if code != 0 => code,
         (RunState::Failed, Some(Exit::Signal { signal })) => 128 + signal,
+        // As a shell says of a program that it can't find.
+        (RunState::Failed, Some(Exit::NotStarted)) => 127,
         _ => 1,
     }
 }
 
-/// A run and its log.
-struct Running(Path);
+/// A run, its attempts and its log.
+struct Running {
+    path: Path,
+    attempt: u32,
+}
 
 impl Course for Running {
     type View = RunView;
 
     async fn look(&self, client: &Client, after: Option<i64>) -> Result<RunView, ClientError> {
-        client.call::<GetRun>(&self.0, &After { after }, &Nothing {}).await
+        client.call::<GetRun>(&self.path, &After { after }, &Nothing {}).await
     }
 
     fn stands(&self, view: &RunView) -> Stands {
@@ -122,16 +166,25 @@ impl Course for Running {
     fn line(&self, cx: &Context, line: &LogEvent) -> Verdict {
         show(cx, line)
     }
+
+    fn news(&mut self, cx: &Context, view: &RunView) {
+        if view.attempt > self.attempt.max(1) {
+            let most = view.retries.saturating_add(1);
+            cx.printer.say(&format!("attempt {} of at most {most}", view.attempt));
+        }
+        self.attempt = self.attempt.max(view.attempt);
+    }
 }
 
 async fn follow(cx: &Context, run: RunView) -> Verdict<RunView> {
     let client = cx.client()?;
     let path = Path { run: run.id };
+    let mut running = Running { path: path.clone(), attempt: 0 };
     let cancel = async {
         client.call::<CancelRun>(&path, &Nothing {}, &Nothing {}).await?;
         Ok(format!("asked to cancel: it is told to stop; tow job show {}", path.run))
     };
-    Ok(stay::stay(cx, &mut Running(path.clone()), cancel).await?.view)
+    Ok(stay::stay(cx, &mut running, cancel).await?.view)
 }
 
 fn show(cx: &Context, line: &LogEvent) -> Verdict {

@@ -1,5 +1,6 @@
-//! Builds that no deployment waits for.
+//! Builds, whether or not a deployment waits for them.
 
 pub mod cancel;
 pub mod create;
 pub mod get;
+pub mod list;

@@ -57,6 +57,9 @@ pub struct OperationView {
     pub urls: Vec<String>,
     /// What was done so far.
     pub steps: Vec<StepView>,
+    /// What did not go well though it is live, such as its post-deploy command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<Failure>,
     /// What it waits for.
     pub waiting: Option<String>,
     /// The build whose log tells how it goes, while there is one.

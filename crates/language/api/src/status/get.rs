@@ -37,7 +37,7 @@ pub struct StatusView {
     pub release: Option<i64>,
     /// How it is.
     pub state: State,
-    /// Why it is not live; empty where it is.
+    /// Why it is not live, or what a change that is under way does just now.
     pub reason: String,
     /// The name URL.
     pub url: Option<String>,

@@ -1,10 +1,11 @@
-//! Builds that no deployment waits for: somebody wants one, looks at it, does not want it any more. A controller carries
-//! them through.
+//! Builds: somebody wants one, looks at them, does not want one any more. A controller carries them through. Those that a
+//! deployment waits for stand in its operation, and are looked at and ended like any other.
 
 use super::building;
 use super::documents::folder;
 use crate::artifact::view as artifact_view;
-use crate::handle::body;
+use crate::handle::{body, page};
+use crate::observe::places_of;
 use crate::{App, AppError, Call, Handle, OpCtx};
 use serde_json::{Value, json};
 use tow_api::Action;
@@ -12,6 +13,7 @@ use tow_api::build::{
     cancel::CancelBuild,
     create::{Body, CreateBuild},
     get::{BuildView, GetBuild, Path},
+    list::{ListBuilds, Reply},
 };
 use tow_model::{Spec, kinds::delivery::DeliverySpec};
 use tow_names::{Digest, Duration, EntityRef, Id, Name, Place};
@@ -23,6 +25,36 @@ use tow_store::{Batch, Row};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a cancel is tried again where the build moved meanwhile.
 const TRIES: u32 = 5;
+/// Among so many operations those that build are looked for.
+const LOOKED_BACK: u32 = 1000;
+
+fn no_build(id: &str) -> AppError {
+    AppError::not_found(format!("build {id}"))
+        .hint("tow build list shows them")
+        .next("tow build list")
+}
+
+/// The build that a deployment waits for, or waited for.
+fn waited_for(op: Operation) -> Option<Build> {
+    let id = op.build_id();
+    let spec = op.build?;
+    // The deployment is numbered once the artifact is there.
+    let made = op.deployment.is_some();
+    let failure = op.failure.filter(|_| !made).map(|failure| failure.message);
+    Some(Build {
+        id,
+        place: op.place,
+        config: op.config,
+        artifact: op.artifact.filter(|_| made),
+        finished_at: if made { op.finished_at.or(Some(op.started_at)) } else { op.finished_at },
+        spec,
+        cancelled_by: op.cancelled_by,
+        failure,
+        started_at: op.started_at,
+        created_by: op.created_by,
+        request: op.request,
+    })
+}
 
 impl Handle<CreateBuild> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<CreateBuild>) -> Result<BuildView, AppError> {
@@ -47,6 +79,36 @@ impl Handle<GetBuild> for App {
                 () = self.parts.clock.sleep_until(until) => {}
             }
         }
+    }
+}
+
+impl Handle<ListBuilds> for App {
+    async fn handle(&self, ctx: &OpCtx, call: Call<ListBuilds>) -> Result<Reply, AppError> {
+        let query = &call.query;
+        let places = places_of(query.component.as_deref(), query.environment.as_deref())?;
+        if let Some(component) = &places.component {
+            self.seen_row(ctx, component).await?;
+        }
+        if let Some(name) = &places.environment {
+            self.environment_row(name).await?;
+        }
+        let limit = page(query.limit);
+        let alone = self.store().latest::<Build>(&places, limit).await?;
+        let mut builds: Vec<(Build, i64)> =
+            alone.into_iter().map(|row| (row.value, row.version)).collect();
+        // Which operation builds is no column: as many are looked through as may be kept of them.
+        for row in self.store().latest::<Operation>(&places, LOOKED_BACK).await? {
+            builds.extend(waited_for(row.value).map(|build| (build, row.version)));
+        }
+        let sight = self.seen(ctx, builds.iter().map(|(build, _)| &build.place.component)).await?;
+        builds.retain(|(build, _)| sight.has(&build.place.component));
+        builds.sort_by(|(a, _), (b, _)| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+        builds.truncate(limit as usize);
+        let mut items = Vec::new();
+        for (build, version) in &builds {
+            items.push(self.build_view(build, *version).await?);
+        }
+        Ok(Reply { items })
     }
 }
 
@@ -144,8 +206,17 @@ impl App {
         path: &Path,
         action: Action,
     ) -> Result<Row<Build>, AppError> {
-        let missing = || AppError::not_found(format!("build {}", path.build));
-        let row = self.store().get::<Build>(&path.build).await?.ok_or_else(missing)?;
+        let missing = || no_build(&path.build);
+        let operation = Id::parse(&path.build).and_then(|id| Operation::of_build(&id));
+        let row = match operation {
+            Some(operation) => {
+                let row = self.store().get::<Operation>(operation.as_str()).await?;
+                let row = row.ok_or_else(missing)?;
+                let value = waited_for(row.value).ok_or_else(missing)?;
+                Row { value, version: row.version }
+            }
+            None => self.store().get::<Build>(&path.build).await?.ok_or_else(missing)?,
+        };
         let object = self.owner_of(&row.value.place, &[]).await?;
         self.authorize(ctx, action, &object)?;
         Ok(row)
@@ -184,12 +255,14 @@ impl App {
         operation: &Id,
         batch: &mut Batch,
     ) -> Result<BuildView, AppError> {
-        let missing = || AppError::not_found(format!("build build-{operation}"));
+        let missing = || no_build(&format!("build-{operation}"));
         let row = self.store().get::<Operation>(operation.as_str()).await?.ok_or_else(missing)?;
         let object = self.owner_of(&row.value.place, &[]).await?;
         self.authorize(ctx, Action::Deploy, &object)?;
         let mut op = row.value;
-        let spec = op.build.clone().ok_or_else(missing)?;
+        if op.build.is_none() {
+            return Err(missing());
+        }
         if op.finished_at.is_none() && op.deployment.is_none() && op.cancelled_by.is_none() {
             op.cancelled_by = Some(ctx.actor.name.clone());
             batch.update(&op, row.version);
@@ -200,19 +273,7 @@ impl App {
             );
             batch.event(self.event(ctx, "build.cancelled", op.place.to_string(), what));
         }
-        let build = Build {
-            id: op.build_id(),
-            place: op.place.clone(),
-            config: op.config,
-            spec,
-            cancelled_by: op.cancelled_by.clone(),
-            artifact: None,
-            failure: op.failure.as_ref().map(|failure| failure.message.clone()),
-            started_at: op.started_at,
-            finished_at: op.finished_at,
-            created_by: op.created_by.clone(),
-            request: op.request.clone(),
-        };
+        let build = waited_for(op).ok_or_else(missing)?;
         self.build_view(&build, row.version).await
     }
 

@@ -1,6 +1,6 @@
 //! `tow config list`.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Named};
 use crate::failure::Verdict;
 use crate::list::Listed;
 use comfy_table::Cell;
@@ -11,11 +11,12 @@ use tow_api::config::get::{ConfigValue, GetConfig, Path};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Where,
+    at: Named,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let path = Path { component: args.at.component()?, environment: args.at.environment() };
+    let at = args.at.place();
+    let path = Path { component: at.component()?, environment: at.environment() };
     let reply = cx.client()?.call::<GetConfig>(&path, &Nothing {}, &Nothing {}).await?;
     cx.printer.list(reply.values)
 }

@@ -1,6 +1,6 @@
 //! `tow cron list`.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Named};
 use crate::failure::Verdict;
 use crate::list::Listed;
 use crate::render::{short, time};
@@ -13,14 +13,12 @@ use tow_api::status::get::Query;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Where,
+    at: Named,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let query = Query {
-        component: args.at.component.clone().or_else(|| args.at.component().ok()),
-        environment: args.at.said_environment(),
-    };
+    let query =
+        Query { component: args.at.or_the_folders(), environment: args.at.said_environment() };
     let reply = cx.client()?.call::<ListCrons>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.list(reply.items)
 }
@@ -36,6 +34,7 @@ impl Listed for CronView {
         "LAST",
         "FIRED",
         "MISSED",
+        "",
     ];
     const EMPTY: &'static str = "no schedules";
 
@@ -59,6 +58,7 @@ impl Listed for CronView {
             Cell::new(last),
             Cell::new(self.fired),
             Cell::new(self.missed),
+            Cell::new(self.paused.as_ref().map(|paused| paused.why.as_str()).unwrap_or_default()),
         ]
     }
 

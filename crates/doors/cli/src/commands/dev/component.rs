@@ -95,6 +95,13 @@ impl Local {
             workloads.push(Workload { name, score, container });
         }
         if workloads.is_empty() {
+            if !notes.is_empty() {
+                let what =
+                    format!("nothing of {} is run here: {}", dir.display(), notes.join("; "));
+                return Err(Failure::new("project/empty", what).hint(
+                    "tow deploy takes it to the platform; tow job run and tow run begin it there",
+                ));
+            }
             let what = format!("nothing of {} can be run here", dir.display());
             return Err(Failure::new("project/empty", what).hint(
                 "a score.yaml with a container whose image is `.`; --workload names one of several",

@@ -23,6 +23,8 @@ use watch::Watch;
 
 /// How long a program may take until its port accepts, before it is said that it does not.
 const UNTIL_LIVE: Duration = Duration::from_secs(60);
+/// What is said of one that has no URL.
+const RUNNING: &str = "running";
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(30);
 
@@ -75,12 +77,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let mut programs: Vec<Program> = Vec::new();
     loop {
         // What serves goes on serving until there is something to take its place.
-        happened(
-            cx,
-            "building",
-            "build",
-            &format!("{} with {}", local.component, local.tool.name()),
-        )?;
+        happened(cx, "building", "build", &format!("{} {}", local.component, local.tool.how()))?;
         let built = {
             let building = program::build(&local, &values, sender.clone());
             tokio::pin!(building);
@@ -121,7 +118,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
                 Woken::Line(line) => shown(cx, &line)?,
                 Woken::Live(at) => {
                     let program = &programs[at];
-                    let text = program.url().unwrap_or_else(|| "running".into());
+                    let text = program.url().unwrap_or_else(|| RUNNING.into());
                     happened(cx, "live", &program.name, &text)?;
                 }
                 Woken::Late(at) => {
@@ -214,7 +211,11 @@ fn shown(cx: &Context, line: &Line) -> Verdict {
 fn happened(cx: &Context, what: &str, source: &str, text: &str) -> Verdict {
     cx.printer.item(&Happened { what, source, text }, || match what {
         "line" => format!("{} │ {text}", source.cyan()),
+        "live" if text == RUNNING => format!("{} {}", source.cyan(), "live".green()),
         "live" => format!("{} {} {text}", source.cyan(), "live".green()),
+        "ended" if text.starts_with("ended") => {
+            format!("{} {}{}", source.cyan(), "ended".red(), &text["ended".len()..])
+        }
         "broken" | "ended" => format!("{} {} {text}", source.cyan(), what.red()),
         _ => format!("{} {what}: {text}", source.cyan()),
     })

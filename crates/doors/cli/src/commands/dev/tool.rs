@@ -89,17 +89,17 @@ impl Tool {
     }
 
     /// For people.
-    pub(super) const fn name(&self) -> &'static str {
+    pub(super) const fn how(&self) -> &'static str {
         match self.kind {
-            Kind::Command { .. } => "its own command",
-            Kind::Cargo => "cargo",
-            Kind::Go => "go",
-            Kind::Maven => "maven",
-            Kind::Gradle { .. } => "gradle",
-            Kind::Node { .. } => "node",
-            Kind::Python { .. } => "python",
-            Kind::Site(_) => "nothing: it is a site",
-            Kind::Nothing => "nothing",
+            Kind::Command { .. } => "with its own command",
+            Kind::Cargo => "with cargo",
+            Kind::Go => "with go",
+            Kind::Maven => "with maven",
+            Kind::Gradle { .. } => "with gradle",
+            Kind::Node { .. } => "with node",
+            Kind::Python { .. } => "with python",
+            Kind::Site(_) => "as it is, a static site",
+            Kind::Nothing => "as it is: there is nothing to build",
         }
     }
 
@@ -276,20 +276,20 @@ mod tests {
         dir
     }
 
-    fn name(files: &[(&str, &str)]) -> &'static str {
-        Tool::of(folder(files).path(), None, None).name()
+    fn how(files: &[(&str, &str)]) -> &'static str {
+        Tool::of(folder(files).path(), None, None).how()
     }
 
     #[test]
     fn tools_are_known_by_what_is_there() {
-        assert_eq!(name(&[("Cargo.toml", ""), ("package.json", "{}")]), "cargo");
-        assert_eq!(name(&[("go.mod", ""), ("index.html", "")]), "go");
-        assert_eq!(name(&[("pom.xml", "")]), "maven");
-        assert_eq!(name(&[("build.gradle.kts", "")]), "gradle");
-        assert_eq!(name(&[("package.json", "{}")]), "node");
-        assert_eq!(name(&[("app.py", "")]), "python");
-        assert_eq!(name(&[("public/index.html", "")]), "nothing: it is a site");
-        assert_eq!(name(&[("score.yaml", "")]), "nothing");
+        assert_eq!(how(&[("Cargo.toml", ""), ("package.json", "{}")]), "with cargo");
+        assert_eq!(how(&[("go.mod", ""), ("index.html", "")]), "with go");
+        assert_eq!(how(&[("pom.xml", "")]), "with maven");
+        assert_eq!(how(&[("build.gradle.kts", "")]), "with gradle");
+        assert_eq!(how(&[("package.json", "{}")]), "with node");
+        assert_eq!(how(&[("app.py", "")]), "with python");
+        assert_eq!(how(&[("public/index.html", "")]), "as it is, a static site");
+        assert_eq!(how(&[("score.yaml", "")]), "as it is: there is nothing to build");
         let own = Tool::of(Path::new("/"), Some("make".into()), None);
         assert_eq!(own.steps(Path::new("/")), [["sh", "-c", "make"]]);
     }

@@ -26,6 +26,18 @@ const TOOLS: [&str; 9] = [
     ".pytest_cache",
 ];
 
+/// What tools write down themselves when they first build: that one of these appears is no change of anybody's.
+const LOCKS: [&str; 8] = [
+    "package-lock.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "Cargo.lock",
+    "go.sum",
+    "uv.lock",
+    "poetry.lock",
+    "gradle.lockfile",
+];
+
 /// What a file is told by: its length and when it was written.
 type Sight = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
@@ -74,6 +86,14 @@ impl Watch {
             let _ = tokio::time::timeout(LOOK, self.told.recv()).await;
             while tokio::time::timeout(QUIET, self.told.recv()).await.is_ok() {}
             let now = self.look();
+            let appeared = |path: &&PathBuf| {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                LOCKS.contains(&name) && !self.seen.contains_key(*path)
+            };
+            let news: Vec<PathBuf> = now.keys().filter(appeared).cloned().collect();
+            for path in news {
+                self.seen.insert(path.clone(), now[&path]);
+            }
             if now != self.seen {
                 self.seen = now;
                 return;
@@ -133,9 +153,13 @@ mod tests {
         write("out/program", "x");
         write("target/debug/x", "x");
         write("node_modules/y/z", "x");
+        // A tool's own, at its first build; afterwards it is a file like any other.
+        write("package-lock.json", "{}");
         let nothing = tokio::time::timeout(Duration::from_millis(2500), watch.changed()).await;
         assert!(nothing.is_err(), "ignored, and still told");
         write("src/main.rs", "another");
+        watch.changed().await;
+        write("package-lock.json", "{ }");
         watch.changed().await;
         write("new/folder/file", "x");
         watch.changed().await;

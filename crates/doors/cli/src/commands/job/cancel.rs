@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::Verdict;
 use tow_api::Nothing;
 use tow_api::run::cancel::CancelRun;
-use tow_api::run::get::Path;
+use tow_api::run::get::{GetRun, Path, Query};
 
 /// Stop a run, and let it not be tried again
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let path = Path { run: args.run };
+    let before = cx.client()?.call::<GetRun>(&path, &Query { after: None }, &Nothing {}).await?;
     let run = cx.client()?.call::<CancelRun>(&path, &Nothing {}, &Nothing {}).await?;
+    match before.finished {
+        true => cx.printer.say(&format!("{} had ended already; nothing was changed", run.id)),
+        false => cx.printer.say(&format!("{} is told to stop", run.id)),
+    }
     super::show::print(cx, &run)
 }

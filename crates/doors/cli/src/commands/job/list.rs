@@ -1,6 +1,6 @@
 //! `tow job list`.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Named};
 use crate::failure::Verdict;
 use crate::list::{Listed, Page};
 use crate::render::{short, time};
@@ -12,7 +12,7 @@ use tow_api::run::list::{ListRuns, Query, RunView};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Where,
+    at: Named,
     /// Only of this workload
     #[arg(short, long, value_name = "NAME")]
     workload: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let query = Query {
-        component: args.at.component.clone().or_else(|| args.at.component().ok()),
+        component: args.at.or_the_folders(),
         environment: args.at.said_environment(),
         workload: args.workload,
         kind: None,

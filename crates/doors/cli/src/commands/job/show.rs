@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Verdict;
-use crate::render::{short, time};
+use crate::render::time;
 use tow_api::Nothing;
 use tow_api::run::get::{GetRun, Path, Query};
 use tow_api::run::list::RunView;
@@ -32,7 +32,7 @@ pub(super) fn print(cx: &Context, run: &RunView) -> Verdict {
         let attempt = format!("{} of at most {}", run.attempt, run.retries.saturating_add(1));
         let rows = [
             ("run", run.id.clone()),
-            ("of", format!("{} of {}", run.workload, short(&run.component))),
+            ("of", crate::commands::run::named(run)),
             ("in", run.environment.clone()),
             ("kind", run.kind.as_str().to_string()),
             ("state", state),
