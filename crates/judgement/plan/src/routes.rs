@@ -217,6 +217,45 @@ fn targets(
     (targets, reason)
 }
 
+/// How two routes are in each other's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clash {
+    /// The same host and path: only one of them can be served.
+    Same,
+    /// The same host, of two components: what one of them takes below its path is taken from the other. Only whoever
+    /// owns both may want that.
+    Beside,
+}
+
+/// Routes of `table` that are in the way of routes of others, each with the other.
+pub fn clashes<'a>(table: &'a [Route], others: &'a [Route]) -> Vec<(&'a Route, &'a Route, Clash)> {
+    let shares = |one: &Route, other: &Route| {
+        one.id != other.id && other.hosts.iter().any(|host| one.hosts.contains(host))
+    };
+    let mut found = Vec::new();
+    for one in table {
+        for other in others.iter().filter(|other| shares(one, other)) {
+            let own = other.component == one.component;
+            match (other.path == one.path, own) {
+                (true, true) if other.environment == one.environment => {}
+                (true, _) => found.push((one, other, Clash::Same)),
+                (false, true) => {}
+                (false, false) => found.push((one, other, Clash::Beside)),
+            }
+        }
+    }
+    found
+}
+
+/// Is it a path that a route can have: from the root, segment by segment, leading nowhere else?
+pub(crate) fn is_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && !"?#%\\".contains(c);
+    path.starts_with('/')
+        && path.chars().all(plain)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+        && !path.contains("//")
+}
+
 /// Ready, or a container that was to complete and did.
 pub(crate) fn instance_ready(seen: &tow_record::ObservedInstance) -> bool {
     seen.ready
@@ -250,6 +289,53 @@ pub(crate) fn why_no_route(release: &Release, environment: &EnvironmentSpec) -> 
         (true, Tier::Development | Tier::Preview) => "its workloads answer no requests".into(),
         (true, tier) => {
             format!("in tier {} only a resource of type route makes one", tier.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(component: &str, environment: &str, path: &str) -> Route {
+        Route {
+            id: format!("{component}@{environment}{path}"),
+            hosts: vec!["shop.example.com".into()],
+            path: path.into(),
+            port: 0,
+            component: component.into(),
+            environment: environment.into(),
+            targets: Vec::new(),
+            state: State::Live,
+            reason: String::new(),
+            wakes: false,
+            passing: Passing::default(),
+            canary: None,
+            closed: None,
+        }
+    }
+
+    #[test]
+    fn nobody_takes_another_s_path_or_lies_over_it_unseen() {
+        let mine = [route("web", "production", "/")];
+        let clash = |other: Route| clashes(&mine, &[other]).first().map(|found| found.2);
+        assert_eq!(clash(route("web", "production", "/")), None, "itself");
+        assert_eq!(clash(route("web", "staging", "/")), Some(Clash::Same));
+        assert_eq!(clash(route("thief", "production", "/")), Some(Clash::Same));
+        assert_eq!(clash(route("thief", "production", "/login")), Some(Clash::Beside));
+        assert_eq!(clash(route("web", "staging", "/login")), None, "its own");
+        let elsewhere = Route { hosts: vec!["other".into()], ..route("thief", "staging", "/") };
+        assert_eq!(clash(elsewhere), None);
+    }
+
+    #[test]
+    fn a_path_begins_at_the_root_and_leads_nowhere_else() {
+        for good in ["/", "/api", "/api/", "/a-b_c/d.e/~f"] {
+            assert!(is_path(good), "{good}");
+        }
+        for bad in ["", "api", "/../x", "/a/./b", "/a//b", "/a?b", "/a#b", "/%2e%2e", "/a b", "/é"]
+        {
+            assert!(!is_path(bad), "{bad}");
         }
     }
 }

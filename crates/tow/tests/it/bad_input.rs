@@ -405,3 +405,39 @@ fn a_plan_gone_stale_is_refused() {
     assert_eq!(problem["status"], 409);
     assert_eq!(status(&up, "ferry")["instances"]["ready"], 2);
 }
+
+#[test]
+fn a_route_over_somebody_else_s_host_is_refused() {
+    let up = Binary::up(TOW);
+    let declared = |name: &str, owner: &str| {
+        format!(
+            "---\napiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {{name: {name}}}\n\
+             spec: {{type: service, lifecycle: production, owner: {owner}}}\n"
+        )
+    };
+    let file = up.home().join("all.yaml");
+    let all = [("shop", "quay"), ("cart", "quay"), ("thief", "lock")];
+    let text: String = all.iter().map(|(name, owner)| declared(name, owner)).collect();
+    std::fs::write(&file, text).unwrap();
+    up.tow(["apply", "-f", file.to_str().unwrap()]).exits(0);
+    let routed = |name: &str, path: &str| {
+        let ferry = Ferry::patient(name);
+        let score = ferry.path().join("score.yaml");
+        let route = format!(
+            "resources:\n  way:\n    type: route\n    params: {{host: shop.example.com, path: {path:?}, port: 8080}}\n"
+        );
+        let text = std::fs::read_to_string(&score).unwrap() + &route;
+        std::fs::write(score, text).unwrap();
+        ferry
+    };
+    let deploy = |ferry: &Ferry| up.tow(["deploy", &ferry.text()]);
+    deploy(&routed("shop", "/")).exits(0);
+    deploy(&routed("cart", "/cart")).exits(0);
+    let refused = deploy(&routed("thief", "/login")).exits(3);
+    assert!(refused.err.contains("shop.example.com is shop's"), "{refused}");
+    for path in ["", "login", "/../login"] {
+        let refused = deploy(&routed("thief", path)).exits(3);
+        assert!(refused.err.contains("plan/route-path"), "{path}: {refused}");
+        assert!(refused.err.contains("score.yaml:"), "{path}: {refused}");
+    }
+}
