@@ -135,10 +135,16 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
     all
 }
 
-/// What is allowed but should be known.
-pub fn warnings(release: &Release, runtime: &RuntimeFacts) -> Vec<String> {
+/// What is allowed but should be known. `served`: the workloads of which only files are served.
+pub fn warnings(
+    release: &Release,
+    runtime: &RuntimeFacts,
+    served: &BTreeSet<String>,
+) -> Vec<String> {
     let mut all = Vec::new();
-    if runtime.isolation == Isolation::None {
+    // Files are served by the platform itself: nothing of such a release runs.
+    let runs = release.workloads.iter().any(|(name, _)| !served.contains(name));
+    if runtime.isolation == Isolation::None && runs {
         all.push(
             "isolation is none: instances run as the platform's own user and see its files".into(),
         );

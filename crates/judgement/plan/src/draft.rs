@@ -151,7 +151,10 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     }
     let changes = steps.iter().filter(|step| step.action != Action::None).count() as u32;
     let gates = if wanted.is_empty() || changes == 0 { Vec::new() } else { gates(input) };
-    Drafted { steps, changes, gates, warnings: warnings(release, input.runtime) }
+    let is_served =
+        |name: &&String| said(input, name).is_some_and(|said| meaning(said.kind).served);
+    let served = release.workloads.keys().filter(is_served).cloned().collect();
+    Drafted { steps, changes, gates, warnings: warnings(release, input.runtime, &served) }
 }
 
 /// What `tow.yaml` says of a workload of the release, here.

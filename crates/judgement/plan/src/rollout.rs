@@ -349,15 +349,23 @@ fn gate_failure(
         let name = format!("{}/{} {}", row.workload, row.replica, row.container);
         // The runtime's own words say the code too.
         let exit = seen.exit.filter(|_| seen.message.is_empty());
+        let never = seen.exit == Some(Exit::NotStarted);
         let why = match (seen.phase, exit) {
-            (Phase::CrashLoop, exit) => format!("{name} ends again and again{}", ended(exit)),
+            // What could not be started once can't be started again: no such program, no such image.
+            (Phase::Backoff | Phase::CrashLoop, _) if never => {
+                format!("{name} could not be started")
+            }
+            (Phase::CrashLoop, exit) => {
+                format!("{name} ended {} times in a row{}", seen.restarts + 1, ended(exit))
+            }
             (Phase::Exited, _) if seen.exit == Some(Exit::Code { code: 0 }) => continue,
             (Phase::Exited, exit) => format!("{name} ended{}", ended(exit)),
             (Phase::Lost, _) => format!("{name} is gone"),
             _ => continue,
         };
-        let message =
-            if seen.message.is_empty() { why } else { format!("{why}: {}", seen.message) };
+        // It is taken away now, so that nothing is started again.
+        let said = seen.message.split("; started again in ").next().unwrap_or_default();
+        let message = if said.is_empty() { why } else { format!("{why}: {said}") };
         return Some(Failure {
             gate: "start".into(),
             message,

@@ -19,6 +19,7 @@ pub const EVENTS: &[(&str, &str)] = &[
         "an applied plan brought other configuration; values appear as keyed digests",
     ),
     ("deployment.created", "a rollout has a number and begins"),
+    ("deployment.remark", "it is live, and its post-deploy command did not end well"),
     ("deployment.failed", "a gate was not passed; what served goes on serving"),
     ("deployment.live", "the rollout is complete: what it replaced is stopped"),
     ("deployment.stopped", "nothing of the component runs in the environment any more"),

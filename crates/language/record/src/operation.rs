@@ -173,6 +173,9 @@ pub struct Operation {
     pub cancelled_by: Option<String>,
     /// Why it failed; from then on it only clears away.
     pub failure: Option<Failure>,
+    /// What did not go well after there was no way back: the release is live all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<Failure>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.

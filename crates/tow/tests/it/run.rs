@@ -184,6 +184,16 @@ fn a_release_command_gates_the_switch_and_is_run_once() {
     assert!(served(&url).contains("one release 1"), "what served goes on serving");
     assert_eq!(lines(&counted), 2);
 
+    // After the switch there is no way back: it is live, and what did not go well is said.
+    ferry.delivery = format!("{patient}\npostDeploy: [sh, -c, \"echo cold cache >&2; exit 5\"]");
+    ferry.set("GREETING", "late");
+    let late = up.tow(["deploy", &ferry.text()]).exits(0);
+    assert!(late.err.contains("post-deploy failed") && late.err.contains("exit code 5"), "{late}");
+    assert!(late.err.contains("cold cache"), "its last words: {late}");
+    let all = up.json(&["deployments", "-c", "ferry"]);
+    let told = all[0]["message"].as_str().unwrap_or_default();
+    assert!(all[0]["state"] == "live" && told.contains("exit code 5"), "{all}");
+
     // Killed while the command runs: it is not run twice.
     let go = up.home().join("go");
     ferry.delivery = migrate(&format!("while [ ! -e {} ]; do sleep 0.05; done", go.display()));

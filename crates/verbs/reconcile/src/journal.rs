@@ -8,7 +8,7 @@ use crate::{
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
 use tow_record::{
-    Desired, Effect, Instance, Placement, Pod, RouteSet, Run, Step, StepRow, StepState,
+    Desired, Effect, Instance, Placement, Pod, Route, RouteSet, Run, Step, StepRow, StepState,
 };
 use tow_store::{Batch, Find, environment_ref};
 
@@ -144,10 +144,27 @@ impl Reconciler {
             revision: snapshot.routes.value.revision + 1,
             routes: tow_plan::routes(&placed, &driven.observed),
         };
+        // Two plans that wanted one host were both right when they were made; the first that switches has it.
+        let (own, others): (Vec<Route>, Vec<Route>) =
+            set.routes.iter().cloned().partition(|route| is_of(route, &placement));
+        let clashes = tow_plan::clashes(&own, &others);
+        let same = clashes.iter().find(|(_, _, clash)| *clash == tow_plan::Clash::Same);
+        if let (false, Some((route, other, _))) = (op.heal, same) {
+            let why = format!(
+                "{}{} is {}'s in {} by now",
+                route.hosts.join(", "),
+                route.path,
+                other.component,
+                other.environment
+            );
+            return self.fail(driven, failure("route", why)).await;
+        }
         let title = match (op.stops, pods.len()) {
             (true, _) => "route away".to_string(),
-            (false, 1) => "switch to 1 pod".to_string(),
-            (false, count) => format!("switch to {count} pods"),
+            // Only jobs: nothing answers requests, and what their next runs are made of changes.
+            (false, 0) => "take over".to_string(),
+            (false, 1) => "take over with 1 pod".to_string(),
+            (false, count) => format!("take over with {count} pods"),
         };
         let row = self.row(driven, Effect::Switch { pods }, title);
         if !op.stops
@@ -201,6 +218,10 @@ impl Reconciler {
         self.parts.store.commit(batch).await?;
         Ok(())
     }
+}
+
+fn is_of(route: &Route, placement: &Placement) -> bool {
+    route.id.strip_prefix(&placement.place.to_string()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Creates or updates, by the version that was read.

@@ -99,10 +99,12 @@ impl Reconciler {
         failed.at = self.now();
         failed.note = why.to_string();
         batch.update(&failed, row.version);
-        if !driven.op.value.switched {
-            let instance = run.and_then(|run| run.instance.clone());
-            let failure =
-                Failure { gate: "release".into(), message: why.into(), instance, log: Vec::new() };
+        let gate = if driven.op.value.switched { "post-deploy" } else { "release" };
+        let instance = run.and_then(|run| run.instance.clone());
+        let failure = Failure { gate: gate.into(), message: why.into(), instance, log: Vec::new() };
+        if driven.op.value.switched {
+            self.note_remark(driven, failure, &mut batch).await?;
+        } else {
             self.note_failure(driven, failure, &mut batch).await?;
         }
         self.parts.store.commit(batch).await?;
@@ -263,6 +265,38 @@ impl Reconciler {
         Ok(())
     }
 
+    /// It is live, and not all of it went well: the operation says so with the last words, the deployment for good.
+    async fn note_remark(
+        &self,
+        driven: &Driven,
+        mut remark: Failure,
+        batch: &mut Batch,
+    ) -> Result<(), ReconcileError> {
+        remark.log = self.last_lines(&remark).await;
+        let mut op = driven.op.value.clone();
+        let after = json!({"gate": remark.gate, "message": remark.message});
+        let message = format!("{}: {}", remark.gate, remark.message);
+        if let Some(number) = op.deployment
+            && let Some(row) =
+                self.parts.store.get::<Deployment>(&format!("{}/{number}", op.place)).await?
+            && let Some(outcome) = &row.value.outcome
+        {
+            let mut deployment = row.value.clone();
+            // Of several workloads each has a command of its own.
+            let message = match outcome.message.as_str() {
+                "" => message.clone(),
+                earlier => format!("{earlier}; {message}"),
+            };
+            deployment.outcome = Some(Outcome { message, ..outcome.clone() });
+            batch.update(&deployment, row.version);
+        }
+        op.remark = Some(remark);
+        batch.update(&op, driven.op.version);
+        let summary = format!("{}: {message}", op.place.short());
+        batch.event(self.event(driven, "deployment.remark", summary, after));
+        Ok(())
+    }
+
     /// The last words of whoever failed, before its log is taken away.
     async fn last_lines(&self, failure: &Failure) -> Vec<String> {
         let Some(id) = &failure.instance else { return Vec::new() };
@@ -367,7 +401,10 @@ impl Reconciler {
         let (kind, summary) = match (&op.failure, op.heal, op.stops) {
             (Some(failure), _, _) => (
                 "operation.failed",
-                format!("{} stays as it was: {}", op.place.short(), failure.message),
+                match op.deployment {
+                    Some(1) => format!("{} does not run: {}", op.place.short(), failure.message),
+                    _ => format!("{} stays as it was: {}", op.place.short(), failure.message),
+                },
             ),
             (None, true, _) => ("operation.healed", format!("{} was repaired", op.place.short())),
             (None, false, true) => {

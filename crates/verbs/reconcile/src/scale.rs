@@ -121,6 +121,7 @@ impl Reconciler {
             switched: false,
             cancelled_by: None,
             failure: None,
+            remark: None,
             started_at: self.now(),
             finished_at: None,
             created_by: "system:heal".into(),

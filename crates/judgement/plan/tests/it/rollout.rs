@@ -74,6 +74,7 @@ fn operation(deployment: &Deployment) -> Operation {
         switched: false,
         cancelled_by: None,
         failure: None,
+        remark: None,
         started_at: Timestamp(0),
         finished_at: None,
         created_by: "user:default/ann".into(),
@@ -307,6 +308,26 @@ fn what_was_to_complete_and_failed_fails_the_rollout() {
     let Next::Fail(failure) = small.decide() else { panic!("{:?}", small.decide()) };
     assert_eq!(failure.gate, "start");
     assert!(failure.message.contains("exit code 4"), "{}", failure.message);
+}
+
+#[test]
+fn what_could_not_be_started_once_fails_the_rollout_at_once() {
+    let release = release(2, &[web("web")]);
+    let mut small = Small::new(0, 0, Vec::new());
+    small.deployment = deployment(2, &release, 1);
+    small.release = release;
+    small.fates = vec![Fate::NeverReady];
+    let next = small.decide();
+    small.carry_out(next);
+    let seen = small.seen.values_mut().next().unwrap();
+    seen.phase = Phase::Backoff;
+    seen.exit = Some(Exit::Code { code: 4 });
+    assert!(matches!(small.decide(), Next::Wait(..)), "one that ended may do better");
+    let seen = small.seen.values_mut().next().unwrap();
+    seen.exit = Some(Exit::NotStarted);
+    seen.message = "cannot run ./run: no such file; started again in 100ms".into();
+    let Next::Fail(failure) = small.decide() else { panic!("{:?}", small.decide()) };
+    assert!(failure.message.ends_with("could not be started: cannot run ./run: no such file"));
 }
 
 /// A release like the first one of [`Small`], and what `tow.yaml` says of its workloads.

@@ -214,6 +214,7 @@ impl App {
             switched: false,
             cancelled_by: None,
             failure: None,
+            remark: None,
             started_at: self.now(),
             finished_at: None,
             created_by: ctx.actor.name.clone(),
