@@ -3,6 +3,7 @@
 use crate::{NamedKeys, SystemClock};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tow_model::kinds::runtime::RuntimeType;
 use tow_names::Timestamp;
 use tow_ports::Clock as _;
 use tow_record::{Artifact, Event, Instance, Lease, Operation, Outbox, Seal, Source, Webhook};
@@ -37,6 +38,8 @@ pub struct Examined {
     pub builds: BTreeSet<String>,
     /// The blobs that something refers to: hexadecimal digests.
     pub blobs: BTreeSet<String>,
+    /// Runtimes of containers by name, with the engine that each names.
+    pub engines: Vec<(String, Option<String>)>,
     /// The last event about a backup.
     pub last_backup: Option<Event>,
     /// The keys that were used.
@@ -101,6 +104,7 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
         instances: BTreeSet::new(),
         builds: BTreeSet::new(),
         blobs: BTreeSet::new(),
+        engines: Vec::new(),
         last_backup: None,
         keys: NamedKeys::default(),
     };
@@ -139,6 +143,13 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
     }
     for row in store.list::<Artifact>(Find::default()).await? {
         seen.blobs.insert(row.value.digest.hex().to_string());
+    }
+    for row in store.objects(Some(tow_model::Kind::Runtime)).await? {
+        if let tow_model::Spec::Runtime(spec) = &row.manifest.spec
+            && spec.kind == RuntimeType::Container
+        {
+            seen.engines.push((row.manifest.metadata.name.to_string(), spec.engine.clone()));
+        }
     }
     let about =
         Search { newest_first: true, limit: 1, kind: Some("backup.".into()), ..Search::default() };

@@ -7,6 +7,7 @@ use crate::order::{self, Now, Order};
 use crate::{create, facts, pod, session, sweep, volume};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +50,8 @@ pub struct ContainerRuntime {
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
     swept: Mutex<Timestamp>,
+    /// What was said of what is left: once is enough.
+    said: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl ContainerRuntime {
@@ -68,6 +71,7 @@ impl ContainerRuntime {
             blobs: config.blobs,
             clock: config.clock,
             swept: Mutex::new(Timestamp(0)),
+            said: Arc::default(),
         })
     }
 
@@ -188,24 +192,30 @@ impl ContainerRuntime {
             *last = now;
         }
         let known: Vec<Id> = seen.iter().map(|one| one.id.clone()).collect();
-        let folders = self.folders.clone();
+        let (folders, before) = (self.folders.clone(), self.said.clone());
         tokio::spawn(async move {
+            let mut left = BTreeSet::new();
             let old = {
                 let folders = folders.clone();
                 tokio::task::spawn_blocking(move || forsaken(&folders, &known)).await
             };
             for id in old.unwrap_or_default() {
                 if let Err(Trouble::Away(why) | Trouble::Why(why)) = forget(&folders, &id).await {
-                    tracing::warn!(instance = %id, "its container is left: {why}");
+                    left.insert(format!("the container of {id} is left: {why}"));
                 }
             }
             match sweep::sweep(&folders).await {
                 Ok(0) => {}
                 Ok(count) => tracing::warn!(count, "containers that nothing wants: taken away"),
                 Err(Trouble::Away(why) | Trouble::Why(why)) => {
-                    tracing::warn!("containers that nothing wants are left: {why}");
+                    left.insert(format!("containers that nothing wants are left: {why}"));
                 }
             }
+            let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+            for words in left.difference(&before) {
+                tracing::warn!("{words}");
+            }
+            *before = left;
         });
     }
 
@@ -221,8 +231,8 @@ impl ContainerRuntime {
             let Ok(Some(_lock)) = folder.lock() else { return };
             let Ok(Some(mut now)) = Now::read(&folder) else { return };
             let (false, Some(socket)) = (now.over, now.engine.clone()) else { return };
-            let Ok(owner) = folders.owner() else { return };
-            if sweep::remove_all_of(&Engine::at(socket), &owner, &id).await.is_ok() {
+            let Ok(Some(order)) = Order::read(&folder) else { return };
+            if sweep::remove_all_of(&Engine::at(socket), &order, now.attempt).await.is_ok() {
                 now.over = true;
                 let _ = now.write(&folder);
             }
@@ -279,9 +289,10 @@ async fn forget(folders: &Folders, id: &Id) -> Result<(), Trouble> {
     }
     let order = Order::read(&folder).map_err(own)?;
     let now = Now::read(&folder).map_err(own)?;
+    let attempt = now.as_ref().map_or(0, |now| now.attempt);
     let engine = now.and_then(|now| now.engine).map(Engine::at);
     if let (Some(order), Some(engine)) = (&order, &engine) {
-        sweep::remove_all_of(engine, &order.owner, id).await?;
+        sweep::remove_all_of(engine, order, attempt).await?;
         // Before the folder goes: whoever dies in between comes here again.
         pod::leave(folders, order, engine).await?;
     }
@@ -374,7 +385,9 @@ impl Runtime for ContainerRuntime {
             Err(err) if err.is_missing() => Err(gone()),
             // What the engine says to a container that is ending.
             Err(err) if err.is_conflict() => Err(gone()),
-            Err(EngineError::Says { message, .. }) => Err(PortError::Refused(message)),
+            Err(EngineError::Says { message, .. }) => {
+                Err(PortError::Refused(session::refused(&message, &spec.argv)))
+            }
         }
     }
 

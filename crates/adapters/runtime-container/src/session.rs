@@ -69,6 +69,19 @@ pub(crate) async fn start(
     Ok((command, input))
 }
 
+/// Why a command could not be run: a sentence where it is plain, else the engine's own words.
+pub(crate) fn refused(message: &str, argv: &[String]) -> String {
+    let program = argv.first().map(String::as_str).unwrap_or_default();
+    let says = |words: &str| message.contains(words);
+    if says("executable file not found") || says("no such file or directory") {
+        return format!("{program} is not in the container, so it was not run");
+    }
+    if says("permission denied") {
+        return format!("{program} can't be run in the container: permission denied");
+    }
+    message.to_string()
+}
+
 /// A size that comes too late is no error.
 async fn resize(engine: &Engine, id: &str, size: Size) {
     let path = format!("/exec/{id}/resize?h={}&w={}", size.rows, size.columns);

@@ -260,6 +260,7 @@ mod tests {
             instances: BTreeSet::new(),
             builds: BTreeSet::new(),
             blobs: BTreeSet::new(),
+            engines: Vec::new(),
             last_backup: None,
             keys: tow_platform::NamedKeys::default(),
         }
