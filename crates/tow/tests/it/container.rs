@@ -211,7 +211,7 @@ fn much_goes_both_ways(up: &Binary) {
 
 /// Nobody said how much memory the pod's web server may have, nor how many processes.
 fn held_by_itself(podman: &Podman) {
-    for id in podman.containers("dev.towpath.instance") {
+    for (id, _) in podman.containers("dev.towpath.instance") {
         let said = podman.ask("GET", &format!("/containers/{id}/json"), None).unwrap();
         assert_eq!(said["HostConfig"]["PidsLimit"], 4096, "{said}");
         assert_eq!(said["HostConfig"]["Memory"], 64 << 20, "what was said is held as it was");
