@@ -68,6 +68,8 @@ pub(crate) fn detect(sight: &Sight, spec: &BuildSpec) -> Result<Detected, String
         BuildTool::Node => web || node_starts(sight),
         BuildTool::Python => web || python_starts(sight),
         BuildTool::None => web,
+        // Whether a command makes pages is known after it, and only of what build.output names.
+        BuildTool::Command => spec.output.is_some(),
         _ => true,
     };
     let mut notes = lines.notes();
@@ -303,6 +305,8 @@ mod tests {
         }
         let found = detect(&Sight::of(&[("a.txt", "")]), &spec(None, None)).unwrap();
         assert!(!found.runs && found.because.contains("looked for Cargo.toml, go.mod, pom.xml"));
+        let made = |output| detect(&sight, &spec(Some("make"), output)).unwrap().runs;
+        assert!(!made(None) && made(Some("dist")), "only build.output may turn out to be pages");
         let of = |text: &str| detect(&Sight::of(&[("Dockerfile", text)]), &spec(None, None));
         let refused = of("FROM a\nCOPYY b c\n").unwrap_err();
         assert!(refused.starts_with("Dockerfile:2:"), "{refused}");

@@ -103,12 +103,32 @@ impl App {
 pub(crate) fn something_runs(
     spec: &BuildSpec,
     workloads: &BTreeMap<String, ReleaseWorkload>,
+    is_served: impl Fn(&ReleaseWorkload) -> bool,
 ) -> Result<(), AppError> {
     let Some(found) = spec.found.as_ref().filter(|found| !found.runs) else { return Ok(()) };
-    if !matches!(found.tool, BuildTool::None | BuildTool::Node | BuildTool::Python) {
+    if !matches!(
+        found.tool,
+        BuildTool::None | BuildTool::Node | BuildTool::Python | BuildTool::Command
+    ) {
         return Ok(());
     }
-    for (name, file) in workloads {
+    let because = match found.tool {
+        BuildTool::Command => {
+            "nobody but you knows what build.command makes, and no build.output names pages"
+        }
+        _ => found.because.as_str(),
+    };
+    let hint = match found.tool {
+        BuildTool::Command => {
+            "give the container a command; or say build.output, the folder of the pages"
+        }
+        _ => {
+            "give the container a command, add a Procfile with a line web:, or say build.command in tow.yaml"
+        }
+    };
+    // A kind that is served needs no program; what is none of its files is refused elsewhere.
+    let is_served = |file: &ReleaseWorkload| found.tool == BuildTool::Command && is_served(file);
+    for (name, file) in workloads.iter().filter(|(_, file)| !is_served(file)) {
         for (container, said) in &file.score.containers {
             let silent = said.command.as_ref().is_none_or(Vec::is_empty);
             if said.image == "." && silent {
@@ -116,11 +136,11 @@ pub(crate) fn something_runs(
                     "build/nothing-runs",
                     format!(
                         "{}: container {container} of {name} gives no command, and the folder does not say what runs: {}",
-                        file.file, found.because
+                        file.file, because
                     ),
                 )
                 .untouched("nothing was built, and what runs goes on running")
-                .hint("give the container a command, add a Procfile with a line web:, or say build.command in tow.yaml"));
+                .hint(hint));
             }
         }
     }

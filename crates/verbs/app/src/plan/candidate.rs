@@ -223,7 +223,12 @@ impl App {
                     super::building::spec(&folder.component, source, &delivery, asked.runtime);
                 let config = asked.facts.placement.value.config;
                 let spec = self.looked_at(spec, asked.place, config).await?;
-                super::building::something_runs(&spec, &folder.workloads)?;
+                super::building::something_runs(&spec, &folder.workloads, |file| {
+                    let environment = &asked.place.environment;
+                    let said =
+                        tow_plan::delivered(&delivery, &file.score, environment, asked.environment);
+                    tow_plan::meaning(said.kind).served
+                })?;
                 Some(spec)
             }
             None => None,
