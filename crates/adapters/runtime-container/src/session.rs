@@ -21,6 +21,7 @@ pub(crate) struct Command {
     engine: Engine,
     id: String,
     container: String,
+    program: String,
     tty: bool,
     read: ReadHalf<TokioIo<Upgraded>>,
     frames: Frames,
@@ -62,7 +63,9 @@ pub(crate) async fn start(
     let io = engine.take_over(&format!("/exec/{id}/start"), &begin).await?;
     let (read, write) = tokio::io::split(io);
     let input = Input { engine: engine.clone(), id: id.clone(), write };
-    let command = Command { engine, id, container: long, tty, read, frames: Frames::default() };
+    let program = spec.argv.first().cloned().unwrap_or_default();
+    let command =
+        Command { engine, id, container: long, program, tty, read, frames: Frames::default() };
     if let Some(size) = spec.tty {
         resize(&command.engine, &command.id, size).await;
     }
@@ -192,7 +195,14 @@ async fn converse(
 
 /// Hands on what it says until there is no more; true: nobody listens.
 async fn carry(command: &mut Command, out: &mpsc::Sender<Result<ExecOut, PortError>>) -> bool {
-    while let Some((stream, bytes)) = command.next().await {
+    let mut is_first = true;
+    while let Some((stream, mut bytes)) = command.next().await {
+        // Some engines tell of a program that is not there in the command's own output, in their runtime's words.
+        let is_not_run = std::mem::take(&mut is_first) && tells_of_no_program(&bytes);
+        if is_not_run {
+            bytes =
+                format!("{} is not in the container, so it was not run\n", command.program).into();
+        }
         let piece = match stream {
             Stream::Out => ExecOut::Out(bytes),
             Stream::Err => ExecOut::Err(bytes),
@@ -200,8 +210,18 @@ async fn carry(command: &mut Command, out: &mpsc::Sender<Result<ExecOut, PortErr
         if out.send(Ok(piece)).await.is_err() {
             return true;
         }
+        if is_not_run {
+            // What follows is the engine's, too.
+            while command.next().await.is_some() {}
+        }
     }
     false
+}
+
+fn tells_of_no_program(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.starts_with("Error: ")
+        && text.contains("OCI runtime attempted to invoke a command that was not found")
 }
 
 /// Hands on what is typed; returns when nobody is there any more to type.
