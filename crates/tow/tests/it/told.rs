@@ -33,6 +33,7 @@ fn a_deployments_build_has_an_id_that_other_verbs_take() {
     let slow = built_by("slow", "echo begun; sleep 1000");
     let mut child = up.command(["deploy", &path(&slow)]).stdin(Stdio::null()).spawn().unwrap();
     let builds = || up.json(&["build", "list", "slow"]);
+    until("it is known", || up.tow(["build", "list", "slow"]).status == 0);
     until("it is built", || builds().as_array().is_some_and(|all| all.len() == 1));
     let build = builds()[0].clone();
     let id = build["id"].as_str().unwrap().to_string();
@@ -120,7 +121,7 @@ fn a_run_says_that_it_has_no_input_and_how_it_failed() {
     let ps = up.tow(["ps"]).exits(0).out;
     assert!(ps.contains("ISOLATION") && ps.contains(" none "), "{ps}");
     up.tow(["logs", "work"]).exits(0);
-    up.tow(["open", "work"]).exits(1);
+    up.tow(["open", "work"]).exits(4);
     let missing = up.tow(["dev", "-e", "nope", &path(&work)]).exits(4);
     assert!(missing.err.contains("environment nope is not there"), "{missing}");
 
