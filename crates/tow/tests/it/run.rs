@@ -111,7 +111,7 @@ fn a_command_has_everything_that_its_workload_has() {
     let command = "echo $GREETING $TIDE $TOW_RELEASE; test -x ./app && exit 7";
     let ran = up.tow(["run", "ferry", "--", "sh", "-c", command]).exits(7);
     assert_eq!(ran.out, "one high 1\n", "{ran}");
-    let gone = up.tow(["run", "ferry", "--", "./nothing"]).exits(1);
+    let gone = up.tow(["run", "ferry", "--", "./nothing"]).exits(127);
     assert!(gone.err.contains("nothing"), "it says what could not be started: {gone}");
     assert_eq!(up.json(&["ps", "ferry"]).as_array().unwrap().len(), 1, "it is nobody's pod");
     let begun = up.tow(["run", "ferry", "--detach", "--", "sleep", "600"]).exits(0);
