@@ -34,9 +34,6 @@ fn route(id: &str, instances: &[&str]) -> Route {
         state: State::Live,
         reason: String::new(),
         wakes: false,
-        passing: Default::default(),
-        canary: None,
-        closed: None,
     }
 }
 

@@ -107,7 +107,6 @@ impl EdgeState {
             revision: self.set.revision,
             targets,
             routes: self.counted(),
-            answers: BTreeMap::new(),
             ports: self.ports.clone(),
             boot: format!("boot-{}", self.boots),
         }

@@ -308,9 +308,6 @@ fn table(epoch: i64, revision: i64, routes: &[(&str, u16, &str)]) -> RouteSet {
         state: State::Live,
         reason: String::new(),
         wakes: false,
-        passing: Default::default(),
-        canary: None,
-        closed: None,
     };
     RouteSet { epoch, revision, routes: routes.iter().map(route).collect() }
 }

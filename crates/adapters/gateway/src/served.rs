@@ -220,7 +220,6 @@ impl Gateway {
             revision: table.set.revision,
             targets: self.targets.counters(),
             routes: self.routes.counters(),
-            answers: BTreeMap::new(),
             ports: table.ports.clone(),
             boot: self.boot.clone(),
         }

@@ -170,9 +170,6 @@ mod tests {
             state: State::Live,
             reason: String::new(),
             wakes: false,
-            passing: Default::default(),
-            canary: None,
-            closed: None,
         }
     }
 

@@ -7,7 +7,7 @@ use tow_model::kinds::{
     workload::{Protocol, ServicePort, Workload},
 };
 use tow_names::{Id, Place, host_label};
-use tow_record::{Instance, Observed, Passing, Placement, Release, Route, RouteTarget, State};
+use tow_record::{Instance, Observed, Placement, Release, Route, RouteTarget, State};
 
 /// A placement with what is needed to route to it.
 #[derive(Debug, Clone, Copy)]
@@ -139,9 +139,6 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
                         state,
                         reason,
                         wakes,
-                        passing: Passing::default(),
-                        canary: None,
-                        closed: placement.closed.clone(),
                     },
                 );
             }
@@ -309,9 +306,6 @@ mod tests {
             state: State::Live,
             reason: String::new(),
             wakes: false,
-            passing: Passing::default(),
-            canary: None,
-            closed: None,
         }
     }
 

@@ -47,15 +47,15 @@ pub use item::{CATALOG_PROCESSING, ItemError, Level, StatusItem};
 pub use lease::{Fence, Lease};
 pub use location::{LocationAsk, LocationHook, LocationState};
 pub use observed::{
-    AnswerCounters, Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge,
-    ObservedInstance, Phase, ProbeReport, RouteCounters, TargetCounters, Usage,
+    Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,
+    ProbeReport, RouteCounters, TargetCounters, Usage,
 };
 pub use operation::{Effect, Failure, Operation, Step, StepRow, StepState};
 pub use placement::{Placement, Pod};
 pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Target};
 pub use problem::{Problem, SourceLine, Violation};
 pub use release::{Release, ReleaseWorkload};
-pub use route::{Canary, Closed, Passing, Route, RouteAck, RouteSet, RouteTarget};
+pub use route::{Route, RouteAck, RouteSet, RouteTarget};
 pub use run::{CronPaused, CronState, OnUnknown, Run, RunKind, RunState};
 pub use scale::{Peak, Sample, Scale, Scaled};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};

@@ -143,38 +143,6 @@ pub struct RouteCounters {
     pub waiting: u64,
 }
 
-/// What a deployment answered by a route so far, since the gateway's start.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct AnswerCounters {
-    /// All that were sent to it.
-    pub requests: u64,
-    /// Answered with 500 or above.
-    pub errors: u64,
-    /// Not answered: refused, reset, broken off or too late.
-    pub unanswered: u64,
-    /// How long the head of an answer took: how many within each of [`AnswerCounters::BOUNDS`], and beyond.
-    pub within: [u64; 12],
-}
-
-impl AnswerCounters {
-    /// Milliseconds, each the upper bound of its bucket; the twelfth bucket has none.
-    pub const BOUNDS: [u64; 11] = [2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000];
-
-    /// What came since an earlier look of the same gateway.
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut within = self.within;
-        for (now, before) in within.iter_mut().zip(earlier.within) {
-            *now = now.saturating_sub(before);
-        }
-        Self {
-            requests: self.requests.saturating_sub(earlier.requests),
-            errors: self.errors.saturating_sub(earlier.errors),
-            unanswered: self.unanswered.saturating_sub(earlier.unanswered),
-            within,
-        }
-    }
-}
-
 /// The gateway as it sees itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedEdge {
@@ -189,9 +157,6 @@ pub struct ObservedEdge {
     /// By route id, as far as anything came in.
     #[serde(default)]
     pub routes: BTreeMap<String, RouteCounters>,
-    /// By route id, then by deployment, as far as anything was sent there.
-    #[serde(default)]
-    pub answers: BTreeMap<String, BTreeMap<i64, AnswerCounters>>,
     /// Ports it listens on: by route id.
     pub ports: BTreeMap<String, u16>,
     /// Changes with each start of the gateway: counters start over.

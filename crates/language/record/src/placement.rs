@@ -1,6 +1,6 @@
 //! What a component has in an environment right now: the one mutable row per place that plans compare against.
 
-use crate::{Closed, Record};
+use crate::Record;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,9 +40,6 @@ pub struct Placement {
     /// The gateway's port of each route, once known: by route id.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
-    /// Nobody is let through just now; outlives deployments.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closed: Option<Closed>,
 }
 
 impl Placement {
@@ -63,7 +60,6 @@ impl Placement {
             replicas: BTreeMap::new(),
             serving: Vec::new(),
             ports: BTreeMap::new(),
-            closed: None,
         }
     }
 }

@@ -4,7 +4,6 @@ use crate::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tow_names::{Duration, Timestamp};
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,88 +42,10 @@ pub struct Route {
     /// Requests are held while nobody answers: somebody is started for them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub wakes: bool,
-    /// How its requests are passed on.
-    #[serde(default, skip_serializing_if = "is_plain")]
-    pub passing: Passing,
-    /// A part of the requests goes to the targets of another deployment, while that is tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Canary>,
-    /// Nobody is let through just now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closed: Option<Closed>,
 }
 
 fn is_false(said: &bool) -> bool {
     !said
-}
-
-fn is_plain(passing: &Passing) -> bool {
-    *passing == Passing::default()
-}
-
-/// How a route's requests are passed on; what is not said is the gateway's own.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Passing {
-    /// The targets speak HTTP/2 without TLS, as servers of gRPC do.
-    #[serde(skip_serializing_if = "is_false")]
-    pub http2: bool,
-    /// The longest wait for an answer's head, once the request is sent; then 504.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer_within: Option<Duration>,
-    /// The longest silence of a body or an upgraded connection, in both directions; then it is ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle: Option<Duration>,
-    /// The largest body of a request, in bytes; then 413.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body_limit: Option<u64>,
-    /// Answers are compressed for whoever takes that, where they are text and are not compressed yet.
-    #[serde(skip_serializing_if = "is_false")]
-    pub compress: bool,
-    /// Requests without TLS are sent to the same address with it, by 308.
-    #[serde(skip_serializing_if = "is_false")]
-    pub https_only: bool,
-    /// Every request is sent there instead, path and query kept, by 308: `https://www.example.com`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub redirect: Option<String>,
-}
-
-/// Who is sent to the targets of another deployment. Whoever was is sent there again, by a cookie; a header decides it
-/// beforehand, for tests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Canary {
-    /// Targets of this deployment are the canary's, all others are not.
-    pub deployment: i64,
-    /// Of a hundred new clients, so many.
-    pub percent: u8,
-}
-
-/// Why nobody is let through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", tag = "is")]
-pub enum Closed {
-    /// Everybody gets 503, but for a few.
-    Maintenance {
-        /// For people; may be empty.
-        message: String,
-        /// When it is worth asking again, for programs.
-        retry_after: Duration,
-        /// Addresses and networks that are let through: `10.1.2.3`, `10.0.0.0/8`.
-        allow: Vec<String>,
-        /// Who.
-        by: String,
-        /// Since when.
-        since: Timestamp,
-    },
-    /// Requests are held until it is over; whoever comes later than `until`, or is one too many, gets 503.
-    Paused {
-        /// The end, whether or not anybody says so.
-        until: Timestamp,
-        /// Who.
-        by: String,
-        /// Since when.
-        since: Timestamp,
-    },
 }
 
 /// A whole table. The gateway takes it only if `(epoch, revision)` is larger than what it serves; the same one again

@@ -116,9 +116,6 @@ async fn a_killed_gateway_refuses_nobody() {
         state: State::Stopped,
         reason: "stopped".into(),
         wakes: false,
-        passing: Default::default(),
-        canary: None,
-        closed: None,
     };
     let ack =
         machine.edge.apply(&RouteSet { epoch: 1, revision: 1, routes: vec![route] }).await.unwrap();

@@ -133,9 +133,6 @@ pub(crate) fn route(id: &str, host: &str, targets: &[&Instance]) -> Route {
         state: State::Live,
         reason: String::new(),
         wakes: false,
-        passing: Default::default(),
-        canary: None,
-        closed: None,
     }
 }
 
