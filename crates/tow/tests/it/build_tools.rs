@@ -247,5 +247,5 @@ fn what_nobody_can_build_is_refused_before_anything_is_begun() {
     assert!(text.contains("gives no command"), "{text}");
     std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
     let text = up.tow(["deploy", dir]).err;
-    assert!(text.contains("Dockerfile:"), "{text}");
+    assert!(text.contains("score.yaml:") && text.contains("plan/no-container-runtime"), "{text}");
 }
