@@ -254,7 +254,7 @@ codes! {
     "score/placeholder-unknown" 0 "A placeholder names what is not there"
     "score/probe-empty" 0 "A probe asks nothing"
     "score/image" 0 "No name of an image"
-    "score/target-climbs" 0 "A file's or volume's target climbs by .."
+    "score/target-climbs" 0 "A file's or volume's target climbs out of its folder"
     "score/target-kernel" 0 "A file's or volume's target is among the kernel's own files"
     "score/volume-path" 0 "A path leads out of its volume"
     "score/volume-source" 0 "A volume's source is neither a resource nor a plain name"
