@@ -7,7 +7,7 @@ use crate::{secret::Secrets, tree};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -57,19 +57,23 @@ pub(crate) fn run(job: Job<'_>, mut line: Option<&mut dyn FnMut(&str)>) -> Resul
         .stdin(Stdio::null())
         .stdout(if hears { Stdio::piped() } else { Stdio::inherit() })
         .stderr(if strikes { Stdio::piped() } else { Stdio::inherit() });
-    let mut child = command.spawn().map_err(|error| format!("cannot run {name}: {error}"))?;
     let (say, hear) = mpsc::channel();
+    // There before the tool is: one that forks without end leaves no room for a thread of ours.
+    let lines = hears.then(|| ahead(listener(say.clone(), Word::Line)));
+    let asides = strikes.then(|| ahead(listener(say.clone(), Word::Aside)));
+    let waits = ahead(move |mut child: Child| {
+        let _ = say.send(Word::Ended(child.wait()));
+    });
+    let mut child = command.spawn().map_err(|error| format!("cannot run {name}: {error}"))?;
     let pid = child.id();
     let mut reading = 0;
-    if let Some(stdout) = child.stdout.take() {
-        listen(stdout, say.clone(), Word::Line);
-        reading += 1;
+    if let (Some(stdout), Some(lines)) = (child.stdout.take(), lines) {
+        reading += usize::from(lines.send(stdout).is_ok());
     }
-    if let Some(stderr) = child.stderr.take() {
-        listen(stderr, say.clone(), Word::Aside);
-        reading += 1;
+    if let (Some(stderr), Some(asides)) = (child.stderr.take(), asides) {
+        reading += usize::from(asides.send(stderr).is_ok());
     }
-    std::thread::spawn(move || say.send(Word::Ended(child.wait())));
+    let _ = waits.send(child);
 
     let log = |text: &str| {
         let _ = writeln!(std::io::stderr(), "{}", job.secrets.strike(text));
@@ -186,15 +190,22 @@ impl Refused {
     }
 }
 
-fn listen(stream: impl Read + Send + 'static, say: mpsc::Sender<Word>, word: fn(Vec<u8>) -> Word) {
-    std::thread::spawn(move || {
+/// A thread that does its work once it is given what it is about; it ends where it is given nothing.
+fn ahead<T: Send + 'static>(work: impl FnOnce(T) + Send + 'static) -> mpsc::Sender<T> {
+    let (give, given) = mpsc::channel();
+    std::thread::spawn(move || given.recv().map(work));
+    give
+}
+
+fn listener<S: Read>(say: mpsc::Sender<Word>, word: fn(Vec<u8>) -> Word) -> impl FnOnce(S) + Send {
+    move |stream| {
         for text in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             if say.send(word(text)).is_err() {
                 return;
             }
         }
         let _ = say.send(Word::NoMoreLines);
-    });
+    }
 }
 
 /// SIGKILL to a process and all that descend from it, the ancestors first, so that none goes on to start another.
