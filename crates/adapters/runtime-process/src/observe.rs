@@ -22,6 +22,9 @@ use tow_record::{Isolation, ObservedInstance, Phase};
 const STOPPED: Duration = Duration::from_secs(2);
 /// Silences in a row after which a shim that nobody stopped is ended too: a machine may be slow.
 const SILENCES: u32 = 5;
+/// So long an instance whose program lives is what it was when its shim was last heard: another takes over in far less,
+/// and requests are answered all the while.
+const UNHEARD: tow_names::Duration = tow_names::Duration::from_secs(10);
 /// A shim that can't be started is tried again after this.
 const AGAIN: tow_names::Duration = tow_names::Duration::from_secs(1);
 
@@ -41,6 +44,8 @@ pub(crate) struct Watch {
     tried: Mutex<HashMap<Id, Timestamp>>,
     /// How often in a row a shim did not answer.
     silent: Mutex<HashMap<Id, u32>>,
+    /// Since when no shim could be heard.
+    unheard: Mutex<HashMap<Id, Timestamp>>,
     changes: watch::Sender<u64>,
     returned: AtomicU64,
 }
@@ -54,6 +59,7 @@ impl Watch {
             known: Mutex::default(),
             tried: Mutex::default(),
             silent: Mutex::default(),
+            unheard: Mutex::default(),
             changes: watch::Sender::new(0),
             returned: AtomicU64::new(0),
         })
@@ -110,6 +116,29 @@ impl Watch {
     /// Its shim is well.
     pub(crate) fn answered(&self, id: &Id) {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.unheard.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// An instance of which nobody can be asked now.
+    fn unheard(self: &Arc<Self>, id: &Id, state: &State, why: &PortError) -> ObservedInstance {
+        let now = self.clock.now();
+        let since = {
+            let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+            *unheard.entry(id.clone()).or_insert(now)
+        };
+        let known = state.observed();
+        if now.since(since) < UNHEARD && state.process.is_some_and(|process| proc::lives(&process))
+        {
+            self.hint_later();
+            return known;
+        }
+        ObservedInstance {
+            phase: Phase::Unknown,
+            ready: false,
+            ready_since: None,
+            message: why.to_string(),
+            ..known
+        }
     }
 
     /// Its shim did not answer in time. One that was stopped is ended, as is one that is silent again and again: then
@@ -243,13 +272,7 @@ impl Watch {
             Kept::State(state) => Some(match self.revive(id, folder, state.epoch).await {
                 Ok(state) => state.observed(),
                 Err(PortError::NotThere(_)) => return None,
-                Err(err) => ObservedInstance {
-                    phase: Phase::Unknown,
-                    ready: false,
-                    ready_since: None,
-                    message: err.to_string(),
-                    ..state.observed()
-                },
+                Err(err) => self.unheard(id, &state, &err),
             }),
             Kept::Damaged(why) => Some(match self.revive(id, folder, 0).await {
                 Ok(state) => state.observed(),
@@ -348,5 +371,59 @@ impl Drop for Watch {
                 }
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Process;
+
+    #[derive(Debug)]
+    struct Set(Mutex<Timestamp>);
+
+    #[async_trait::async_trait]
+    impl Clock for Set {
+        fn now(&self) -> Timestamp {
+            *self.0.lock().unwrap()
+        }
+
+        async fn sleep_until(&self, _: Timestamp) {}
+    }
+
+    #[tokio::test]
+    async fn what_lives_stays_ready_while_another_shim_takes_over() {
+        let outer = tempfile::tempdir().unwrap();
+        let id = Id::parse("i-one").unwrap();
+        let folder = Folder::of(outer.path(), &id);
+        std::fs::create_dir(folder.path()).unwrap();
+        let clock = Arc::new(Set(Mutex::new(Timestamp(1_000_000))));
+        let watch = Arc::new(Watch::new("/nonexistent/tow".into(), clock.clone()).unwrap());
+        let own = proc::stat(std::process::id()).unwrap();
+        let (pid, started, at) = (own.pid, own.started, clock.now());
+        let process = Process { pid, started, session: own.session, at };
+        let mut state = State::new(id.clone(), proc::boot().unwrap(), 1);
+        (state.phase, state.ready, state.process) = (Phase::Running, true, Some(process));
+        state::write(&folder, &state, false).unwrap();
+        // One has the lock and does not answer yet.
+        let lock = folder.lock().unwrap();
+        assert!(lock.is_some());
+        let seen = watch.look(&id, &folder).await.unwrap();
+        assert_eq!((seen.phase, seen.ready), (Phase::Running, true), "{seen:?}");
+        // None can be started.
+        drop(lock);
+        let seen = watch.look(&id, &folder).await.unwrap();
+        assert_eq!((seen.phase, seen.ready), (Phase::Running, true), "{seen:?}");
+        *clock.0.lock().unwrap() = clock.now().plus(UNHEARD);
+        let seen = watch.look(&id, &folder).await.unwrap();
+        assert_eq!((seen.phase, seen.ready), (Phase::Unknown, false), "{seen:?}");
+        assert!(seen.message.contains("/nonexistent/tow"), "{seen:?}");
+        // Heard of again, and then not any more: the time begins anew. Of what died nothing is taken to be well.
+        watch.answered(&id);
+        assert!(watch.look(&id, &folder).await.unwrap().ready);
+        state.process = Some(Process { started: own.started + 1, ..process });
+        state::write(&folder, &state, false).unwrap();
+        let seen = watch.look(&id, &folder).await.unwrap();
+        assert_eq!((seen.phase, seen.ready), (Phase::Unknown, false), "{seen:?}");
     }
 }

@@ -13,10 +13,6 @@ use tow_record::Mount;
 /// Folders in folders that are given away: each level holds descriptors, and a part of the stack.
 const DEEPEST: u32 = 200;
 
-/// Digits of a volume's name, and of what it was called before.
-const WHOLE: usize = 64;
-const SHORT: usize = 12;
-
 /// What of a volume is mounted, as found.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -27,8 +23,7 @@ pub(crate) struct Place {
 
 /// A volume's folder, or what `mount` wants of it; made where it is not there, and `user`'s where one is given.
 pub(crate) fn open(volumes: &Path, mount: &Mount, user: Option<u32>) -> io::Result<Place> {
-    let name = single(&mount.volume)?;
-    let root = named(volumes, name)?;
+    let root = volumes.join(single(&mount.volume)?);
     make(&root)?;
     if let Some(user) = user
         && root.symlink_metadata()?.uid() != user
@@ -102,33 +97,6 @@ fn give_at(dir: BorrowedFd<'_>, name: &Path, user: u32, levels: u32) -> io::Resu
         }
     }
     Ok(fchown(&found, owner, group)?)
-}
-
-/// Where a volume of this name is. Names were shorter once: the first [`SHORT`] digits of what is now a whole digest. Such a
-/// folder gets its whole name from the first that asks for it by that, and whoever still knows the short one finds it.
-fn named(volumes: &Path, name: &str) -> io::Result<PathBuf> {
-    let path = volumes.join(name);
-    let is_there = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-    let digits = name.strip_prefix("v-").filter(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
-    let Some(digits) = digits.filter(|_| !is_there(&path)) else { return Ok(path) };
-    if digits.len() == WHOLE {
-        let short = volumes.join(format!("v-{}", &digits[..SHORT]));
-        if is_there(&short) {
-            match std::fs::rename(&short, &path) {
-                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-                _ => {}
-            }
-        }
-    } else if digits.len() == SHORT
-        && let Ok(entries) = std::fs::read_dir(volumes)
-    {
-        let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let whole = |other: &String| other.len() == "v-".len() + WHOLE && other.starts_with(name);
-        if let Some(whole) = names.find(whole) {
-            return Ok(volumes.join(whole));
-        }
-    }
-    Ok(path)
 }
 
 fn make(path: &Path) -> io::Result<()> {
@@ -272,22 +240,5 @@ mod tests {
             .filter(|entry| entry.as_ref().unwrap().metadata().unwrap().uid() != 0)
             .count();
         assert_eq!((taken, others.metadata().unwrap().uid()), (0, 0));
-    }
-
-    #[test]
-    fn a_volume_of_a_short_name_is_found_by_its_whole_one_and_once() {
-        let outer = tempfile::tempdir().unwrap();
-        let short = format!("v-{}", "0123456789ab");
-        let whole = |last: char| format!("{short}{}", last.to_string().repeat(WHOLE - SHORT));
-        std::fs::create_dir(outer.path().join(&short)).unwrap();
-        std::fs::write(outer.path().join(&short).join("kept"), "").unwrap();
-        let find = |name: &str| open(outer.path(), &mount(name, None), None).unwrap().path;
-        let found = find(&whole('c'));
-        assert_eq!(found, outer.path().join(whole('c')));
-        assert!(found.join("kept").exists(), "what was in it is there");
-        assert_eq!(find(&short), found, "and found by whoever knows the short name");
-        let other = find(&whole('d'));
-        assert!(!other.join("kept").exists(), "another digest is another volume");
-        assert_eq!(find(&whole('c')), found);
     }
 }

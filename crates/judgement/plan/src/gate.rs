@@ -3,7 +3,12 @@
 
 use crate::{Delivered, primary_port};
 use tow_model::kinds::workload::{Protocol, Workload};
+use tow_names::Duration;
 use tow_record::{Gate, GateKind};
+
+/// How long whatever can't be asked anything has to live at least, in every tier: that a program was started is no sign
+/// that it can run, and most that can't end within this.
+pub(crate) const ALIVE: Duration = Duration::from_millis(500);
 
 /// The gate of one container. `None`: the workload has no such container.
 pub fn gate(score: &Workload, container: &str, delivered: &Delivered) -> Option<Gate> {
@@ -24,6 +29,10 @@ pub fn gate(score: &Workload, container: &str, delivered: &Delivered) -> Option<
         }
         (None, _) => GateKind::Alive,
     };
+    let min_healthy_time = match declared {
+        GateKind::Alive => delivered.min_healthy_time.max(ALIVE),
+        _ => delivered.min_healthy_time,
+    };
     Some(Gate {
         workload: score.metadata.name.clone(),
         container: container.to_string(),
@@ -31,7 +40,7 @@ pub fn gate(score: &Workload, container: &str, delivered: &Delivered) -> Option<
         interval: delivered.interval,
         timeout: delivered.timeout,
         successes: delivered.successes,
-        min_healthy_time: delivered.min_healthy_time,
+        min_healthy_time,
         deadline: delivered.deadline,
     })
 }

@@ -153,7 +153,8 @@ pub fn next(op: &Operation, journal: &[StepRow], view: &View<'_>, now: Timestamp
             let seen = view.observed.instances.get(&row.id);
             let min = deliveries
                 .get(pod.workload.as_str())
-                .map_or(Duration::ZERO, |d| d.min_healthy_time);
+                .and_then(|delivered| crate::gate(score, container, delivered))
+                .map_or(Duration::ZERO, |gate| gate.min_healthy_time);
             match seen {
                 Some(seen) if instance_ready(seen) => {
                     let at = seen.ready_since.unwrap_or(now).plus(min);

@@ -172,13 +172,10 @@ impl Rows {
     }
 }
 
-/// Lower case, without the one character that no database keeps.
+/// Lower case, without the one character that no database keeps. That goes first: what a letter becomes may depend on its
+/// neighbours (Σ at the end of a word), and what is shown without it must be found by what is shown.
 fn stored(text: &str) -> String {
-    let mut lower = text.to_lowercase();
-    if lower.contains('\0') {
-        lower = lower.replace('\0', "");
-    }
-    lower
+    if text.contains('\0') { text.replace('\0', "").to_lowercase() } else { text.to_lowercase() }
 }
 
 fn units(text: &str) -> usize {

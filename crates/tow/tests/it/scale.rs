@@ -7,6 +7,7 @@
 use crate::ferry::{Ferry, TOW, status, try_get};
 use crate::given::{DEVELOPMENT, ann};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Instant;
 use tow_api::Nothing;
 use tow_api::event::list::{ListEvents, Query as Events};
@@ -378,6 +379,11 @@ fn load_brings_replicas_and_quiet_takes_them_without_a_failed_request() {
     let uses = up.json(&["ps", "ferry"]);
     let known = uses.as_array().unwrap().iter().filter(|one| one["usage"]["memory"].is_u64());
     assert!(known.count() >= 1, "{uses}");
+    let mut answered = BTreeSet::new();
+    until("all three answer", || {
+        answered.insert(try_get(&url, "/").unwrap().1);
+        answered.len() >= 3
+    });
     let loud = running.end();
     assert!(loud.failed.is_empty(), "{loud}");
     let quiet = load(4).begin();
@@ -386,9 +392,7 @@ fn load_brings_replicas_and_quiet_takes_them_without_a_failed_request() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     let report = quiet.end();
     assert!(report.failed.is_empty(), "{report}");
-    println!("measured: {loud}; {report}; bodies {}", loud.bodies.len());
-    assert!(loud.bodies.len() >= 3, "all three answered: {:?}", loud.bodies);
+    println!("measured: {loud}; {report}");
     let steps = steps(&up);
     assert!(steps.contains(&(1, 2)) && steps.last().unwrap().1 == 1, "{steps:?}");
-    assert!(url.starts_with("http://"));
 }

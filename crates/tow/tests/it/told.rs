@@ -76,7 +76,8 @@ fn the_hint_of_a_failed_deployment_works_as_it_stands() {
     let told = up.tow(&hints[0]).exits(0);
     assert!(told.out.contains("this is why"), "{told}");
 
-    let ends = folder("ends", &[("ends", "echo last words; exit 4", "{kind: worker}")]);
+    let patient = "{kind: worker, health: {minHealthyTime: 30s}}";
+    let ends = folder("ends", &[("ends", "echo last words; exit 4", patient)]);
     let failed = up.tow(["deploy", &path(&ends), "-e", name]).exits(1);
     let hints = quoted(&failed.err);
     assert_eq!(hints.len(), 2, "{failed}");

@@ -1,13 +1,17 @@
 //! What the tests of this room start from: a release, an environment, a place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tow_model::kinds::{
     delivery::DeliverySpec,
     environment::{EnvironmentSpec, Tier},
     workload::Workload,
 };
 use tow_names::{Digest, EntityRef, Id, Name, Namespace, Place, Timestamp};
-use tow_record::{Deployment, Reason, Release, ReleaseWorkload, State};
+use tow_plan::{Admitted, Refusal, SpecError, SpecInput, instance_spec, refusals};
+use tow_record::{
+    BuildTool, Can, Deployment, Desired, Executes, Instance, InstanceSpec, Isolation, Reason,
+    Release, ReleaseWorkload, RuntimeFacts, State,
+};
 
 pub(crate) fn component() -> EntityRef {
     EntityRef::new("component", &Namespace::default(), &Name::new("shop").unwrap())
@@ -77,7 +81,7 @@ pub(crate) fn deployment(number: i64, release: &Release, replicas: u32) -> Deplo
         release: release.number,
         config: 0,
         variables: BTreeMap::new(),
-        runtime: tow_record::Executes::default(),
+        runtime: Executes::default(),
         replicas: release.workloads.keys().map(|name| (name.clone(), replicas)).collect(),
         salt: 0,
         reason: Reason::Deploy,
@@ -88,4 +92,68 @@ pub(crate) fn deployment(number: i64, release: &Release, replicas: u32) -> Deplo
         state: State::Rolling,
         outcome: None,
     }
+}
+
+/// A runtime that is declared so.
+pub(crate) fn executes(spec: serde_json::Value) -> Executes {
+    Executes { spec: serde_json::from_value(spec).unwrap(), ..Executes::default() }
+}
+
+/// A runtime that can do this on its machine.
+pub(crate) fn facts(isolation: Isolation, can: &[Can]) -> RuntimeFacts {
+    let can = can.iter().copied().collect();
+    RuntimeFacts { isolation, can, unavailable: None, notes: Vec::new() }
+}
+
+/// What of a release is refused in development, with so many of workload `web`.
+pub(crate) fn refused(
+    release: &Release,
+    runtime: &Executes,
+    facts: &RuntimeFacts,
+    tool: Option<BuildTool>,
+    count: Option<u32>,
+) -> Vec<Refusal> {
+    refusals(&Admitted {
+        release,
+        place: &place(),
+        environment: &environment(Tier::Development),
+        runtime,
+        facts,
+        keys: &BTreeSet::new(),
+        tool,
+        replicas: &count.map(|count| ("web".to_string(), count)).into_iter().collect(),
+        missing: None,
+    })
+}
+
+/// What container `main` of workload `web` is run with; its first port is 20000 of the machine.
+pub(crate) fn spec(json: &serde_json::Value, runtime: Executes) -> Result<InstanceSpec, SpecError> {
+    let release = release(1, std::slice::from_ref(json));
+    let ports = json["service"]["ports"].as_object().unwrap();
+    let instance = Instance {
+        id: Id::fresh("i"),
+        place: place(),
+        deployment: 1,
+        release: 1,
+        workload: "web".into(),
+        container: "main".into(),
+        replica: 0,
+        revision: "r".into(),
+        node: "n".into(),
+        runtime: Name::local(),
+        run: None,
+        ports: ports.keys().take(1).map(|name| (name.clone(), 20_000)).collect(),
+        desired: Desired::Running,
+        created_at: Timestamp(0),
+    };
+    let mut deployment = deployment(1, &release, 1);
+    deployment.runtime = runtime;
+    instance_spec(SpecInput {
+        instance: &instance,
+        release: &release,
+        deployment: &deployment,
+        environment: &environment(Tier::Development),
+        artifact: None,
+        config: &BTreeMap::new(),
+    })
 }

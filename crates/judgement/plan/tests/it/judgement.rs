@@ -10,7 +10,7 @@ use tow_model::kinds::{
 use tow_names::{Duration, Id, Name};
 use tow_plan::{Admitted, Draft, Placed, delivered, draft, gate, refusals, routes, workload_urls};
 use tow_record::{
-    Action, Can, Change, Desired, Executes, GateKind, Instance, Isolation, Observed,
+    Action, Can, Change, Desired, Executes, Gate, GateKind, Instance, Isolation, Observed,
     ObservedInstance, Phase, Placement, Pod, Release, RuntimeFacts, State,
 };
 
@@ -46,16 +46,18 @@ fn a_gate_is_the_probe_else_the_port_else_alive() {
     let kind = |json: &serde_json::Value| {
         let score = score(json);
         let delivered = delivered(&DeliverySpec::default(), &score, &name, &environment);
-        gate(&score, "main", &delivered).unwrap().probe
+        gate(&score, "main", &delivered).unwrap()
     };
+    let known = |gate: Gate| (gate.probe, gate.min_healthy_time);
     let mut json = web("web");
-    assert_eq!(kind(&json), GateKind::Tcp { port: "http".into() });
+    assert_eq!(known(kind(&json)), (GateKind::Tcp { port: "http".into() }, Duration::ZERO));
     json["containers"]["main"]["readinessProbe"] =
         json!({"httpGet": {"path": "/up", "port": 8080}});
-    assert_eq!(kind(&json), GateKind::Http { path: "/up".into() });
+    assert_eq!(known(kind(&json)), (GateKind::Http { path: "/up".into() }, Duration::ZERO));
     json["containers"]["main"].as_object_mut().unwrap().remove("readinessProbe");
     json.as_object_mut().unwrap().remove("service");
-    assert_eq!(kind(&json), GateKind::Alive);
+    let half = Duration::from_millis(500);
+    assert_eq!(known(kind(&json)), (GateKind::Alive, half), "being started is no sign of life");
 }
 
 #[test]

@@ -1,12 +1,9 @@
 //! What is known before anything is stopped is refused by the plan, at its pointer: volumes with two writers, volumes that
 //! are none, artifacts without an image to run in.
 
-use crate::given::{environment, place, release, web};
+use crate::given::{executes, facts, release, web};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use tow_model::kinds::environment::Tier;
-use tow_plan::{Admitted, refusals};
-use tow_record::{BuildTool, Can, Executes, Isolation, RuntimeFacts};
+use tow_record::{BuildTool, Can, Executes, Isolation};
 
 /// Code, pointer and hint of everything that is refused.
 fn refused(
@@ -16,31 +13,13 @@ fn refused(
     tool: BuildTool,
     can: &[Can],
 ) -> Vec<(&'static str, String, String)> {
-    let facts = RuntimeFacts {
-        isolation: runtime.isolation(),
-        can: can.iter().copied().collect(),
-        unavailable: None,
-        notes: Vec::new(),
-    };
-    let found = refusals(&Admitted {
-        release: &release(1, std::slice::from_ref(json)),
-        place: &place(),
-        environment: &environment(Tier::Development),
-        runtime,
-        facts: &facts,
-        keys: &BTreeSet::new(),
-        tool: Some(tool),
-        replicas: &BTreeMap::from([("web".to_string(), count)]),
-        missing: None,
-    });
+    let release = release(1, std::slice::from_ref(json));
+    let facts = facts(runtime.isolation(), can);
     let told = |r: tow_plan::Refusal| {
         (r.invalid.code, r.invalid.pointer, r.invalid.hint.unwrap_or_default())
     };
+    let found = crate::given::refused(&release, runtime, &facts, Some(tool), Some(count));
     found.into_iter().map(told).collect()
-}
-
-fn executes(spec: Value) -> Executes {
-    Executes { spec: serde_json::from_value(spec).unwrap(), ..Executes::default() }
 }
 
 #[test]

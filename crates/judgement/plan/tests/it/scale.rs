@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use crate::given::{deployment, environment, place, release, web};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::given::{deployment, environment, facts, place, refused, release, web};
+use std::collections::BTreeMap;
 use tow_model::kinds::environment::Tier;
 use tow_names::{Duration, Id, Name, Timestamp};
 use tow_plan::scale::{Step, counted, look, made_live, tries};
-use tow_plan::{Admitted, Placed, refusals, routes};
+use tow_plan::{Placed, routes};
 use tow_record::{
-    Deployment, Desired, Executes, Instance, Isolation, Observed, ObservedInstance, Phase,
-    Placement, Pod, Reason, Release, RouteCounters, RuntimeFacts, Scale, State, TargetCounters,
-    Usage,
+    Can, Deployment, Desired, Executes, Instance, Isolation, Observed, ObservedInstance, Phase,
+    Placement, Pod, Reason, Release, RouteCounters, Scale, State, TargetCounters, Usage,
 };
 
 /// A workload `web` that scales as is said, what is kept of it, and a world to set.
@@ -322,23 +321,8 @@ fn a_route_wakes_unless_it_is_stopped_or_nobody_gets_up() {
 fn what_can_not_be_scaled_so_is_refused() {
     let why = |scale: serde_json::Value, score: serde_json::Value, isolation: Isolation| {
         let stage = Stage::of(&scale, &score);
-        let facts = RuntimeFacts {
-            isolation,
-            can: BTreeSet::from([tow_record::Can::Artifacts, tow_record::Can::Volumes]),
-            unavailable: None,
-            notes: Vec::new(),
-        };
-        let found = refusals(&Admitted {
-            release: &stage.release,
-            place: &place(),
-            environment: &environment(Tier::Development),
-            runtime: &Executes::default(),
-            facts: &facts,
-            keys: &BTreeSet::new(),
-            tool: None,
-            replicas: &BTreeMap::new(),
-            missing: None,
-        });
+        let facts = facts(isolation, &[Can::Artifacts, Can::Volumes]);
+        let found = refused(&stage.release, &Executes::default(), &facts, None, None);
         let found = found.into_iter().find(|refusal| refusal.invalid.code == "plan/scale");
         found.map(|refusal| refusal.invalid.message).unwrap_or_default()
     };
