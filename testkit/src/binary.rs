@@ -420,10 +420,16 @@ fn processes(data: &Path) -> Vec<Process> {
 
 /// Asks again and again until it holds.
 #[track_caller]
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, holds);
+}
+
+/// Asks again and again until it holds, this long: for what builds with a toolchain that has nothing at hand yet.
+#[track_caller]
+pub fn until_within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}: it did not come true in {PATIENCE:?}");
+        assert!(began.elapsed() < patience, "{what}: it did not come true in {patience:?}");
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }

@@ -93,6 +93,8 @@ impl Podman {
             let child = self
                 .command()
                 .args(["system", "service", "--time", "0", &self.address()])
+                // Where a container ran out of memory, its monitor leaves a file in the folder that it was started in.
+                .current_dir(self.dir.path())
                 .stdout(log.try_clone().map_err(|e| e.to_string())?)
                 .stderr(log)
                 .spawn()

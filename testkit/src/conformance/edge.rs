@@ -1,7 +1,7 @@
 //! What every [`Edge`] holds to, whatever it stands on. Traffic itself is no part of it: only some edges have any.
 
 use tow_ports::{Edge, PortError};
-use tow_record::{ObservedEdge, Route, RouteAck, RouteSet, RouteTarget, State};
+use tow_record::{Mode, ObservedEdge, Route, RouteAck, RouteRules, RouteSet, RouteTarget, State};
 
 /// Runs the whole suite on an edge that was never given a table. Panics where something does not hold.
 pub async fn edge(edge: &dyn Edge) {
@@ -34,6 +34,9 @@ fn route(id: &str, instances: &[&str]) -> Route {
         state: State::Live,
         reason: String::new(),
         wakes: false,
+        split: None,
+        mode: Mode::Serving,
+        rules: RouteRules::default(),
     }
 }
 

@@ -73,7 +73,7 @@ impl EdgeState {
     /// Whoever waits at a route that got an answer waits no more.
     fn counted(&self) -> BTreeMap<String, RouteCounters> {
         let counted = self.set.routes.iter().map(|route| {
-            let mut counters = self.routes.get(&route.id).copied().unwrap_or_default();
+            let mut counters = self.routes.get(&route.id).cloned().unwrap_or_default();
             if !route.wakes || !route.targets.is_empty() {
                 counters.waiting = 0;
             }

@@ -10,8 +10,8 @@ use tow_fake::{BuildScript, FakeClock, FakeKeys, Script, To, World};
 use tow_names::{Digest, Duration, Id, Timestamp};
 use tow_ports::{Blobs, Builder, Clock, Edge, Keys, LogQuery, PortError, Runtime, When};
 use tow_record::{
-    Backoff, BuildSpec, Exit, InstanceSpec, Phase, Probe, Program, Restart, Route, RouteSet,
-    RouteTarget, State,
+    Backoff, BuildSpec, Exit, InstanceSpec, Mode, Phase, Probe, Program, Restart, Route,
+    RouteRules, RouteSet, RouteTarget, State,
 };
 
 fn secs(n: i64) -> Duration {
@@ -308,6 +308,9 @@ fn table(epoch: i64, revision: i64, routes: &[(&str, u16, &str)]) -> RouteSet {
         state: State::Live,
         reason: String::new(),
         wakes: false,
+        split: None,
+        mode: Mode::Serving,
+        rules: RouteRules::default(),
     };
     RouteSet { epoch, revision, routes: routes.iter().map(route).collect() }
 }

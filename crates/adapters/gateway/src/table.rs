@@ -148,7 +148,7 @@ fn begins(path: &str, prefix: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tow_record::{RouteTarget, State};
+    use tow_record::{Mode, RouteRules, RouteTarget, State};
 
     fn route(id: &str, hosts: &[&str], path: &str, instances: &[(&str, u16)]) -> Route {
         Route {
@@ -170,6 +170,9 @@ mod tests {
             state: State::Live,
             reason: String::new(),
             wakes: false,
+            split: None,
+            mode: Mode::Serving,
+            rules: RouteRules::default(),
         }
     }
 

@@ -84,7 +84,8 @@ impl Routes {
         let known = lock(&self.known);
         let counters = known.iter().map(|(id, counts)| {
             let requests = counts.requests.load(SeqCst);
-            (id.clone(), RouteCounters { requests, waiting: counts.waiting.load(SeqCst) })
+            let waiting = counts.waiting.load(SeqCst);
+            (id.clone(), RouteCounters { requests, waiting, parts: BTreeMap::new() })
         });
         counters.filter(|(_, counters)| *counters != RouteCounters::default()).collect()
     }

@@ -7,7 +7,9 @@ use tow_model::kinds::{
     workload::{Protocol, ServicePort, Workload},
 };
 use tow_names::{Id, Place, host_label};
-use tow_record::{Instance, Observed, Placement, Release, Route, RouteTarget, State};
+use tow_record::{
+    Instance, Mode, Observed, Placement, Release, Route, RouteRules, RouteTarget, State,
+};
 
 /// A placement with what is needed to route to it.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +141,9 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
                         state,
                         reason,
                         wakes,
+                        split: None,
+                        mode: Mode::Serving,
+                        rules: RouteRules::default(),
                     },
                 );
             }
@@ -306,6 +311,9 @@ mod tests {
             state: State::Live,
             reason: String::new(),
             wakes: false,
+            split: None,
+            mode: Mode::Serving,
+            rules: RouteRules::default(),
         }
     }
 

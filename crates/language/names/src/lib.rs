@@ -4,6 +4,7 @@
 
 mod digest;
 mod entity;
+mod host;
 mod id;
 mod name;
 mod quantity;
@@ -12,6 +13,7 @@ mod time;
 
 pub use digest::{Digest, DigestError, Hasher, Tally};
 pub use entity::{EntityRef, LONGEST_REF, Place, canonical_ref};
+pub use host::{covers, is_local_host, is_public_host};
 pub use id::Id;
 pub use name::{Name, NameError, Namespace, host_label, is_absolute_url, is_score_name};
 pub use quantity::{Cpu, Memory, QuantityError};

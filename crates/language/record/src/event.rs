@@ -14,6 +14,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("build.cancelled", "somebody does not want a build any more"),
     ("build.created", "somebody wants a source built without deploying it"),
     ("build.failed", "such a build made nothing"),
+    ("certificate.added", "somebody brought the certificate of a host"),
+    ("certificate.failed", "the certificate of a host could not be ordered; it is tried again"),
+    ("certificate.issued", "an authority made the certificate of a host"),
+    ("certificate.removed", "the certificate of a host was taken away"),
     (
         "config.changed",
         "an applied plan brought other configuration; values appear as keyed digests",

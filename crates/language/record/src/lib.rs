@@ -5,6 +5,7 @@
 
 mod access;
 mod artifact;
+mod certificate;
 mod code;
 mod configuration;
 mod declaration;
@@ -32,6 +33,10 @@ mod webhook;
 
 pub use access::{Actor, Right};
 pub use artifact::{Artifact, Build, BuildBounds, BuildSpec, BuildTool, Discarded, Found, Source};
+pub use certificate::{
+    AcmeAccount, AcmeOrder, AcmeStage, Authority, Certificate, CertificateFacts, CertificateSet,
+    CertificateSource, ServedCertificate,
+};
 pub use code::{CODES, Code, ExitStatus};
 pub use configuration::{ConfigVersion, Sealed};
 pub use declaration::{Declaration, Kept, Verdict};
@@ -48,20 +53,22 @@ pub use lease::{Fence, Lease};
 pub use location::{LocationAsk, LocationHook, LocationState};
 pub use observed::{
     Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,
-    ProbeReport, RouteCounters, TargetCounters, Usage,
+    ProbeReport, RouteCounters, RoutePart, TargetCounters, Usage,
 };
 pub use operation::{Effect, Failure, Operation, Step, StepRow, StepState};
 pub use placement::{Placement, Pod};
 pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Target};
 pub use problem::{Problem, SourceLine, Violation};
 pub use release::{Release, ReleaseWorkload};
-pub use route::{Route, RouteAck, RouteSet, RouteTarget};
+// Said in `tow.yaml`, obeyed by the gateway as it was said.
+pub use route::{Mode, Route, RouteAck, RouteSet, RouteTarget, Split};
 pub use run::{CronPaused, CronState, OnUnknown, Run, RunKind, RunState};
 pub use scale::{Peak, Sample, Scale, Scaled};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;
+pub use tow_model::kinds::route_rules::{Redirect, RouteRules, Spoken};
 pub use tow_model::kinds::static_files::{Site, SiteHeaders};
 pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 

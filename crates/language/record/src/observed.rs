@@ -135,12 +135,34 @@ pub struct TargetCounters {
 }
 
 /// What came in by a route so far, since the gateway's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RouteCounters {
     /// All requests, the ones that nobody could answer included.
     pub requests: u64,
     /// Requests that wait now for a first instance, because the route wakes one.
     pub waiting: u64,
+    /// Who answered them: by deployment, those of the last few.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<i64, RoutePart>,
+}
+
+/// What one deployment did of a route's requests so far. Only ever grows while the gateway runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RoutePart {
+    /// Requests that ended, in an answer's head or in none. A connection that was refused counts.
+    pub requests: u64,
+    /// Of these, the ones answered 500 and above, and the ones that no answer came to.
+    pub errors: u64,
+    /// How long answers took until their head, by [`RoutePart::BOUNDS`]; the last one: longer than all. Zeros at the end
+    /// are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<u64>,
+}
+
+impl RoutePart {
+    /// Upper bounds of `took`, in milliseconds.
+    pub const BOUNDS: [u64; 16] =
+        [1, 2, 5, 10, 20, 35, 50, 75, 100, 200, 350, 500, 1_000, 2_000, 5_000, 10_000];
 }
 
 /// The gateway as it sees itself.

@@ -4,6 +4,8 @@ use crate::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tow_model::kinds::route_rules::RouteRules;
+use tow_names::Duration;
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +18,50 @@ pub struct RouteTarget {
     pub release: i64,
     /// Of which deployment.
     pub deployment: i64,
+}
+
+/// Who of the clients of a route is answered by a deployment that is being tried. Whoever was once stays with it, by a
+/// cookie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Split {
+    /// The deployment that is tried; all other targets are what is tried against.
+    pub deployment: i64,
+    /// Of a hundred clients.
+    pub weight: u32,
+    /// A request with this header is answered by it if the header says `always`, and by the others if it says `never`.
+    pub header: String,
+    /// The cookie's name: the gateway's own, seen by no instance.
+    pub cookie: String,
+}
+
+/// What is done with requests besides handing them on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "mode")]
+pub enum Mode {
+    /// They are handed on.
+    #[default]
+    Serving,
+    /// They are held until the route serves again, and refused with 504 after this time.
+    Paused {
+        /// How long one is held at most.
+        limit: Duration,
+    },
+    /// They are refused with 503, but for some clients.
+    Maintenance {
+        /// What `Retry-After` says.
+        retry_after: Duration,
+        /// Networks whose clients are served all the same: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+        allow: Vec<String>,
+        /// A sentence for the page.
+        message: String,
+    },
+}
+
+impl Mode {
+    /// Nothing is to be done.
+    pub fn is_serving(&self) -> bool {
+        *self == Self::Serving
+    }
 }
 
 /// One route: everything that asks for one of its hosts, or comes in at its port.
@@ -42,6 +88,15 @@ pub struct Route {
     /// Requests are held while nobody answers: somebody is started for them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub wakes: bool,
+    /// A deployment is being tried; without it all targets are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+    /// What is done with requests.
+    #[serde(default, skip_serializing_if = "Mode::is_serving")]
+    pub mode: Mode,
+    /// Limits, tries and redirects, as its workload says.
+    #[serde(default, skip_serializing_if = "RouteRules::is_default")]
+    pub rules: RouteRules,
 }
 
 fn is_false(said: &bool) -> bool {

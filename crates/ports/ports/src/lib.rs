@@ -6,6 +6,7 @@
 
 mod blobs;
 mod builder;
+mod certifier;
 mod clock;
 mod crossing;
 mod edge;
@@ -17,6 +18,7 @@ mod web;
 
 pub use blobs::{Blobs, ByteStream};
 pub use builder::Builder;
+pub use certifier::{AcmeError, AcmeSetting, Certifier, Made, Ordered, Progress};
 pub use clock::Clock;
 pub use crossing::{Crossings, NoCrossings, When};
 pub use edge::Edge;

@@ -84,6 +84,13 @@ pub trait Runtime: Send + Sync {
     /// Starts an instance and returns when accepted; never waits for health. The same id again does nothing, whether
     /// it runs or ended: at most one start per id.
     async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError>;
+    /// Has an instance go on as what `spec` says: where another program runs, this one is started beside it on the same
+    /// sockets, and takes its place once it says that it is ready; the other ends what it began. New addresses of
+    /// `listen` are added, none is moved. Returns when accepted; without effect where nothing differs or nothing runs.
+    /// Only for what is handed its sockets; one that does not get ready leaves the other where it is.
+    async fn renew(&self, _epoch: i64, _spec: &InstanceSpec) -> Result<(), PortError> {
+        Ok(())
+    }
     /// SIGTERM, and SIGKILL after `grace`; returns when accepted. Again, or where nothing runs: no error. It is not
     /// started again by itself afterwards.
     async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError>;

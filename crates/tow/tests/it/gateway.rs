@@ -13,7 +13,7 @@ use tow_names::Duration;
 use tow_platform::SystemClock;
 use tow_platform::fakes::{FakeClock, World};
 use tow_ports::{Edge, Runtime};
-use tow_record::{ObservedInstance, Phase, Route, RouteSet, State};
+use tow_record::{Mode, ObservedInstance, Phase, Route, RouteRules, RouteSet, State};
 use tow_runtime_process::{Config, ProcessRuntime, stop_everything};
 use tow_testkit::conformance::edge::edge;
 
@@ -116,6 +116,9 @@ async fn a_killed_gateway_refuses_nobody() {
         state: State::Stopped,
         reason: "stopped".into(),
         wakes: false,
+        split: None,
+        mode: Mode::Serving,
+        rules: RouteRules::default(),
     };
     let ack =
         machine.edge.apply(&RouteSet { epoch: 1, revision: 1, routes: vec![route] }).await.unwrap();

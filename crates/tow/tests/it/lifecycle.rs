@@ -5,7 +5,11 @@
 
 use crate::ferry::{Ferry, TOW, get, pids, served, status};
 use rustix::process::Signal;
-use tow_testkit::binary::{Binary, lives, send, until};
+use std::time::Duration;
+use tow_testkit::binary::{Binary, lives, send, until, until_within};
+
+/// A sample whose toolchain has nothing compiled yet, beside three others.
+const BUILT: Duration = Duration::from_secs(300);
 
 /// A platform with one ferry, live; its URL.
 fn with_ferry() -> (Binary, Ferry, String) {
@@ -243,7 +247,7 @@ fn the_demo_answers_everywhere() {
             let all = all.as_array().unwrap().clone();
             all.into_iter().find(|line| line["component"] == sample && line["state"] == "live")
         };
-        until(&format!("{sample} is live"), || line().is_some());
+        until_within(BUILT, &format!("{sample} is live"), || line().is_some());
         let line = line().unwrap();
         for url in ["url", "port_url"].map(|key| line[key].as_str().unwrap().to_string()) {
             assert_eq!(get(&url, "/").0, 200, "{sample} at {url}");

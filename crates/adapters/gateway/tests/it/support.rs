@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tow_gateway::EdgeClient;
 use tow_ports::Edge;
-use tow_record::{ObservedEdge, Route, RouteAck, RouteSet, RouteTarget, State};
+use tow_record::{Mode, ObservedEdge, Route, RouteAck, RouteRules, RouteSet, RouteTarget, State};
 
 /// For everything that must come to pass.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -133,6 +133,9 @@ pub(crate) fn route(id: &str, host: &str, targets: &[&Instance]) -> Route {
         state: State::Live,
         reason: String::new(),
         wakes: false,
+        split: None,
+        mode: Mode::Serving,
+        rules: RouteRules::default(),
     }
 }
 
