@@ -1,6 +1,7 @@
 //! The control plane's side: the port `Edge` over the gateway's control socket, and how a gateway is run.
 
-use crate::control::Calls;
+use crate::change::Change;
+use crate::control::{Calls, Taken};
 use crate::served::Refusal;
 use crate::sockets;
 use crate::target::lock;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tow_names::Id;
 use tow_ports::{Edge, PortError};
 use tow_record::{
-    Backoff, InstanceSpec, ObservedEdge, Probe, Program, Restart, RouteAck, RouteSet,
+    Backoff, InstanceSpec, ObservedEdge, Probe, Program, Restart, Route, RouteAck, RouteSet,
 };
 
 /// For a table to be kept safe and served; a slow disk's fsync is most of it.
@@ -36,13 +37,57 @@ pub struct EdgeClient {
     dir: PathBuf,
     /// What was told of calls so far.
     told: Arc<Mutex<Option<Calls>>>,
+    /// What it acknowledged last: the next one needs to say only what differs.
+    last: Arc<Mutex<Option<Last>>>,
+}
+
+/// A table that was acknowledged.
+#[derive(Debug)]
+struct Last {
+    mark: (i64, i64),
+    boot: String,
+    routes: BTreeMap<String, Route>,
+    ports: BTreeMap<String, u16>,
+}
+
+impl Last {
+    fn of(set: &RouteSet, taken: &Taken) -> Self {
+        let routes = set.routes.iter().map(|route| (route.id.clone(), route.clone()));
+        Self {
+            mark: (set.epoch, set.revision),
+            boot: taken.boot.clone(),
+            routes: routes.collect(),
+            ports: taken.ack.ports.clone(),
+        }
+    }
+
+    /// What differs, where that is less than the whole.
+    fn change(&self, set: &RouteSet) -> Option<Change> {
+        let ids = self.routes.keys().map(String::as_str);
+        let change = Change::between(self.mark, ids, |id| self.routes.get(id), set);
+        (change.size() < set.routes.len()).then_some(change)
+    }
+
+    fn changed(mut self, change: Change, ports: BTreeMap<String, u16>) -> Self {
+        self.mark = change.mark();
+        for id in change.drop {
+            self.routes.remove(&id);
+            self.ports.remove(&id);
+        }
+        for route in change.put {
+            self.ports.remove(&route.id);
+            self.routes.insert(route.id.clone(), route);
+        }
+        self.ports.extend(ports);
+        self
+    }
 }
 
 impl EdgeClient {
     /// `dir`: the folder that `tow gateway DIR` was given. Connects anew for each call, so it may exist before the
     /// gateway does.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), told: Arc::default() }
+        Self { dir: dir.into(), told: Arc::default(), last: Arc::default() }
     }
 
     async fn call<T: DeserializeOwned>(
@@ -59,6 +104,7 @@ impl EdgeClient {
                 Ok(Refusal::Fenced { given, seen }) => PortError::Fenced { given, seen },
                 Ok(Refusal::Refused { message }) => PortError::Refused(message),
                 Ok(Refusal::Unavailable { message }) => PortError::Unavailable(message),
+                Ok(Refusal::Elsewhere) => unavailable("it serves another table"),
                 Err(_) => unavailable(&format!("it answered {status}")),
             }),
             Ok(Err(error)) => Err(unavailable(&error)),
@@ -107,9 +153,27 @@ fn unavailable(detail: &str) -> PortError {
 #[async_trait]
 impl Edge for EdgeClient {
     async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError> {
-        let body = serde_json::to_vec(set)
-            .map_err(|error| PortError::Refused(format!("the set can't be written: {error}")))?;
-        self.call(Method::PUT, "/routes", body, APPLY).await
+        let written =
+            |error| PortError::Refused(format!("the set can't be written: {error}"));
+        // Taken out: whoever comes meanwhile sends the whole.
+        let last = lock(&self.last).take();
+        if let Some(last) = last
+            && let Some(change) = last.change(set)
+        {
+            let path = format!("/routes?boot={}", last.boot);
+            let body = serde_json::to_vec(&change).map_err(written)?;
+            // Whatever speaks against it, the whole tells what holds.
+            if let Ok(taken) = self.call::<Taken>(Method::PATCH, &path, body, APPLY).await {
+                let last = last.changed(change, taken.ack.ports);
+                let ack = RouteAck { revision: taken.ack.revision, ports: last.ports.clone() };
+                *lock(&self.last) = Some(last);
+                return Ok(ack);
+            }
+        }
+        let body = serde_json::to_vec(set).map_err(written)?;
+        let taken: Taken = self.call(Method::PUT, "/routes", body, APPLY).await?;
+        *lock(&self.last) = Some(Last::of(set, &taken));
+        Ok(taken.ack)
     }
 
     async fn observe(&self) -> Result<ObservedEdge, PortError> {

@@ -1,9 +1,11 @@
 //! The control socket: HTTP on a Unix socket in the gateway's folder, open to the gateway's own user.
 //!
-//! `PUT /routes` (a route set; answers an acknowledgement, or 409, 422 or 503 with a refusal) · `GET /observe` ·
-//! `GET /healthz` · `GET /calls?boot=B&after=N` (how often a request began to wait for a first instance; answers once
+//! `PUT /routes` (a route set; answers an acknowledgement, or 409, 422 or 503 with a refusal) · `PATCH /routes?boot=B` (a
+//! change of what that start serves; the same, acknowledging only what was put, or 412) · `GET /observe` · `GET /healthz` ·
+//! `GET /calls?boot=B&after=N` (how often a request began to wait for a first instance; answers once
 //! there is more to say than that, or after a while).
 
+use crate::change::Change;
 use crate::served::{Gateway, Refusal};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -17,6 +19,7 @@ use std::convert::Infallible;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
+use tow_record::{RouteAck, RouteSet};
 
 /// Of a route set: 10,000 routes take about 5 MB.
 const SET_SIZE: usize = 64 * 1024 * 1024;
@@ -36,6 +39,21 @@ impl Calls {
     pub(crate) fn query(&self) -> String {
         format!("/calls?boot={}&after={}", self.boot, self.calls)
     }
+}
+
+/// An acknowledgement, and who gives it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    #[serde(flatten)]
+    pub(crate) ack: RouteAck,
+    /// Of a gateway that does not say, nothing is known that could be changed.
+    #[serde(default)]
+    pub(crate) boot: String,
+}
+
+enum Wanted {
+    Set(RouteSet),
+    Change(Change),
 }
 
 /// Answers until the gateway ends, also while it drains: so that the drain can be watched.
@@ -83,7 +101,10 @@ async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<F
             let calls = *gateway.routes.calls().borrow();
             json(StatusCode::OK, &now(calls))
         }
-        (&Method::PUT, "/routes") => {
+        (&Method::PUT | &Method::PATCH, "/routes") => {
+            let whole = request.method() == Method::PUT;
+            let boot = request.uri().query().and_then(|query| query.strip_prefix("boot="));
+            let boot = boot.unwrap_or_default().to_string();
             let refused = |message: String| {
                 json(StatusCode::UNPROCESSABLE_ENTITY, &Refusal::Refused { message })
             };
@@ -91,18 +112,32 @@ async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<F
                 Ok(body) => body.to_bytes(),
                 Err(error) => return refused(format!("the route set could not be read: {error}")),
             };
-            let set = match serde_json::from_slice(&bytes) {
-                Ok(set) => set,
+            let wanted = if whole {
+                serde_json::from_slice(&bytes).map(Wanted::Set)
+            } else {
+                serde_json::from_slice(&bytes).map(Wanted::Change)
+            };
+            let wanted = match wanted {
+                Ok(wanted) => wanted,
                 Err(error) => return refused(format!("this is no route set: {error}")),
             };
+            drop(bytes);
             // In its own task: a client that goes away must not leave it half done.
-            match tokio::spawn(async move { gateway.apply(set).await }).await {
-                Ok(Ok(ack)) => json(StatusCode::OK, &ack),
+            let applied = tokio::spawn(async move {
+                let ack = match wanted {
+                    Wanted::Set(set) => gateway.apply(set).await?,
+                    Wanted::Change(change) => gateway.change(&boot, change).await?,
+                };
+                Ok(Taken { ack, boot: gateway.boot().to_string() })
+            });
+            match applied.await {
+                Ok(Ok(taken)) => json(StatusCode::OK, &taken),
                 Ok(Err(refusal)) => {
                     let status = match refusal {
                         Refusal::Fenced { .. } => StatusCode::CONFLICT,
                         Refusal::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
                         Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                        Refusal::Elsewhere => StatusCode::PRECONDITION_FAILED,
                     };
                     json(status, &refusal)
                 }

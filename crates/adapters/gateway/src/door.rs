@@ -1,6 +1,8 @@
 //! Listeners and the connections that come in at them.
 
-use crate::proxy::{self, Arrival};
+use crate::exchange::{self, Arrival};
+use crate::pace::{Pace, Paced};
+use crate::proxy;
 use crate::served::Gateway;
 use crate::table::Entrance;
 use hyper::service::service_fn;
@@ -9,11 +11,15 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-/// For a request's head, and for the next request on a connection kept alive.
-const HEAD: Duration = Duration::from_secs(75);
+/// For a request's head as a whole.
+pub(crate) const HEAD: Duration = Duration::from_secs(10);
+/// For the next request on a connection kept alive.
+const KEPT: Duration = Duration::from_secs(75);
 /// A head with more bytes is answered with 431.
 pub(crate) const HEAD_SIZE: usize = 64 * 1024;
 /// More headers are answered with 431.
@@ -47,14 +53,15 @@ pub(crate) fn open(gateway: &Arc<Gateway>, listener: TcpListener, entrance: Entr
     let gateway = gateway.clone();
     tokio::spawn(async move {
         loop {
+            // Room first: where there is none, whoever comes waits at the listener, and nobody who is here suffers.
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
+                accepted = accept(&gateway, &listener) => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => {
+                Ok((stream, peer, room)) => {
                     let tasks = gateway.tasks.clone();
-                    tasks.spawn(connection(gateway.clone(), stream, peer, entrance));
+                    tasks.spawn(connection(gateway.clone(), stream, peer, entrance, room));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
@@ -66,26 +73,57 @@ pub(crate) fn open(gateway: &Arc<Gateway>, listener: TcpListener, entrance: Entr
     door
 }
 
+async fn accept(
+    gateway: &Gateway,
+    listener: &TcpListener,
+) -> std::io::Result<(TcpStream, SocketAddr, Arc<OwnedSemaphorePermit>)> {
+    if gateway.room.available_permits() == 0 {
+        tracing::warn!(connections = gateway.manner.connections, "as many connections as may be");
+    }
+    let room = gateway.room.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, Arc::new(room)))
+}
+
 async fn connection(
     gateway: Arc<Gateway>,
     stream: TcpStream,
     peer: SocketAddr,
     entrance: Entrance,
+    room: Arc<OwnedSemaphorePermit>,
 ) {
     // Answers and streamed events leave at once; clients that vanished are noticed in the end, so that they don't
     // hold a drain for ever.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let Ok(local) = stream.local_addr() else { return };
-    let arrival = Arrival { entrance, peer, local };
+    let arrival = Arrival { entrance, peer, local, secure: false, pace: None, room };
+    http1(gateway, arrival, stream).await;
+}
+
+/// Answers the requests of one connection, one after the other.
+async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    gateway: Arc<Gateway>,
+    mut arrival: Arrival,
+    stream: S,
+) {
+    let pace = Pace::default();
+    arrival.pace = Some(pace.clone());
+    let stream = Paced::new(stream, pace.clone());
     let closing = gateway.closing.clone();
+    let (asked, from) = (gateway.clone(), arrival.clone());
     let service = service_fn(move |request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(proxy::handle(gateway, arrival, request).await) }
+        let (gateway, arrival) = (asked.clone(), from.clone());
+        async move {
+            if let Some(pace) = &arrival.pace {
+                pace.serving();
+            }
+            Ok::<_, Infallible>(proxy::handle(gateway, arrival, request).await)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(KEPT)
         .max_buf_size(HEAD_SIZE)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service)
@@ -105,7 +143,13 @@ async fn connection(
             }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
+    let Err(error) = ended else { return };
+    tracing::debug!(%error, "connection ended");
+    // What never became a request is told all the same.
+    if pace.is_over() {
+        exchange::note(&gateway, &arrival, 408, "head-late");
+    } else if error.is_parse() {
+        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        exchange::note(&gateway, &arrival, status, "malformed");
     }
 }

@@ -1,6 +1,8 @@
 //! What happens to headers on their way through: what belongs to one connection stays there, what tells the instance
 //! about the client is ours to say, and the platform's own cookie is never shown.
 
+use crate::forwarded::Way;
+use crate::trace::Trace;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
     HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING,
@@ -12,14 +14,42 @@ use std::net::{IpAddr, SocketAddr};
 const OURS: [&str; 2] = ["tow_session", "__Host-tow_session"];
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+/// What is said of a client, by whatever name.
+const FORWARDS: [&str; 6] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "forwarded",
+    "x-real-ip",
+];
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Headers that mean nothing, or harm, behind a body.
+const IN_HEADS: [&str; 16] = [
+    "age",
+    "authorization",
+    "cache-control",
+    "cookie",
+    "date",
+    "expect",
+    "expires",
+    "host",
+    "location",
+    "max-forwards",
+    "pragma",
+    "range",
+    "set-cookie",
+    "trailer",
+    "vary",
+    "x-request-id",
+];
 
 /// The protocol that a message wants to go on with, if that is one we pass: `websocket`. HTTP/2 is none: behind it
 /// requests would pass by the table.
@@ -72,17 +102,22 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
     tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
 }
 
-/// What the gateway knows of a client.
-pub(crate) struct Client<'a> {
-    pub(crate) peer: SocketAddr,
+/// What the gateway knows of a request beside its head.
+pub(crate) struct Known<'a> {
+    pub(crate) way: &'a Way,
     pub(crate) local: SocketAddr,
     /// As the client wrote it; empty where it wrote none.
     pub(crate) host: &'a str,
     pub(crate) request: &'a HeaderValue,
+    pub(crate) trace: &'a Trace,
+    /// The length of the body is not known.
+    pub(crate) chunked: bool,
+    /// It came by HTTP/2.
+    pub(crate) http2: bool,
 }
 
-/// Makes a client's headers into what an instance is sent. `chunked`: the length of the body is not known.
-pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Client<'_>, chunked: bool) {
+/// Makes a client's headers into what an instance is sent.
+pub(crate) fn to_instance(headers: &mut HeaderMap, known: &Known<'_>) {
     let upgrade = wants_upgrade(headers);
     let trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
@@ -95,40 +130,74 @@ pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Client<'_>, chunked:
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    if chunked {
+    if known.chunked {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    hide_cookie(headers);
-    forwarded(headers, client);
+    if known.http2 {
+        join_cookies(headers);
+    }
+    hide_cookies(headers, &OURS);
+    forwarded(headers, known);
+    headers.insert(X_REQUEST_ID, known.request.clone());
+    known.trace.hand_on(headers);
 }
 
-/// What a client says of itself in these is not believed: there is no proxy before the gateway.
-fn forwarded(headers: &mut HeaderMap, client: &Client<'_>) {
-    for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, FORWARDED]
-    {
+/// HTTP/2 may say cookies one by one; HTTP/1.1 may not (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Says who asks and what for. What a client says of itself is gone; what trusted proxies say is in `way`.
+fn forwarded(headers: &mut HeaderMap, known: &Known<'_>) {
+    // Programs that take `_` for `-` would take these for the others.
+    let disguised = |name: &HeaderName| {
+        let name = name.as_str();
+        name.contains('_') && FORWARDS.iter().any(|ours| *ours == name.replace('_', "-"))
+    };
+    let disguised: Vec<HeaderName> = headers.keys().filter(|name| disguised(name)).cloned().collect();
+    for name in disguised {
         headers.remove(name);
     }
-    headers.remove(X_REAL_IP);
-    let ip = client.peer.ip().to_canonical();
-    let mut element = match ip {
-        IpAddr::V4(ip) => format!("for={ip}"),
-        IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
-    };
-    insert(headers, X_FORWARDED_FOR, &ip.to_string());
-    insert(headers, X_FORWARDED_PROTO, "http");
-    let port = client.host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    insert(headers, X_FORWARDED_PORT, &port.unwrap_or(client.local.port()).to_string());
-    if client.host.is_empty() {
-        insert(headers, HOST, &client.local.to_string());
-    } else {
-        insert(headers, HOST, client.host);
-        insert(headers, X_FORWARDED_HOST, client.host);
-        element.push_str(&format!(";host=\"{}\"", client.host));
+    for name in FORWARDS {
+        headers.remove(name);
     }
-    element.push_str(";proto=http");
-    insert(headers, FORWARDED, &element);
-    headers.insert(X_REQUEST_ID, client.request.clone());
+    let way = known.way;
+    let host = way.host.as_deref().unwrap_or(known.host);
+    let addresses: Vec<String> = way.addresses.iter().map(ToString::to_string).collect();
+    insert(headers, X_FORWARDED_FOR, &addresses.join(", "));
+    insert(headers, X_FORWARDED_PROTO, way.proto);
+    let port = way.port.or_else(|| host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()));
+    insert(headers, X_FORWARDED_PORT, &port.unwrap_or(known.local.port()).to_string());
+    let mut elements: Vec<String> = way
+        .addresses
+        .iter()
+        .map(|address| match address {
+            IpAddr::V4(ip) => format!("for={ip}"),
+            IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
+        })
+        .collect();
+    if known.host.is_empty() {
+        insert(headers, HOST, &known.local.to_string());
+    } else {
+        insert(headers, HOST, known.host);
+    }
+    if let Some(first) = elements.first_mut() {
+        if !host.is_empty() {
+            first.push_str(&format!(";host=\"{host}\""));
+        }
+        first.push_str(&format!(";proto={}", way.proto));
+    }
+    if !host.is_empty() {
+        insert(headers, X_FORWARDED_HOST, host);
+    }
+    insert(headers, FORWARDED, &elements.join(", "));
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -154,17 +223,28 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     }
 }
 
-fn is_ours(pair: &[u8]) -> bool {
+fn is_named(pair: &[u8], names: &[&str]) -> bool {
     let name = pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii();
-    OURS.iter().any(|ours| ours.as_bytes() == name)
+    names.iter().any(|ours| ours.as_bytes() == name)
 }
 
-/// Takes the platform's cookie out of a request.
-fn hide_cookie(headers: &mut HeaderMap) {
+fn is_ours(pair: &[u8]) -> bool {
+    is_named(pair, &OURS)
+}
+
+/// The value of the first cookie of this name.
+pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.find(|(given, _)| given.trim() == name).map(|(_, value)| value.trim().to_string())
+}
+
+/// Takes cookies of these names out of a request.
+pub(crate) fn hide_cookies(headers: &mut HeaderMap, names: &[&str]) {
     let found = headers
         .get_all(COOKIE)
         .iter()
-        .any(|value| value.as_bytes().split(|b| *b == b';').any(is_ours));
+        .any(|value| value.as_bytes().split(|b| *b == b';').any(|pair| is_named(pair, names)));
     if !found {
         return;
     }
@@ -175,7 +255,7 @@ fn hide_cookie(headers: &mut HeaderMap) {
             let pairs: Vec<&[u8]> = value
                 .as_bytes()
                 .split(|b| *b == b';')
-                .filter(|pair| !is_ours(pair))
+                .filter(|pair| !is_named(pair, names))
                 .map(<[u8]>::trim_ascii)
                 .filter(|pair| !pair.is_empty())
                 .collect();
@@ -188,6 +268,19 @@ fn hide_cookie(headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::from_bytes(&value) {
             headers.append(COOKIE, value);
         }
+    }
+}
+
+/// Takes out of trailers what only a head may say (RFC 9110, 6.5.1), and what is about one connection.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    let refused = |name: &HeaderName| {
+        let name = name.as_str();
+        IN_HEADS.contains(&name) || FORWARDS.contains(&name) || name.starts_with("content-")
+    };
+    let refused: Vec<HeaderName> = trailers.keys().filter(|name| refused(name)).cloned().collect();
+    for name in refused {
+        trailers.remove(name);
     }
 }
 
@@ -239,7 +332,7 @@ mod tests {
 
     fn cookies(given: &[&str]) -> Vec<String> {
         let mut headers = map(&given.iter().map(|v| ("cookie", *v)).collect::<Vec<_>>());
-        hide_cookie(&mut headers);
+        hide_cookies(&mut headers, &OURS);
         headers.get_all(COOKIE).iter().map(|v| v.to_str().unwrap().to_string()).collect()
     }
 
@@ -281,6 +374,33 @@ mod tests {
         );
         assert!(wants_upgrade(&map(&[("upgrade", "websocket")])).is_none());
         assert!(wants_upgrade(&map(&[("connection", "upgrade"), ("upgrade", "h2c")])).is_none());
+    }
+
+    #[test]
+    fn trailers_say_nothing_that_only_a_head_may() {
+        let mut trailers = map(&[
+            ("x-sum", "1"),
+            ("grpc-status", "0"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("host", "a"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("set-cookie", "a=1"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+        ]);
+        strip_trailers(&mut trailers);
+        let mut left: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["grpc-status", "x-sum"]);
+    }
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let headers = map(&[("cookie", "ab=0; a=1"), ("cookie", "a=2;c = 3 ")]);
+        assert_eq!(cookie(&headers, "a").as_deref(), Some("1"));
+        assert_eq!(cookie(&headers, "c").as_deref(), Some("3"));
+        assert_eq!(cookie(&headers, "b"), None);
     }
 
     #[test]

@@ -4,21 +4,32 @@
 //! It serves the table it was last given, whether anybody tells it anything or not; it never asks why. It may not know
 //! the store, decide who is ready, or start anything.
 
+mod access;
 mod body;
+mod change;
+mod choice;
 mod client;
 mod control;
+mod counts;
 mod door;
+mod exchange;
 mod files;
+mod forwarded;
 mod headers;
 mod keep;
+mod multiplex;
+mod pace;
 mod page;
+mod paths;
 mod pool;
 mod proxy;
 mod role;
+mod rules;
 mod served;
 mod sockets;
 mod table;
 mod target;
+mod trace;
 mod tunnel;
 mod upstream;
 mod wait;

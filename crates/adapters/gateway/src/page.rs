@@ -1,23 +1,34 @@
 //! What the gateway itself answers: a page for people, problem+json for programs, plain text for the rest. Names what
 //! the route table says about the route that was asked for, and nothing of any other.
 
-use crate::body::Answer;
+use crate::body::{Answer, Fault};
+use crate::exchange::Exchange;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use maud::{DOCTYPE, html};
+use std::time::Duration;
 use tow_record::{Problem, Route, State};
 
 /// A complaint about a request, not yet dressed for its reader.
 pub(crate) struct Complaint {
     problem: Box<Problem>,
     facts: Vec<(&'static str, String)>,
-    retry_after: Option<u32>,
+    retry_after: Option<u64>,
 }
 
 impl Complaint {
+    /// Its code, which is the same each time for the same thing.
+    pub(crate) fn code(&self) -> &'static str {
+        tow_record::Code::find(&self.problem.code).map_or("", |code| code.code)
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.problem.status
+    }
+
     fn new(code: &str, detail: impl Into<String>) -> Self {
         let problem = Box::new(Problem::of(code, detail));
         Self { problem, facts: Vec::new(), retry_after: None }
@@ -132,11 +143,11 @@ impl Complaint {
         complaint
     }
 
-    pub(crate) fn late(route: &Route) -> Self {
+    pub(crate) fn late(route: &Route, within: Duration) -> Self {
         let mut complaint = Self::new(
             "gateway/instance-late",
             format!(
-                "{} in {} sent no answer within 60 s of the request's last byte.",
+                "{} in {} sent no answer within {within:?} of the request's last byte.",
                 route.component, route.environment
             ),
         )
@@ -145,9 +156,83 @@ impl Complaint {
         complaint
     }
 
+    /// A body that the client sent wrongly, too slowly, or more of than the route takes.
+    pub(crate) fn body(fault: Fault, most: Option<u64>) -> Self {
+        match fault {
+            Fault::TooLarge => Self::new(
+                "gateway/body-too-large",
+                match most {
+                    Some(most) => format!("A body may have {most} bytes here."),
+                    None => "The body is larger than this route takes.".to_string(),
+                },
+            ),
+            Fault::Still => Self::new(
+                "gateway/request-late",
+                "The rest of the body did not come in time.",
+            ),
+            Fault::Unreadable => Self::bad_request("The body could not be read to its end."),
+        }
+    }
+
+    pub(crate) fn expectation() -> Self {
+        Self::new("gateway/expectation", "Of expectations only `100-continue` is understood.")
+    }
+
+    /// It is under maintenance, and this client is not let through.
+    pub(crate) fn maintenance(route: &Route, retry_after: u64, message: &str) -> Self {
+        let mut complaint = Self::new(
+            "gateway/maintenance",
+            if message.is_empty() {
+                format!("{} in {} is under maintenance.", route.component, route.environment)
+            } else {
+                message.to_string()
+            },
+        );
+        complaint.facts.push(("Component", route.component.clone()));
+        complaint.facts.push(("Environment", route.environment.clone()));
+        complaint.retry_after = Some(retry_after.max(1));
+        complaint
+    }
+
+    /// It was paused for longer than requests are held.
+    pub(crate) fn paused(route: &Route, limit: Duration) -> Self {
+        let mut complaint = Self::new(
+            "gateway/paused",
+            format!(
+                "{} in {} is paused; this request was held for {limit:?}.",
+                route.component, route.environment
+            ),
+        )
+        .about(route);
+        complaint.retry_after = Some(5);
+        complaint
+    }
+
+    /// It is paused, and as many requests are held as may.
+    pub(crate) fn too_many_paused(route: &Route) -> Self {
+        let mut complaint = Self::new(
+            "gateway/too-many-wait",
+            format!(
+                "{} in {} is paused, and {} requests wait for it already.",
+                route.component,
+                route.environment,
+                crate::wait::AT_ONE
+            ),
+        )
+        .about(route);
+        complaint.retry_after = Some(1);
+        complaint
+    }
+
     /// In the form that the client takes.
-    pub(crate) fn dress(mut self, headers: &HeaderMap, request: &HeaderValue) -> Response<Answer> {
+    pub(crate) fn dress(
+        mut self,
+        headers: &HeaderMap,
+        mut exchange: Box<Exchange>,
+    ) -> Response<Answer> {
+        let request = exchange.id.clone();
         self.problem.request = request.to_str().unwrap_or_default().to_string();
+        exchange.refused(self.problem.status, self.code());
         let (kind, bytes) = match form(headers) {
             Form::Html => ("text/html; charset=utf-8", self.html().into_bytes()),
             Form::Json => ("application/problem+json", self.json()),
@@ -155,7 +240,7 @@ impl Complaint {
         };
         let status =
             StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = Response::new(Answer::own(bytes));
+        let mut response = Response::new(Answer::own(bytes, exchange));
         *response.status_mut() = status;
         let out = response.headers_mut();
         out.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -167,7 +252,7 @@ impl Complaint {
                 "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
             ),
         );
-        out.insert(crate::headers::X_REQUEST_ID, request.clone());
+        out.insert(crate::headers::X_REQUEST_ID, request);
         if let Some(seconds) = self.retry_after {
             out.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

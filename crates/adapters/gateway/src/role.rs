@@ -1,8 +1,8 @@
-//! `tow gateway DIR [--listen ADDRESS]… [--drain SECONDS] [--hold SECONDS]`: the process.
+//! `tow gateway DIR [--listen ADDRESS]… [--trusted NETWORK]… [--drain SECONDS] [--hold SECONDS]`: the process.
 
 use crate::control;
 use crate::door;
-use crate::served::Gateway;
+use crate::served::{Gateway, Manner};
 use crate::sockets;
 use crate::table::Entrance;
 use std::ffi::OsString;
@@ -11,26 +11,30 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tow_names::Network;
 
-const USAGE: &str =
-    "usage: tow gateway DIR [--listen IP:PORT]... [--drain SECONDS] [--hold SECONDS]";
+const USAGE: &str = "usage: tow gateway DIR [--listen IP:PORT]... [--trusted NETWORK]... \
+                     [--drain SECONDS] [--hold SECONDS]";
 /// How long requests in flight may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long requests may wait for a first instance of what sleeps.
 const HOLD: Duration = Duration::from_secs(30);
+/// Descriptors that are not for connections: listeners, files, the control socket.
+const SPARE: u64 = 256;
 /// Between two looks for connections that were idle for long.
 const SWEEP: Duration = Duration::from_secs(10);
 
 struct Asked {
     dir: PathBuf,
     listen: Vec<String>,
+    trusted: Vec<Network>,
     drain: Duration,
     hold: Duration,
 }
 
 fn asked(args: Vec<OsString>) -> Result<Asked, String> {
     let mut dir = None;
-    let mut listen = Vec::new();
+    let (mut listen, mut trusted) = (Vec::new(), Vec::new());
     let (mut drain, mut hold) = (DRAIN, HOLD);
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
@@ -40,6 +44,9 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
         };
         match arg.to_str() {
             Some("--listen") => listen.push(value("--listen")?),
+            Some("--trusted") => {
+                trusted.push(value("--trusted")?.parse::<Network>().map_err(|e| e.to_string())?);
+            }
             Some(name @ ("--drain" | "--hold")) => {
                 let text = value(name)?;
                 let seconds = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
@@ -50,7 +57,7 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
             _ => return Err(format!("{} was not expected", arg.to_string_lossy())),
         }
     }
-    Ok(Asked { dir: dir.ok_or("the folder is missing")?, listen, drain, hold })
+    Ok(Asked { dir: dir.ok_or("the folder is missing")?, listen, trusted, drain, hold })
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. `args` are those after `gateway`. Answers the exit status: 0 after a drain,
@@ -90,17 +97,20 @@ pub fn gateway_main(args: Vec<OsString>) -> i32 {
 }
 
 /// As many connections as the machine lets us have; the usual soft limit of 1024 descriptors is 500 requests at once.
-fn raise_descriptor_limit() {
+/// Answers how many that are: each may need another one to an instance.
+fn raise_descriptor_limit() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         complain(&format!("cannot raise the limit of open files: {error}"));
     }
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20).min(1 << 20);
+    usize::try_from(most.saturating_sub(SPARE) / 2).unwrap_or(0).max(16)
 }
 
 async fn run(asked: Asked) -> io::Result<()> {
-    raise_descriptor_limit();
+    let connections = raise_descriptor_limit();
     let mut listeners: Vec<TcpListener> = sockets::handed_on()?;
     for address in &asked.listen {
         listeners.push(sockets::bind(address).map_err(|error| {
@@ -110,7 +120,9 @@ async fn run(asked: Asked) -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     std::fs::create_dir_all(&asked.dir)?;
-    let (gateway, notes) = Gateway::load(&asked.dir, asked.hold).await;
+    let manner = Manner { hold: asked.hold, trusted: asked.trusted, connections };
+    let (gateway, notes) = Gateway::load(&asked.dir, manner).await;
+    tokio::spawn(gateway.log.clone().run());
     for note in notes {
         complain(&note);
     }
@@ -141,6 +153,7 @@ async fn run(asked: Asked) -> io::Result<()> {
     gateway.tasks.close();
     let _ = tokio::time::timeout(asked.drain, gateway.tasks.wait()).await;
     drop(doors);
+    gateway.log.flush();
     Ok(())
 }
 

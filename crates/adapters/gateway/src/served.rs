@@ -1,5 +1,7 @@
 //! The gateway's state: the table it serves, the listeners of its routes, and the one way by which both change.
 
+use crate::access::AccessLog;
+use crate::change::Change;
 use crate::door::{self, Door};
 use crate::keep::{Keep, Kept};
 use crate::table::{Entrance, Served, Table};
@@ -7,22 +9,25 @@ use crate::target::Targets;
 use crate::wait::{Routes, Waits};
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tow_names::Id;
-use tow_record::{ObservedEdge, RouteAck, RouteSet};
+use tow_names::{Id, Network};
+use tow_record::{ObservedEdge, Route, RouteAck, RouteSet};
 
 /// At start ports may still be held by a gateway that is being replaced: how long that is waited for, in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at such a port.
 const LOOK: Duration = Duration::from_millis(25);
+
+/// A table of fewer routes is kept whole each time.
+const FEW: usize = 64;
 
 /// Why a set was not taken. Travels over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,19 @@ pub(crate) enum Refusal {
     Refused { message: String },
     /// It could not be kept safe; what was served goes on.
     Unavailable { message: String },
+    /// It changes another table than the one that is served, or one of another start: the whole is needed.
+    Elsewhere,
+}
+
+/// How a gateway is to behave, from its command line.
+#[derive(Debug, Clone)]
+pub(crate) struct Manner {
+    /// How long a request may wait for a first instance.
+    pub(crate) hold: Duration,
+    /// Proxies that are believed what they say of their clients.
+    pub(crate) trusted: Vec<Network>,
+    /// So many connections may be open.
+    pub(crate) connections: usize,
 }
 
 /// Everything that connections, listeners and the control socket share.
@@ -43,38 +61,55 @@ pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     /// Grows with each table.
     switched: watch::Sender<u64>,
-    /// How long a request may wait for a first instance.
-    hold: Duration,
+    pub(crate) manner: Manner,
     keep: Keep,
     boot: String,
     /// The ports of routes. Held while a set is applied: one at a time.
     doors: Mutex<BTreeMap<u16, Door>>,
     /// Connections and tunnels.
     pub(crate) tasks: TaskTracker,
+    /// One for each connection.
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) log: Arc<AccessLog>,
     /// Cancelled when the gateway is to end.
     pub(crate) closing: CancellationToken,
 }
 
 impl Gateway {
     /// Starts with what the folder keeps. The second: what people should be told about that.
-    pub(crate) async fn load(dir: &Path, hold: Duration) -> (Arc<Self>, Vec<String>) {
+    pub(crate) async fn load(dir: &Path, manner: Manner) -> (Arc<Self>, Vec<String>) {
         let gateway = Arc::new(Self {
             table: ArcSwap::default(),
             targets: Targets::default(),
             routes: Routes::default(),
             switched: watch::Sender::new(0),
-            hold,
+            room: Arc::new(Semaphore::new(manner.connections)),
+            manner,
             keep: Keep::new(dir),
             boot: Id::fresh("boot").to_string(),
             doors: Mutex::default(),
             tasks: TaskTracker::new(),
+            log: Arc::new(AccessLog::new(dir)),
             closing: CancellationToken::new(),
         });
         let (kept, mut notes) = gateway.keep.load();
         let mut doors = gateway.doors.lock().await;
+        let Kept { set, ports: mut known } = kept;
+        let ids: HashSet<&str> = set.routes.iter().map(|route| route.id.as_str()).collect();
+        known.retain(|id, _| ids.contains(id.as_str()));
+        let change = Change {
+            base: (0, 0),
+            epoch: set.epoch,
+            revision: set.revision,
+            put: set.routes,
+            drop: Vec::new(),
+        };
         let (ports, bound) =
-            gateway.ports(&kept.set, &kept.ports, &doors, Instant::now() + PATIENCE).await;
-        match Table::new(&kept.set, ports, &gateway.targets, &gateway.routes) {
+            gateway.ports(&change, &known, &doors, Instant::now() + PATIENCE).await;
+        let table = Table::check(&change).and_then(|()| {
+            Table::default().with(&change, ports, &gateway.targets, &gateway.routes)
+        });
+        match table {
             Ok(table) => gateway.serve(table, bound, &mut doors),
             Err(message) => notes.push(format!("the kept table can't be served: {message}")),
         }
@@ -91,89 +126,167 @@ impl Gateway {
     pub(crate) async fn apply(self: &Arc<Self>, set: RouteSet) -> Result<RouteAck, Refusal> {
         let mut doors = self.doors.lock().await;
         let current = self.table();
-        if set.epoch < current.set.epoch {
-            return Err(Refusal::Fenced { given: set.epoch, seen: current.set.epoch });
+        let ids = current.routes().map(|route| route.id.as_str());
+        let base = (current.epoch, current.revision);
+        let change = Change::between(base, ids, |id| current.route(id), &set);
+        drop(set);
+        self.take(&current, change, &mut doors).await?;
+        let table = self.table();
+        Ok(RouteAck { revision: table.revision, ports: (*table.ports).clone() })
+    }
+
+    /// The same by what differs from what is served. `boot`: whose ports the asker knows. Acknowledges the ports of the
+    /// routes that were put.
+    pub(crate) async fn change(
+        self: &Arc<Self>,
+        boot: &str,
+        change: Change,
+    ) -> Result<RouteAck, Refusal> {
+        let mut doors = self.doors.lock().await;
+        let current = self.table();
+        let served = (current.epoch, current.revision);
+        let again = served == change.mark()
+            && change.put.iter().all(|route| current.route(&route.id) == Some(route))
+            && change.drop.iter().all(|id| current.route(id).is_none());
+        if boot != self.boot || !(again || served == change.base) {
+            return Err(Refusal::Elsewhere);
         }
-        if set.epoch == current.set.epoch {
-            if set.revision < current.set.revision {
+        let put: Vec<String> = change.put.iter().map(|route| route.id.clone()).collect();
+        if !again {
+            self.take(&current, change, &mut doors).await?;
+        }
+        let table = self.table();
+        let ports = put.into_iter().filter_map(|id| table.ports.get(&id).map(|port| (id, *port)));
+        Ok(RouteAck { revision: table.revision, ports: ports.collect() })
+    }
+
+    /// Takes a change of the current table, or says why not.
+    async fn take(
+        self: &Arc<Self>,
+        current: &Arc<Table>,
+        change: Change,
+        doors: &mut BTreeMap<u16, Door>,
+    ) -> Result<(), Refusal> {
+        if change.epoch < current.epoch {
+            return Err(Refusal::Fenced { given: change.epoch, seen: current.epoch });
+        }
+        if change.epoch == current.epoch {
+            if change.revision < current.revision {
                 return Err(Refusal::Refused {
                     message: format!(
                         "revision {} is behind {}, which is served",
-                        set.revision, current.set.revision
+                        change.revision, current.revision
                     ),
                 });
             }
-            if set.revision == current.set.revision {
-                if set == current.set {
-                    return Ok(ack(&current));
+            if change.revision == current.revision {
+                if change.size() == 0 {
+                    return Ok(());
                 }
                 // An acknowledgement would be taken for a switch that never was.
                 return Err(Refusal::Refused {
-                    message: format!("revision {} is served with another table", set.revision),
+                    message: format!("revision {} is served with another table", change.revision),
                 });
             }
         }
-        Table::check(&set).map_err(|message| Refusal::Refused { message })?;
-        let (ports, bound) = self.ports(&set, &current.ports, &doors, Instant::now()).await;
-        let kept = Kept { set, ports: ports.clone() };
-        let keep = self.keep.clone();
-        let written = tokio::task::spawn_blocking(move || keep.store(&kept).map(|()| kept)).await;
-        let kept = match written {
-            Ok(Ok(kept)) => kept,
-            Ok(Err(error)) => return Err(unkept(&error.to_string())),
-            Err(error) => return Err(unkept(&error.to_string())),
-        };
-        let table = Table::new(&kept.set, ports, &self.targets, &self.routes)
+        Table::check(&change).map_err(|message| Refusal::Refused { message })?;
+        let (ports, bound) = self.ports(&change, &current.ports, doors, Instant::now()).await;
+        let table = current
+            .with(&change, ports, &self.targets, &self.routes)
             .map_err(|message| Refusal::Refused { message })?;
-        self.serve(table, bound, &mut doors);
-        Ok(ack(&self.table()))
+        let table = Arc::new(table);
+        let (keep, next) = (self.keep.clone(), table.clone());
+        let written = tokio::task::spawn_blocking(move || kept(&keep, &change, &next)).await;
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.forget(current);
+                return Err(unkept(&error.to_string()));
+            }
+            Err(error) => {
+                self.forget(current);
+                return Err(unkept(&error.to_string()));
+            }
+        }
+        self.serve(table, bound, doors);
+        if self.keep.due() {
+            let gateway = self.clone();
+            tokio::spawn(async move { gateway.compact().await });
+        }
+        Ok(())
+    }
+
+    /// What was made ready for a table that is not served is retired again.
+    fn forget(&self, current: &Table) {
+        let targets = current.targets();
+        self.targets.retire_others(|target| targets.contains(&std::ptr::from_ref(target)));
+    }
+
+    /// Keeps all that is served in one piece, in place of many changes.
+    async fn compact(self: Arc<Self>) {
+        let _doors = self.doors.lock().await;
+        if !self.keep.due() {
+            return;
+        }
+        let (keep, table) = (self.keep.clone(), self.table());
+        let written = tokio::task::spawn_blocking(move || keep.store(&whole(&table))).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "the route table could not be kept in one piece");
+        }
     }
 
     /// The switch.
     fn serve(
         self: &Arc<Self>,
-        table: Table,
+        table: impl Into<Arc<Table>>,
         bound: BTreeMap<u16, TcpListener>,
         doors: &mut BTreeMap<u16, Door>,
     ) {
-        let table = Arc::new(table);
+        let table = table.into();
         self.table.store(table.clone());
-        self.targets.retire_others(|target| {
-            table.targets().iter().any(|served| std::ptr::eq(served.as_ref(), target))
-        });
+        self.forget(&table);
         self.targets.sweep();
-        let served: BTreeSet<&str> = table.set.routes.iter().map(|r| r.id.as_str()).collect();
-        self.routes.keep(|id| served.contains(id));
+        self.routes.keep(|id| table.route(id).is_some());
         self.switched.send_modify(|switched| *switched += 1);
         // Only now: nobody comes in at a port before the table knows it.
         for (port, listener) in bound {
             doors.insert(port, door::open(self, listener, Entrance::Port(port)));
         }
-        let wanted: BTreeSet<u16> = table.ports.values().copied().collect();
+        let wanted: HashSet<u16> = table.ports.values().copied().collect();
         doors.retain(|port, _| wanted.contains(port));
     }
 
-    /// The port of each route, and the listeners that must be opened for that. A route keeps its port; one that asks
-    /// for a taken port gets another, which the acknowledgement tells.
+    /// The port of each route after a change, and the listeners that must be opened for that. A route keeps its port;
+    /// one that asks for a taken port gets another, which the acknowledgement tells.
     async fn ports(
         &self,
-        set: &RouteSet,
+        change: &Change,
         known: &BTreeMap<String, u16>,
         doors: &BTreeMap<u16, Door>,
         patience: Instant,
     ) -> (BTreeMap<String, u16>, BTreeMap<u16, TcpListener>) {
-        let mut ports: BTreeMap<String, u16> = BTreeMap::new();
-        let mut bound: BTreeMap<u16, TcpListener> = BTreeMap::new();
+        let table = self.table();
+        let mut ports = known.clone();
+        let mut picked: HashSet<u16> = HashSet::new();
+        for route in &change.put {
+            // Ports that were picked for a route are that route's alone.
+            picked.extend(ports.remove(&route.id).filter(|port| *port != route.port));
+        }
+        for id in &change.drop {
+            ports.remove(id);
+        }
+        let mut used: HashSet<u16> = ports.values().copied().collect();
         // Ports that routes asked for by number: several routes may share one, told apart by path.
-        let mut asked: BTreeSet<u16> = BTreeSet::new();
-        // Ports that were picked for a route are that route's alone.
-        let picked: BTreeSet<u16> = set
-            .routes
-            .iter()
-            .filter_map(|route| known.get(&route.id).filter(|port| **port != route.port).copied())
-            .collect();
+        let mut asked: HashSet<u16> = HashSet::new();
+        for (id, port) in &ports {
+            match table.route(id).map(|route| route.port) {
+                Some(wanted) if wanted == *port => asked.insert(*port),
+                _ => picked.insert(*port),
+            };
+        }
+        let mut bound: BTreeMap<u16, TcpListener> = BTreeMap::new();
         let (numbered, free): (Vec<_>, Vec<_>) =
-            set.routes.iter().partition(|route| route.port != 0);
+            change.put.iter().partition(|route| route.port != 0);
         for route in numbered.into_iter().chain(free) {
             let mut choices = Vec::new();
             if route.port != 0 && !picked.contains(&route.port) {
@@ -183,24 +296,26 @@ impl Gateway {
             choices.push(0);
             for choice in choices {
                 let shared = choice == route.port && asked.contains(&choice);
-                let used = ports.values().any(|port| *port == choice);
-                if choice != 0 && (shared || (doors.contains_key(&choice) && !used)) {
-                    ports.insert(route.id.clone(), choice);
-                } else if choice != 0 && used {
+                let taken = used.contains(&choice);
+                let port = if choice != 0 && (shared || (doors.contains_key(&choice) && !taken)) {
+                    choice
+                } else if choice != 0 && taken {
                     continue;
                 } else {
                     let wait = (known.get(&route.id) == Some(&choice)).then_some(patience);
                     match listen(choice, wait).await {
                         Ok((port, listener)) => {
                             bound.insert(port, listener);
-                            ports.insert(route.id.clone(), port);
+                            port
                         }
                         Err(error) => {
                             tracing::warn!(route = route.id, port = choice, %error, "cannot listen");
                             continue;
                         }
                     }
-                }
+                };
+                ports.insert(route.id.clone(), port);
+                used.insert(port);
                 if choice == route.port && choice != 0 {
                     asked.insert(choice);
                 }
@@ -216,11 +331,11 @@ impl Gateway {
         self.targets.sweep();
         ObservedEdge {
             reachable: true,
-            epoch: table.set.epoch,
-            revision: table.set.revision,
+            epoch: table.epoch,
+            revision: table.revision,
             targets: self.targets.counters(),
             routes: self.routes.counters(),
-            ports: table.ports.clone(),
+            ports: (*table.ports).clone(),
             boot: self.boot.clone(),
         }
     }
@@ -241,10 +356,16 @@ impl Gateway {
         tokio::time::timeout_at(waits.until, news.changed()).await.is_ok()
     }
 
-    /// Begins to wait; none where as many wait as may.
+    /// Begins to wait for a first instance; none where as many wait as may.
     pub(crate) fn begin_hold(&self, served: &Served) -> Option<Held> {
-        let waits = self.routes.wait(&served.counts)?;
-        Some(Held { until: Instant::now() + self.hold, _waits: waits })
+        let waits = self.routes.wait(&served.counts, false)?;
+        Some(Held { until: Instant::now() + self.manner.hold, _waits: waits })
+    }
+
+    /// Begins to wait until the route serves again; none where as many wait as may.
+    pub(crate) fn begin_pause(&self, served: &Served, limit: Duration) -> Option<Held> {
+        let waits = self.routes.wait(&served.counts, true)?;
+        Some(Held { until: Instant::now() + limit, _waits: waits })
     }
 
     /// Closes what was idle for long. To be called now and then.
@@ -259,8 +380,18 @@ pub(crate) struct Held {
     _waits: Waits,
 }
 
-fn ack(table: &Table) -> RouteAck {
-    RouteAck { revision: table.set.revision, ports: table.ports.clone() }
+/// Keeps a change, by itself or with all else, whichever is less. The new table is not served before that.
+fn kept(keep: &Keep, change: &Change, next: &Table) -> std::io::Result<()> {
+    let few = next.routes().len() >= FEW && change.size() * 4 <= next.routes().len();
+    let own = |route: &Route| Some((route.id.clone(), *next.ports.get(&route.id)?));
+    if few && keep.append(change, change.put.iter().filter_map(own).collect())? {
+        return Ok(());
+    }
+    keep.store(&whole(next))
+}
+
+fn whole(table: &Table) -> Kept {
+    Kept { set: table.set(), ports: (*table.ports).clone() }
 }
 
 fn unkept(error: &str) -> Refusal {

@@ -1,12 +1,20 @@
-//! A route table made ready for look-ups. One value, swapped as one pointer; nothing in it changes but counters.
+//! A route table made ready for look-ups. One value, swapped as one pointer; nothing in it changes but counters. The
+//! next one is made of it and of what changes, and shares all that does not.
 
+use crate::change::Change;
+use crate::choice::Choice;
+use crate::counts::{Counts, Part};
+use crate::paths::Paths;
+use crate::rules::Rules;
 use crate::target::{Target, Targets};
-use crate::wait::{Counts, Routes};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use crate::wait::Routes;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use tow_record::{Route, RouteSet};
+use tow_names::Network;
+use tow_record::{Mode, Route, RouteSet};
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,29 +25,41 @@ pub(crate) enum Entrance {
     Port(u16),
 }
 
+/// An instance as one of those that answer for a route.
+pub(crate) struct Goal {
+    pub(crate) target: Arc<Target>,
+    pub(crate) release: i64,
+    pub(crate) deployment: i64,
+    /// What its deployment does of the route's requests.
+    pub(crate) part: Arc<Part>,
+}
+
 /// A route and who answers for it.
 pub(crate) struct Served {
     pub(crate) route: Route,
-    pub(crate) targets: Vec<Arc<Target>>,
+    pub(crate) goals: Vec<Arc<Goal>>,
+    pub(crate) rules: Rules,
     /// What came in by it.
     pub(crate) counts: Arc<Counts>,
+    /// Networks that are served during maintenance.
+    allow: Vec<Network>,
     /// Where the next look for the least busy target begins.
     turn: AtomicUsize,
 }
 
-/// By path prefix, longest first.
-type Paths = Vec<(String, Arc<Served>)>;
-
 /// A table that is or was served.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Table {
-    /// As it was given.
-    pub(crate) set: RouteSet,
-    /// By route id.
-    pub(crate) ports: BTreeMap<String, u16>,
-    hosts: BTreeMap<String, Paths>,
-    by_port: BTreeMap<u16, Paths>,
-    all: Vec<Arc<Target>>,
+    pub(crate) epoch: i64,
+    pub(crate) revision: i64,
+    /// By route id: where it is listened.
+    pub(crate) ports: Arc<BTreeMap<String, u16>>,
+    /// By id.
+    routes: BTreeMap<Arc<str>, Arc<Served>>,
+    hosts: HashMap<Arc<str>, Arc<Paths>>,
+    /// By what stands behind `*.`.
+    wild: HashMap<Arc<str>, Arc<Paths>>,
+    by_port: HashMap<u16, Arc<Paths>>,
 }
 
 /// What a look-up came to.
@@ -52,83 +72,194 @@ pub(crate) enum Found<'a> {
 }
 
 impl Table {
-    /// Makes a table of a set. `ports`: by route id. An address that is none is an error for people.
-    pub(crate) fn new(
-        set: &RouteSet,
+    /// What is served after a change. `ports`: by route id, of all. What does not fit is an error for people.
+    pub(crate) fn with(
+        &self,
+        change: &Change,
         ports: BTreeMap<String, u16>,
         targets: &Targets,
         routes: &Routes,
     ) -> Result<Self, String> {
-        let mut table = Self { set: set.clone(), ports, ..Self::default() };
-        for route in &set.routes {
-            let mut list = Vec::new();
-            for target in &route.targets {
-                let address = address(&route.id, &target.address)?;
-                list.push(targets.get(&target.instance, address));
+        let mut next = self.clone();
+        (next.epoch, next.revision) = (change.epoch, change.revision);
+        let mut hosts: HashMap<Arc<str>, Vec<Arc<Served>>> = HashMap::new();
+        let mut wild: HashMap<Arc<str>, Vec<Arc<Served>>> = HashMap::new();
+        let mut by_port: HashMap<u16, Vec<Arc<Served>>> = HashMap::new();
+        let put = change.put.iter().map(|route| route.id.as_str());
+        let gone: HashSet<&str> = put.chain(change.drop.iter().map(String::as_str)).collect();
+        for id in &gone {
+            // Wherever it was, it is looked at again.
+            if let Some(old) = next.routes.remove(*id) {
+                for host in &old.route.hosts {
+                    let (map, key) = place(host, &mut hosts, &mut wild);
+                    map.entry(key).or_default();
+                }
             }
-            table.all.extend(list.iter().cloned());
-            let path = if route.path.is_empty() { "/".to_string() } else { route.path.clone() };
-            let served = Arc::new(Served {
-                route: route.clone(),
-                targets: list,
-                counts: routes.get(&route.id),
-                turn: AtomicUsize::new(0),
-            });
+            if let Some(port) = self.ports.get(*id) {
+                by_port.entry(*port).or_default();
+            }
+        }
+        for route in &change.put {
+            let served = Arc::new(Served::new(route, targets, routes)?);
             for host in &route.hosts {
-                let paths = table.hosts.entry(host.to_ascii_lowercase()).or_default();
-                paths.push((path.clone(), served.clone()));
+                let (map, key) = place(host, &mut hosts, &mut wild);
+                map.entry(key).or_default().push(served.clone());
             }
-            if let Some(port) = table.ports.get(&route.id) {
-                table.by_port.entry(*port).or_default().push((path, served));
+            if let Some(port) = ports.get(&route.id) {
+                by_port.entry(*port).or_default().push(served.clone());
             }
+            next.routes.insert(Arc::from(route.id.as_str()), served);
         }
-        for paths in table.hosts.values_mut().chain(table.by_port.values_mut()) {
-            // Stable: of two equal paths the first in the set is served.
-            paths.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        patch(&mut next.hosts, hosts, &gone);
+        patch(&mut next.wild, wild, &gone);
+        patch(&mut next.by_port, by_port, &gone);
+        if *self.ports != ports {
+            next.ports = Arc::new(ports);
         }
-        Ok(table)
+        Ok(next)
     }
 
-    /// Checks a set without making anything of it.
-    pub(crate) fn check(set: &RouteSet) -> Result<(), String> {
-        for route in &set.routes {
+    /// Checks a change without making anything of it.
+    pub(crate) fn check(change: &Change) -> Result<(), String> {
+        let mut ids = HashSet::new();
+        for route in &change.put {
+            if !ids.insert(route.id.as_str()) {
+                return Err(format!("route {}: there are two of this id", route.id));
+            }
             for target in &route.targets {
                 address(&route.id, &target.address)?;
             }
+            networks(route)?;
         }
         Ok(())
     }
 
-    /// `host` in lower case without port; empty where there was none.
+    /// As it would be given as a whole.
+    pub(crate) fn set(&self) -> RouteSet {
+        let routes = self.routes.values().map(|served| served.route.clone()).collect();
+        RouteSet { epoch: self.epoch, revision: self.revision, routes }
+    }
+
+    /// The route of this id.
+    pub(crate) fn route(&self, id: &str) -> Option<&Route> {
+        self.routes.get(id).map(|served| &served.route)
+    }
+
+    /// All routes, in the order of their ids.
+    pub(crate) fn routes(&self) -> impl ExactSizeIterator<Item = &Route> {
+        self.routes.values().map(|served| &served.route)
+    }
+
+    /// `host` in lower case without port; empty where there was none. A host by its whole name comes before `*.` and
+    /// the longest rest of it.
     pub(crate) fn find(&self, entrance: Entrance, host: &str, path: &str) -> Found<'_> {
         let paths = match entrance {
-            Entrance::Main => self.hosts.get(host),
+            Entrance::Main => self.hosts.get(host).or_else(|| self.wildcard(host)),
             Entrance::Port(port) => self.by_port.get(&port),
         };
         let Some(paths) = paths else { return Found::NoHost };
-        paths
-            .iter()
-            .find(|(prefix, _)| begins(path, prefix))
-            .map_or(Found::NoPath, |(_, served)| Found::Route(served))
+        paths.find(path).map_or(Found::NoPath, Found::Route)
     }
 
-    /// All targets of all routes.
-    pub(crate) fn targets(&self) -> &[Arc<Target>] {
-        &self.all
+    fn wildcard(&self, host: &str) -> Option<&Arc<Paths>> {
+        if self.wild.is_empty() {
+            return None;
+        }
+        let mut rest = host;
+        while let Some((first, more)) = rest.split_once('.') {
+            if let (false, Some(paths)) = (first.is_empty(), self.wild.get(more)) {
+                return Some(paths);
+            }
+            rest = more;
+        }
+        None
+    }
+
+    /// The targets of all routes.
+    pub(crate) fn targets(&self) -> HashSet<*const Target> {
+        let goals = self.routes.values().flat_map(|served| &served.goals);
+        goals.map(|goal| Arc::as_ptr(&goal.target)).collect()
+    }
+}
+
+type ByHost = HashMap<Arc<str>, Vec<Arc<Served>>>;
+
+/// Among which hosts this one is, and by which name.
+fn place<'a>(host: &str, hosts: &'a mut ByHost, wild: &'a mut ByHost) -> (&'a mut ByHost, Arc<str>) {
+    let host = host.to_ascii_lowercase();
+    match host.strip_prefix("*.") {
+        Some(rest) => (wild, Arc::from(rest)),
+        None => (hosts, Arc::from(host)),
+    }
+}
+
+/// Makes the paths anew of all that changes named.
+fn patch<K: Eq + Hash>(
+    paths: &mut HashMap<K, Arc<Paths>>,
+    changes: HashMap<K, Vec<Arc<Served>>>,
+    gone: &HashSet<&str>,
+) {
+    let none = Paths::default();
+    for (key, put) in changes {
+        let next = paths.get(&key).map_or(&none, AsRef::as_ref).with(put, gone);
+        match next {
+            Some(next) => drop(paths.insert(key, Arc::new(next))),
+            None => drop(paths.remove(&key)),
+        }
     }
 }
 
 impl Served {
-    /// The target with the fewest requests in flight that was not tried yet; among equals they take turns. One that
-    /// refused a connection a moment ago comes last.
-    pub(crate) fn pick(&self, tried: &[Arc<Target>]) -> Option<&Arc<Target>> {
-        let count = self.targets.len();
-        let first = if count > 1 { self.turn.fetch_add(1, Relaxed) } else { 0 };
-        (0..count)
-            .map(|offset| &self.targets[first.wrapping_add(offset) % count])
-            .filter(|target| !tried.iter().any(|other| Arc::ptr_eq(other, target)))
-            .min_by_key(|target| (target.shunned(), target.in_flight()))
+    fn new(route: &Route, targets: &Targets, routes: &Routes) -> Result<Self, String> {
+        let counts = routes.get(&route.id);
+        let mut goals = Vec::with_capacity(route.targets.len());
+        for target in &route.targets {
+            let address = address(&route.id, &target.address)?;
+            goals.push(Arc::new(Goal {
+                target: targets.get(&target.instance, address),
+                release: target.release,
+                deployment: target.deployment,
+                part: counts.part(target.deployment),
+            }));
+        }
+        Ok(Self {
+            route: route.clone(),
+            goals,
+            rules: Rules::of(&route.rules),
+            counts,
+            allow: networks(route)?,
+            turn: AtomicUsize::new(0),
+        })
     }
+
+    /// Whoever is to be asked of those that were not tried yet: on the chosen side while somebody is left there; with the
+    /// fewest requests in flight; among equals they take turns. One that failed a moment ago comes last.
+    pub(crate) fn pick(
+        &self,
+        tried: &[Arc<Target>],
+        choice: Option<&Choice>,
+    ) -> Option<&Arc<Goal>> {
+        let count = self.goals.len();
+        let first = if count > 1 { self.turn.fetch_add(1, Relaxed) } else { 0 };
+        let aside = |goal: &Goal| {
+            choice.is_some_and(|choice| (goal.deployment == choice.deployment) != choice.tried)
+        };
+        (0..count)
+            .map(|offset| &self.goals[first.wrapping_add(offset) % count])
+            .filter(|goal| !tried.iter().any(|other| Arc::ptr_eq(other, &goal.target)))
+            .min_by_key(|goal| (aside(goal), goal.target.shunned(), goal.target.in_flight()))
+    }
+
+    /// Is this client served during maintenance?
+    pub(crate) fn allows(&self, client: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(client))
+    }
+}
+
+fn networks(route: &Route) -> Result<Vec<Network>, String> {
+    let Mode::Maintenance { allow, .. } = &route.mode else { return Ok(Vec::new()) };
+    let networks = allow.iter().map(|text| text.parse::<Network>());
+    networks.collect::<Result<_, _>>().map_err(|error| format!("route {}: {error}", route.id))
 }
 
 fn address(route: &str, text: &str) -> Result<SocketAddr, String> {
@@ -137,132 +268,5 @@ fn address(route: &str, text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// A prefix covers whole segments: `/api` covers `/api` and `/api/x`, not `/apis`.
-fn begins(path: &str, prefix: &str) -> bool {
-    match path.strip_prefix(prefix) {
-        Some(rest) => rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'),
-        None => false,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tow_record::{Mode, RouteRules, RouteTarget, State};
-
-    fn route(id: &str, hosts: &[&str], path: &str, instances: &[(&str, u16)]) -> Route {
-        Route {
-            id: id.into(),
-            hosts: hosts.iter().map(|host| (*host).into()).collect(),
-            path: path.into(),
-            port: 0,
-            component: "c".into(),
-            environment: "e".into(),
-            targets: instances
-                .iter()
-                .map(|(instance, port)| RouteTarget {
-                    instance: (*instance).into(),
-                    address: format!("127.0.0.1:{port}"),
-                    release: 1,
-                    deployment: 1,
-                })
-                .collect(),
-            state: State::Live,
-            reason: String::new(),
-            wakes: false,
-            split: None,
-            mode: Mode::Serving,
-            rules: RouteRules::default(),
-        }
-    }
-
-    fn found(table: &Table, entrance: Entrance, host: &str, path: &str) -> String {
-        match table.find(entrance, host, path) {
-            Found::Route(served) => served.route.id.clone(),
-            Found::NoPath => "no path".into(),
-            Found::NoHost => "no host".into(),
-        }
-    }
-
-    #[test]
-    fn the_longest_prefix_of_whole_segments_wins() {
-        let set = RouteSet {
-            epoch: 1,
-            revision: 1,
-            routes: vec![
-                route("all", &["A.localhost"], "/", &[]),
-                route("api", &["a.localhost"], "/api", &[]),
-                route("deep", &["a.localhost"], "/api/v1/", &[]),
-                route("only", &["b.localhost"], "/x", &[]),
-            ],
-        };
-        let ports = BTreeMap::from([("api".to_string(), 5)]);
-        let table = Table::new(&set, ports, &Targets::default(), &Routes::default()).unwrap();
-        for (host, path, expected) in [
-            ("a.localhost", "/", "all"),
-            ("a.localhost", "/apis", "all"),
-            ("a.localhost", "/api", "api"),
-            ("a.localhost", "/api/v1", "api"),
-            ("a.localhost", "/api/v1/x", "deep"),
-            ("b.localhost", "/", "no path"),
-            ("c.localhost", "/", "no host"),
-            ("", "/", "no host"),
-        ] {
-            assert_eq!(found(&table, Entrance::Main, host, path), expected, "{host}{path}");
-        }
-        assert_eq!(found(&table, Entrance::Port(5), "anything", "/api/x"), "api");
-        assert_eq!(found(&table, Entrance::Port(5), "a.localhost", "/"), "no path");
-        assert_eq!(found(&table, Entrance::Port(6), "a.localhost", "/"), "no host");
-    }
-
-    #[test]
-    fn the_least_busy_target_is_picked_and_equals_take_turns() {
-        let targets = Targets::default();
-        let set = RouteSet {
-            epoch: 1,
-            revision: 1,
-            routes: vec![route("all", &["a"], "/", &[("one", 1), ("two", 2), ("three", 3)])],
-        };
-        let table = Table::new(&set, BTreeMap::new(), &targets, &Routes::default()).unwrap();
-        let Found::Route(served) = table.find(Entrance::Main, "a", "/") else { panic!() };
-        let mut order: Vec<String> =
-            (0..3).map(|_| served.pick(&[]).unwrap().instance.clone()).collect();
-        order.sort();
-        assert_eq!(order, ["one", "three", "two"]);
-        let busy: Vec<_> = ["one", "three"]
-            .map(|name| served.targets.iter().find(|t| t.instance == name).unwrap().enter())
-            .into();
-        for _ in 0..5 {
-            assert_eq!(served.pick(&[]).unwrap().instance, "two");
-        }
-        served.targets.iter().find(|t| t.instance == "two").unwrap().refused();
-        assert_ne!(served.pick(&[]).unwrap().instance, "two");
-        drop(busy);
-        assert!(served.pick(&served.targets).is_none());
-    }
-
-    #[test]
-    fn an_address_that_is_none_is_named_with_its_route() {
-        let mut bad = route("r", &["a"], "/", &[("one", 1)]);
-        bad.targets[0].address = "localhost".into();
-        let set = RouteSet { epoch: 1, revision: 1, routes: vec![bad] };
-        let error = Table::check(&set).unwrap_err();
-        assert!(error.contains("route r") && error.contains("\"localhost\""), "{error}");
-    }
-
-    #[test]
-    fn a_retired_target_takes_nobody_and_its_zero_is_final() {
-        let targets = Targets::default();
-        let target = targets.get("i", "127.0.0.1:1".parse().unwrap());
-        let guard = target.enter().unwrap();
-        targets.retire_others(|_| false);
-        assert!(target.enter().is_none());
-        assert_eq!(targets.counters()["i"].in_flight, 1);
-        targets.sweep();
-        assert_eq!(targets.counters()["i"].in_flight, 1);
-        drop(guard);
-        assert_eq!(targets.counters()["i"].in_flight, 0);
-        targets.sweep();
-        assert!(targets.counters().is_empty());
-    }
-}
+mod tests;

@@ -1,8 +1,10 @@
-//! One instance as the gateway knows it: its address, what it was asked so far, and its idle connections.
+//! One instance as the gateway knows it: its address, what it was asked so far, its idle connections, and whether it is
+//! asked only after others for a while.
 //!
 //! The counting rule behind every switch without a lost request: a request counts itself in first and looks afterwards
 //! whether the target was retired meanwhile. So once a table without the target is served, a count of zero is final.
 
+use crate::multiplex::Multiplex;
 use crate::pool::Pool;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,8 +14,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tow_record::TargetCounters;
 
-/// How long a target that refused a connection is asked only after the others.
+/// So many failures in a row are no accident.
+const IN_A_ROW: u32 = 3;
+/// How long a target that failed is asked only after the others; twice as long each further time,
 const SHUN: Duration = Duration::from_secs(1);
+/// up to this.
+const SHUN_MOST: Duration = Duration::from_secs(30);
 
 /// One instance at one address.
 pub(crate) struct Target {
@@ -24,7 +30,19 @@ pub(crate) struct Target {
     requests: AtomicU64,
     errors: AtomicU64,
     retired: AtomicBool,
-    refused_at: Mutex<Option<Instant>>,
+    multiplex: Multiplex,
+    health: Mutex<Health>,
+    /// Is there anything in `health`? Looked at for each request.
+    ailing: AtomicBool,
+}
+
+/// What speaks against a target.
+#[derive(Default)]
+struct Health {
+    in_a_row: u32,
+    /// How often it was shunned since it last answered well.
+    times: u32,
+    until: Option<Instant>,
 }
 
 impl Target {
@@ -37,7 +55,9 @@ impl Target {
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             retired: AtomicBool::new(false),
-            refused_at: Mutex::new(None),
+            multiplex: Multiplex::default(),
+            health: Mutex::default(),
+            ailing: AtomicBool::new(false),
         }
     }
 
@@ -62,26 +82,51 @@ impl Target {
     /// It answered with 500 or above, or not at all.
     pub(crate) fn erred(&self) {
         self.errors.fetch_add(1, SeqCst);
+        self.worse(IN_A_ROW);
     }
 
-    /// It accepted no connection just now.
+    /// It accepted no connection just now, which is as good as several failures.
     pub(crate) fn refused(&self) {
-        *lock(&self.refused_at) = Some(Instant::now());
+        self.errors.fetch_add(1, SeqCst);
+        self.worse(1);
     }
 
-    /// It accepted a connection.
-    pub(crate) fn accepted(&self) {
-        *lock(&self.refused_at) = None;
+    /// It answered well.
+    pub(crate) fn answered(&self) {
+        if self.ailing.load(SeqCst) {
+            *lock(&self.health) = Health::default();
+            self.ailing.store(false, SeqCst);
+        }
     }
 
-    /// Did it refuse a connection a moment ago?
+    fn worse(&self, most: u32) {
+        let mut health = lock(&self.health);
+        health.in_a_row += 1;
+        let now = Instant::now();
+        // Requests that fail together are one failure in this.
+        if health.in_a_row >= most && health.until.is_none_or(|until| until <= now) {
+            let times = health.times.min(8);
+            health.times += 1;
+            health.until = Some(now + SHUN.saturating_mul(1 << times).min(SHUN_MOST));
+        }
+        self.ailing.store(true, SeqCst);
+    }
+
+    /// Is it to be asked only after the others?
     pub(crate) fn shunned(&self) -> bool {
-        lock(&self.refused_at).is_some_and(|at| at.elapsed() < SHUN)
+        self.ailing.load(SeqCst)
+            && lock(&self.health).until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Its one connection of HTTP/2, where it speaks that.
+    pub(crate) fn multiplex(&self) -> &Multiplex {
+        &self.multiplex
     }
 
     fn retire(&self) {
         self.retired.store(true, SeqCst);
         self.pool.close();
+        self.multiplex.close();
     }
 
     fn return_to_service(&self) {
@@ -155,4 +200,45 @@ impl Targets {
 /// A lock whose holder panicked is taken all the same: nothing here is left half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_set_a_target_aside_and_a_good_answer_brings_it_back() {
+        let target = Target::new("i", SocketAddr::from(([127, 0, 0, 1], 1)));
+        target.erred();
+        target.erred();
+        assert!(!target.shunned());
+        target.answered();
+        target.erred();
+        target.erred();
+        assert!(!target.shunned(), "they were not in a row");
+        target.erred();
+        assert!(target.shunned());
+        target.answered();
+        assert!(!target.shunned());
+        target.refused();
+        assert!(target.shunned(), "no connection is enough by itself");
+        assert_eq!(target.errors.load(SeqCst), 6);
+    }
+
+    #[test]
+    fn each_time_takes_twice_as_long_and_failures_at_once_are_one() {
+        let target = Target::new("i", SocketAddr::from(([127, 0, 0, 1], 1)));
+        let mut last = Duration::ZERO;
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            target.refused();
+            target.refused();
+            let until = lock(&target.health).until.unwrap();
+            let left = until.saturating_duration_since(Instant::now());
+            let expected = Duration::from_secs(expected);
+            assert!(left <= expected && left > expected / 2 && left >= last / 2, "{left:?}");
+            last = left;
+            // As if that time was over.
+            lock(&target.health).until = Some(Instant::now());
+        }
+    }
 }

@@ -8,6 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tow_names::Id;
 
+/// Where the program tells its shim things.
+const NOTIFY: &str = "notify.sock";
+
 /// `DIR/ID`.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
@@ -98,6 +101,21 @@ impl Folder {
     /// Where a sandbox's first process takes commands, in the same way.
     pub(crate) fn inner_socket(&self) -> io::Result<(File, PathBuf)> {
         self.named("inner.sock")
+    }
+
+    /// Where the program tells its shim things, by its whole path: the program is told this name.
+    pub(crate) fn notify(&self) -> PathBuf {
+        self.path.join(NOTIFY)
+    }
+
+    /// The same, to be bound.
+    pub(crate) fn notify_socket(&self) -> io::Result<(File, PathBuf)> {
+        self.named(NOTIFY)
+    }
+
+    /// What sockets the shim keeps for the program are called.
+    pub(crate) fn sockets(&self) -> PathBuf {
+        self.path.join("sockets.json")
     }
 
     fn named(&self, name: &str) -> io::Result<(File, PathBuf)> {

@@ -70,6 +70,23 @@ impl Link {
         reply.state.map(|state| *state).ok_or_else(|| io::Error::other("a reply without a state"))
     }
 
+    /// Asks it to run what the spec says by now. `None`: it went, or does not answer.
+    pub(crate) async fn renew(&mut self, epoch: i64) -> Result<Option<()>, PortError> {
+        let request = Request::new(Some(epoch), Verb::Renew);
+        let asked = async {
+            self.send(&request).await?;
+            self.receive().await
+        };
+        let Ok(Ok(reply)) = tokio::time::timeout(ANSWER, asked).await else { return Ok(None) };
+        match reply.error {
+            None => Ok(Some(())),
+            Some(trouble) if trouble.code == "fenced" => {
+                Err(PortError::Fenced { given: epoch, seen: trouble.seen.unwrap_or_default() })
+            }
+            Some(trouble) => Err(PortError::Unavailable(trouble.message)),
+        }
+    }
+
     /// Asks it to stop.
     pub(crate) async fn stop(
         &mut self,

@@ -28,6 +28,8 @@ pub(crate) enum Verb {
     /// Run a command beside the program. Answered with the other ends of its streams, or of its terminal, as passed
     /// descriptors; then with how it ended. The connection's end ends it.
     Exec(Ask),
+    /// What runs is not what `spec.json` says any more: start that beside, and let it take the place once it is ready.
+    Renew,
     /// End the shim and leave the program running, for another shim to adopt.
     Quit,
 }

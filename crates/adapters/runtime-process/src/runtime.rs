@@ -5,6 +5,7 @@ use crate::link::{Asked, Link};
 use crate::observe::Watch;
 use crate::ports::Ports;
 use crate::sandbox::{self, Confined, Found};
+use crate::spec::SpecFile;
 use crate::state::{Kept, State};
 use crate::unpack::UnpackError;
 use crate::usage::Usages;
@@ -306,6 +307,43 @@ impl Runtime for ProcessRuntime {
         let _ = self.watch.follow(&spec.id, &folder).await;
         self.watch.hint();
         Ok(())
+    }
+
+    async fn renew(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
+        self.hold(epoch)?;
+        let turn = self.turn(&spec.id);
+        let _turn = turn.lock().await;
+        let folder = Folder::of(&self.dir, &spec.id);
+        let Kept::State(state) = self.kept(&spec.id, &folder) else { return Ok(()) };
+        if state.ended() {
+            return Ok(());
+        }
+        let broken = |err: io::Error| cannot("renew", folder.path(), &err);
+        let mut file = SpecFile::read(&folder).map_err(broken)?;
+        let known = file.spec.listen.len();
+        if file.spec.program == spec.program && known >= spec.listen.len() {
+            // What a shim was told of and could not do yet is told again.
+            let runs = file.argv();
+            if state.coming.is_some() || state.runs.is_empty() || state.runs == runs {
+                return Ok(());
+            }
+        } else {
+            // It keeps the addresses that it has.
+            file.spec.program = spec.program.clone();
+            file.spec.listen.extend(spec.listen.iter().skip(known).cloned());
+            file.write(&folder).map_err(broken)?;
+        }
+        let link = Link::open(&folder).await;
+        let told = match link {
+            Ok(mut link) => link.renew(epoch).await?,
+            Err(_) => None,
+        };
+        // Without a shim another takes over within a second, and looks by itself.
+        self.watch.hint();
+        told.map_or_else(
+            || Err(PortError::Unavailable(format!("{}: its shim does not answer", spec.id))),
+            Ok,
+        )
     }
 
     async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError> {

@@ -5,7 +5,7 @@ use crate::sandbox::Confined;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tow_record::{Bounds, InstanceSpec};
+use tow_record::{Bounds, InstanceSpec, Program};
 
 /// The instance's spec without its files, which are in the working folder already, and what else the program needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +31,14 @@ impl SpecFile {
     pub(crate) fn env(&self) -> impl Iterator<Item = (&String, &String)> {
         let own = &self.spec.env;
         self.passed.iter().filter(|(key, _)| !own.contains_key(*key)).chain(own)
+    }
+
+    /// Program and arguments, where they are told by the spec.
+    pub(crate) fn argv(&self) -> Vec<String> {
+        match &self.spec.program {
+            Program::Command { argv } => argv.clone(),
+            _ => Vec::new(),
+        }
     }
 
     /// The most it may use: what was said, and in a sandbox what is always held.

@@ -63,6 +63,15 @@ pub(crate) struct State {
     /// What holds its bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<Group>,
+    /// Program and arguments of the process; empty where nobody wrote them down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) runs: Vec<String>,
+    /// What was started beside the process, to take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) coming: Option<Process>,
+    /// Whose place was taken, while it ends what it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) leaving: Option<Process>,
 }
 
 impl State {
@@ -89,6 +98,9 @@ impl State {
             isolation: Isolation::None,
             network: None,
             group: None,
+            runs: Vec::new(),
+            coming: None,
+            leaving: None,
         }
     }
 

@@ -173,13 +173,18 @@ codes! {
 
     // What the gateway itself answers to whoever uses a workload.
     "gateway/bad-request" 400 "The request can't be routed"
+    "gateway/body-too-large" 413 "The request's body is too large"
     "gateway/connect" 501 "This is no forward proxy"
+    "gateway/expectation" 417 "The request expects what is not known"
     "gateway/head-too-large" 431 "The request's head is too large"
     "gateway/instance-failed" 502 "The instance did not answer"
     "gateway/instance-late" 504 "The instance took too long"
     "gateway/not-awake" 503 "What slept was not ready in time"
     "gateway/too-many-wait" 503 "As many requests wait as may"
+    "gateway/maintenance" 503 "It is under maintenance"
     "gateway/no-instance" 503 "No instance is ready"
+    "gateway/paused" 504 "It was paused for too long"
+    "gateway/request-late" 408 "The request did not come in time"
     "gateway/transfer-coding" 501 "The request is coded in an unknown way"
     "gateway/unknown-host" 404 "Nothing is served here"
     "gateway/unknown-path" 404 "Nothing is served at this path"

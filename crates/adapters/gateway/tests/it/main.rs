@@ -2,13 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
+mod access;
 mod control;
+mod framing;
 mod handed_on;
+mod hostile;
 mod load;
+mod modes;
 mod proxying;
 mod refusals;
 mod restart;
+mod rules;
 mod site;
+mod split;
 mod streams;
 mod support;
+mod table;
 mod wait;

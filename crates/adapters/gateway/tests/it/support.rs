@@ -366,3 +366,90 @@ pub(crate) async fn raw(at: SocketAddr, bytes: &[u8]) -> String {
     read.await.expect("the connection was not closed");
     String::from_utf8_lossy(&answer).into_owned()
 }
+
+/// The lines of a gateway's access log so far.
+pub(crate) fn lines(dir: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(dir.join("access.log")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The first line of the access log of which this holds.
+pub(crate) async fn logged(
+    dir: &Path,
+    holds: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
+    let mut found = None;
+    until("the line is written", || {
+        found = lines(dir).into_iter().find(|line| holds(line));
+        let there = found.is_some();
+        async move { there }
+    })
+    .await;
+    found.unwrap()
+}
+
+/// An instance that speaks bytes: what it was sent is kept, and what it does once a head was read is its own affair.
+pub(crate) struct Raw {
+    pub(crate) address: SocketAddr,
+    seen: Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+impl Raw {
+    /// Answers each connection's first head with these bytes and closes, or keeps it open.
+    pub(crate) async fn start(answer: &'static [u8], then: Then) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let raw = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
+        let seen = raw.seen.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let seen = seen.clone();
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 64 * 1024];
+                    let mut own = Vec::new();
+                    let mut answered = false;
+                    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+                        own.extend_from_slice(&buffer[..count]);
+                        seen.lock().unwrap().extend_from_slice(&buffer[..count]);
+                        if !answered && own.windows(4).any(|four| four == b"\r\n\r\n") {
+                            answered = true;
+                            if then == Then::Reset {
+                                // With unread bytes or not: the other end sees a reset.
+                                let _ = stream.set_zero_linger();
+                                return;
+                            }
+                            let _ = stream.write_all(answer).await;
+                            if then == Then::Close {
+                                return;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        raw
+    }
+
+    /// All that came in since this was last asked, as text.
+    pub(crate) fn take(&self) -> String {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        String::from_utf8_lossy(&seen).into_owned()
+    }
+
+    pub(crate) fn target(&self, name: &str) -> RouteTarget {
+        RouteTarget {
+            instance: name.into(),
+            address: self.address.to_string(),
+            release: 1,
+            deployment: 1,
+        }
+    }
+}
+
+/// What a [`Raw`] does after it answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    Close,
+    Stay,
+    /// Instead of answering.
+    Reset,
+}

@@ -16,8 +16,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// The most sockets that are handed on.
-pub(super) const MOST: usize = 6;
 /// The first number of a handed-on socket, by systemd's convention.
 const FIRST: i32 = 3;
 
@@ -28,7 +26,11 @@ pub fn shim_exec_main(args: Vec<OsString>) -> i32 {
     if args.first().is_some_and(|first| first == crate::sandbox::INIT) {
         return crate::sandbox::init_main();
     }
-    let Ok(Some((told, fds))) = told::receive::<Told>(rustix::stdio::stdin()) else { return 0 };
+    let stdin = rustix::stdio::stdin;
+    let Ok(Some((told, mut fds))) = told::receive::<Told>(stdin()) else { return 0 };
+    if told::receive_more(stdin(), &mut fds, told.descriptors).is_err() {
+        return 0;
+    }
     // Above the numbers that are handed on; closed by the exec, which tells the shim that it went well.
     let Ok(shim) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 16) else { return 127 };
     let why = become_program(&told, fds, &shim);
@@ -65,6 +67,9 @@ fn become_program(told: &Told, mut fds: Vec<OwnedFd>, shim: &OwnedFd) -> String 
     if !fds.is_empty() {
         command.env("LISTEN_PID", std::process::id().to_string());
         command.env("LISTEN_FDS", fds.len().to_string());
+        if told.names.len() == fds.len() {
+            command.env("LISTEN_FDNAMES", told.names.join(":"));
+        }
     }
     explain(Path::new(program), &command.exec())
 }

@@ -1,6 +1,7 @@
 //! Starts the program's process, in two steps: the child exists and is written down first, and becomes the program
 //! only then. So there is never a program of which nobody knows.
 
+use super::sockets::Sockets;
 use super::told::{self, Told, Within};
 use crate::folder::Folder;
 use crate::proc;
@@ -8,10 +9,10 @@ use crate::sandbox::{self, Confined, Joined, network};
 use crate::spec::SpecFile;
 use crate::state::Process;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSliceMut, Read};
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -57,7 +58,8 @@ pub(super) fn make(folder: &Folder, file: &SpecFile) -> Result<Waiting, String> 
 fn plain_child(folder: &Folder, file: &SpecFile) -> io::Result<Waiting> {
     let (socket, theirs) = UnixStream::pair()?;
     let own = own_program()?;
-    let mut env = file.env().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut env: BTreeMap<String, String> =
+        file.env().map(|(key, value)| (key.clone(), value.clone())).collect();
     let argv = match &file.spec.program {
         Program::Command { argv } => argv.clone(),
         Program::Static => {
@@ -72,6 +74,10 @@ fn plain_child(folder: &Folder, file: &SpecFile) -> io::Result<Waiting> {
         }
     };
     let is_role = matches!(file.spec.program, Program::Role { .. });
+    if !file.spec.listen.is_empty() {
+        // It may give sockets to be kept, and says when it is ready (sd_notify).
+        env.insert("NOTIFY_SOCKET".into(), folder.notify().display().to_string());
+    }
     let told = Told { dir: folder.work(), argv, env, is_role, ..Told::default() };
     let child = Command::new(own)
         .arg0("tow")
@@ -223,21 +229,26 @@ impl Waiting {
     pub(super) fn go(
         mut self,
         folder: &Folder,
-        listeners: &[TcpListener],
+        sockets: &Sockets,
     ) -> io::Result<impl Future<Output = Option<String>> + Send + use<>> {
-        if self.told.within.is_some() && !listeners.is_empty() {
+        let held: Vec<_> = sockets.all().collect();
+        if self.told.within.is_some() && !held.is_empty() {
             return Err(io::Error::other("sockets are not handed on into a sandbox"));
         }
-        self.told.sockets = listeners.len();
+        self.told.sockets = held.len();
+        self.told.names = held.iter().map(|held| held.name.clone()).collect();
         let open = |path| OpenOptions::new().read(true).write(true).open(path);
         let streams = [open(folder.out())?, open(folder.err())?];
-        let fds: Vec<_> = listeners
+        let fds: Vec<_> = held
             .iter()
-            .map(AsFd::as_fd)
+            .map(|held| held.socket.as_fd())
             .chain(streams.iter().map(AsFd::as_fd))
             .chain(self.more.iter().map(AsFd::as_fd))
             .collect();
-        told::send(&self.socket, &self.told, &fds)?;
+        self.told.descriptors = fds.len();
+        let (first, rest) = fds.split_at(fds.len().min(told::MOST));
+        told::send(&self.socket, &self.told, first)?;
+        told::send_more(&self.socket, rest)?;
         self.socket.set_nonblocking(true)?;
         let mut socket = tokio::net::UnixStream::from_std(self.socket)?;
         Ok(async move {

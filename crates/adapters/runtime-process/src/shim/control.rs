@@ -151,7 +151,7 @@ async fn converse(
                 }
                 return Ok(());
             }
-            Verb::Stop { .. } | Verb::Quit => {
+            Verb::Stop { .. } | Verb::Renew | Verb::Quit => {
                 let reply = order(&events, request).await;
                 write.write_all(&reply.line()).await?;
             }

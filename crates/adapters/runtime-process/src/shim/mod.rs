@@ -7,6 +7,7 @@ pub(crate) mod becoming;
 pub(crate) mod beside;
 mod child;
 mod control;
+mod notify;
 mod probe;
 pub(crate) mod reaper;
 mod recover;

@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 /// The most descriptors that go with a message.
 pub(crate) const MOST: usize = 32;
+/// The most that follow it at once; the kernel takes 253.
+const AT_ONCE: usize = 128;
 /// The longest message that is read.
 const LONGEST: u32 = 64 * 1024 * 1024;
 
@@ -31,6 +33,12 @@ pub(crate) struct Told {
     pub(crate) env: BTreeMap<String, String>,
     /// How many of the descriptors are sockets to hand on; they come first.
     pub(crate) sockets: usize,
+    /// What these are called.
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
+    /// How many descriptors there are in all, where more follow the message.
+    #[serde(default)]
+    pub(crate) descriptors: usize,
     /// Our own binary in a role: it keeps the socket as its standard input, and tells on it how it goes.
     #[serde(default)]
     pub(crate) is_role: bool,
@@ -114,6 +122,45 @@ pub(crate) fn receive<T: DeserializeOwned>(
     Ok(Some((serde_json::from_slice(&body)?, fds)))
 }
 
+/// Sends the descriptors that did not go with the message.
+pub(crate) fn send_more(socket: &UnixStream, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    for part in fds.chunks(AT_ONCE) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !ancillary.push(SendAncillaryMessage::ScmRights(part)) {
+            return Err(io::Error::other("too many descriptors to hand on"));
+        }
+        sendmsg(socket, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)?;
+    }
+    Ok(())
+}
+
+/// Reads them, until there are so many.
+pub(crate) fn receive_more(
+    socket: impl AsFd,
+    fds: &mut Vec<OwnedFd>,
+    count: usize,
+) -> io::Result<()> {
+    while fds.len() < count {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let mut into = [IoSliceMut::new(&mut byte)];
+        match recvmsg(&socket, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) if message.bytes == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(err) => return Err(err.into()),
+        }
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(given) = message {
+                fds.extend(given);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads from a descriptor that is not ours to close.
 struct Plain<F>(F);
 
@@ -135,9 +182,12 @@ mod tests {
         let sender = std::thread::spawn(move || {
             let file = std::fs::File::open("/dev/null").unwrap();
             send(&one, &told, &[file.as_fd()]).unwrap();
+            send_more(&one, &[file.as_fd(); 300]).unwrap();
         });
-        let (read, fds): (Told, _) = receive(&other).unwrap().unwrap();
+        let (read, mut fds): (Told, _) = receive(&other).unwrap().unwrap();
         assert_eq!((read.env["BIG"].len(), read.sockets, fds.len()), (1024 * 1024, 1, 1));
+        receive_more(&other, &mut fds, 301).unwrap();
+        assert_eq!(fds.len(), 301);
         sender.join().unwrap();
         assert!(receive::<Told>(&other).unwrap().is_none(), "its end is seen");
     }

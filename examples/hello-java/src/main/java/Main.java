@@ -27,7 +27,8 @@ public class Main {
           + ", instance " + of("TOW_INSTANCE", "none") + "\n";
       answer(exchange, root ? 200 : 404, root ? text : "there is nothing here\n");
     });
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> server.stop(1)));
+    // It is told to end after its last request was answered: there is nothing to wait for, and stop(1) would wait.
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> server.stop(0)));
     server.start();
     System.out.println("listening on port " + port);
   }

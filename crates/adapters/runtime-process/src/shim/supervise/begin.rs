@@ -1,6 +1,6 @@
 //! Begins: a first start, the next one, or where another shim left off.
 
-use super::super::{child, recover::Found, sockets};
+use super::super::{child, recover::Found};
 use super::{Event, LOOK, Stage, Supervisor, Why};
 use crate::bounds::{Group, Watch};
 use crate::folder::Folder;
@@ -15,6 +15,7 @@ use tow_record::{Bounds, Exit, Phase};
 impl Supervisor {
     /// Goes on where the last shim was.
     pub(super) fn resume(&mut self, found: Found) {
+        self.resume_beside();
         match found {
             Found::NotRunning if self.state.stop.is_some() => self.rest("stopped"),
             Found::NotRunning => {
@@ -47,6 +48,10 @@ impl Supervisor {
             None => {
                 self.save(false);
                 self.probe();
+                // The last shim may have died before it was done.
+                if let Err(why) = self.renew() {
+                    self.log.say(&why);
+                }
             }
         }
     }
@@ -61,6 +66,7 @@ impl Supervisor {
         self.adopted = false;
         self.not_run = None;
         self.urged = false;
+        self.was_ready = false;
         if self.state.attempt > 0 {
             self.state.restarts += 1;
             self.state.streak += 1;
@@ -79,9 +85,9 @@ impl Supervisor {
     }
 
     pub(super) fn try_launch(&mut self) -> Result<(), String> {
-        if self.listeners.len() < self.file.spec.listen.len() {
-            self.listeners = sockets::bind(&self.file.spec, &self.state.listening, None)?;
-            self.state.listening = sockets::addresses(&self.listeners);
+        self.sockets.complete(&self.file.spec, &self.state.listening)?;
+        if !self.file.spec.listen.is_empty() {
+            self.state.listening = self.sockets.addresses();
         }
         let bounds = self.file.bounds();
         let group = bound(&self.folder, &bounds);
@@ -89,6 +95,9 @@ impl Supervisor {
         let waiting = child::make(&self.folder, &self.file)?;
         let process = waiting.process;
         self.state.process = Some(process);
+        if !self.file.spec.listen.is_empty() {
+            self.state.runs = self.file.argv();
+        }
         self.state.network = waiting.network;
         // From here on another shim would find it; only then does it become the program.
         state::write(&self.folder, &self.state, true)
@@ -105,7 +114,7 @@ impl Supervisor {
         self.watch_network();
         self.watch = Watch::new(bounds, group.unwrap_or_default());
         let became = waiting
-            .go(&self.folder, &self.listeners)
+            .go(&self.folder, &self.sockets)
             .map_err(|err| format!("cannot start the process: {err}"))?;
         let events = self.events.clone();
         tokio::spawn(async move {
@@ -151,7 +160,7 @@ fn bound(folder: &Folder, bounds: &Bounds) -> Option<Group> {
 }
 
 /// Nobody is told of the end of a process that is not its child; its descriptor knows.
-async fn wait_for_adopted(process: Process, events: mpsc::Sender<Event>) {
+pub(super) async fn wait_for_adopted(process: Process, events: mpsc::Sender<Event>) {
     ended(process).await;
     let _ = events.send(Event::Gone { pid: process.pid }).await;
 }

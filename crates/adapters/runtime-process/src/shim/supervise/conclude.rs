@@ -5,6 +5,9 @@ use crate::state::{self, Attempt};
 use tokio::time::Instant;
 use tow_record::{Exit, Phase, Restart};
 
+/// Whoever was ready and ran for so long did not fail by itself at its start.
+const SERVED: tow_names::Duration = tow_names::Duration::from_millis(300);
+
 impl Supervisor {
     /// Nobody is left of this attempt.
     pub(super) fn conclude(&mut self, why: Why) {
@@ -17,6 +20,7 @@ impl Supervisor {
             (exit, _, None) => exit.unwrap_or(Exit::Unknown),
         };
         let now = crate::wall::now();
+        let was_ready = std::mem::take(&mut self.was_ready);
         let process = self.state.process.take();
         let ran = process.map(|process| now.since(process.at));
         let line = Attempt {
@@ -57,13 +61,26 @@ impl Supervisor {
                 if ran.is_some_and(|ran| ran >= backoff.reset_after) {
                     self.state.streak = 0;
                 }
+                // Connections wait on the sockets of what is handed them: one that served is started again at once.
+                let is_awaited = was_ready
+                    && !self.file.spec.listen.is_empty()
+                    && ran.is_some_and(|ran| ran >= SERVED);
+                if is_awaited {
+                    self.state.streak = 0;
+                }
                 let factor = 1i64 << self.state.streak.min(30);
-                let wait = backoff.first.micros().saturating_mul(factor);
+                let wait = match is_awaited {
+                    true => 0,
+                    false => backoff.first.micros().saturating_mul(factor),
+                };
                 let wait = tow_names::Duration::from_micros(wait.min(backoff.most.micros()));
                 let is_loop = self.state.streak >= backoff.crash_loop_after;
                 self.state.phase = if is_loop { Phase::CrashLoop } else { Phase::Backoff };
                 self.state.next = Some(now.plus(wait));
-                self.state.message = format!("{words}; started again in {wait}");
+                self.state.message = match is_awaited {
+                    true => format!("{words}; started again"),
+                    false => format!("{words}; started again in {wait}"),
+                };
                 self.stage = Stage::Waiting(Instant::now() + wait.std());
                 self.save(true);
             }

@@ -47,6 +47,7 @@ impl Supervisor {
         if let Some(probes) = self.probes.take() {
             probes.abort();
         }
+        self.was_ready |= self.state.ready;
         self.state.ready = false;
         self.state.ready_since = None;
     }
@@ -65,16 +66,24 @@ impl Supervisor {
             shim: Some(std::process::id()),
             fifos: Some([&fifos[0], &fifos[1]]),
         })
+        .into_iter()
+        .filter(|member| !self.is_beside(member))
+        .collect()
     }
 
     pub(super) fn reap(&mut self) {
         let own = self.state.process.map(|process| process.pid).filter(|_| !self.adopted);
-        let mut how = None;
+        let (mut how, mut others) = (None, Vec::new());
         self.reaper.reap(|pid, exit| {
             if own == Some(pid) {
                 how = Some(exit);
+            } else {
+                others.push((pid, exit));
             }
         });
+        for (pid, exit) in others {
+            self.gone_beside(pid, exit);
+        }
         match (own, how) {
             (Some(pid), Some(exit)) => self.gone(pid, exit),
             _ if self.ended.is_some() => self.look(),
@@ -91,6 +100,13 @@ impl Supervisor {
     /// The process ended.
     pub(super) fn gone(&mut self, pid: u32, exit: Exit) {
         if self.ended.is_none() && self.state.process.is_some_and(|process| process.pid == pid) {
+            if self.coming.is_some() && matches!(self.stage, Stage::Up(_)) {
+                // Nobody is left to wait for: what was to take its place has it.
+                self.log.say("ended before another took its place");
+                self.state.process = None;
+                self.take_over();
+                return;
+            }
             self.ended = Some(self.exact(exit));
             self.end_rest();
         }

@@ -6,20 +6,22 @@ mod conclude;
 mod end;
 mod health;
 mod network;
+mod renew;
 
 use super::control::Commands;
 use super::probe::Which;
 use super::reaper::Reaper;
 use super::recover::recover;
-use super::{Order, control, sockets};
+use super::notify::Notify;
+use super::sockets::Sockets;
+use super::{Order, control};
 use crate::bounds::{Look, Watch};
 use crate::folder::Folder;
 use crate::log::{Tap, Writer};
 use crate::proto::{Reply, Request, Verb};
 use crate::spec::SpecFile;
-use crate::state::{self, Kept, State, Stop};
+use crate::state::{self, Kept, Process, State, Stop};
 use std::fs::File;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,6 +38,8 @@ pub(super) enum Event {
     Became { attempt: u32, failure: Option<String> },
     /// An adopted program ended.
     Gone { pid: u32 },
+    /// What kept the one that is to take its place from running; none: it runs.
+    Came { pid: u32, failure: Option<String> },
     /// What leads out of the program's own network ended.
     Detached { pid: u32 },
     /// A probe's verdict.
@@ -77,7 +81,19 @@ struct Supervisor {
     log: Writer,
     out: Tap,
     err: Tap,
-    listeners: Vec<TcpListener>,
+    sockets: Sockets,
+    /// Where a program that is handed sockets says things.
+    notify: Option<Notify>,
+    /// What sockets are kept is written down then.
+    note_at: Option<Instant>,
+    /// What is to take the process's place, and until when it may get ready.
+    coming: Option<(Process, Instant)>,
+    /// What was run until then, for where it does not come to anything.
+    before: Option<Arc<SpecFile>>,
+    /// Whose place was taken, and when it is killed.
+    leaving: Option<(Process, Instant)>,
+    /// One that was to take its place failed: none is tried before then, and why.
+    spoilt: Option<(Instant, String)>,
     reaper: Reaper,
     events: mpsc::Sender<Event>,
     stage: Stage,
@@ -90,6 +106,8 @@ struct Supervisor {
     not_run: Option<String>,
     /// The child was let go and has not said yet whether it became the program.
     becoming: bool,
+    /// The attempt was ready once.
+    was_ready: bool,
     /// A role was told that the grace is over, and ends what it stands for.
     urged: bool,
     held: u32,
@@ -118,9 +136,14 @@ pub(super) async fn supervise(
         .map_err(|err| at("signals", err))?;
     let (mut state, found) = recover(&order, file.epoch, boot, kept);
     state.isolation = if file.confined.is_some() { Isolation::Sandbox } else { state.isolation };
-    let listeners = sockets::bind(&file.spec, &state.listening, state.process.as_ref())?;
-    if !listeners.is_empty() {
-        state.listening = sockets::addresses(&listeners);
+    // Before the sockets are taken back: what the program gives from here on is heard.
+    let notify = match file.spec.listen.is_empty() {
+        true => None,
+        false => Some(Notify::open(&folder).map_err(|err| at("notify.sock", err))?),
+    };
+    let sockets = Sockets::of(&folder, &file.spec, &state.listening, state.process.as_ref())?;
+    if !sockets.addresses().is_empty() {
+        state.listening = sockets.addresses();
     }
     let mut log = Writer::open(&folder.log()).map_err(|err| at("log", err))?;
     let out = Tap::open(&folder.out(), LogStream::Stdout).map_err(|err| at("out.fifo", err))?;
@@ -151,7 +174,13 @@ pub(super) async fn supervise(
         log,
         out,
         err,
-        listeners,
+        sockets,
+        notify,
+        note_at: None,
+        coming: None,
+        before: None,
+        leaving: None,
+        spoilt: None,
         reaper,
         events,
         stage: Stage::Waiting(Instant::now()),
@@ -161,6 +190,7 @@ pub(super) async fn supervise(
         not_run: None,
         becoming: false,
         urged: false,
+        was_ready: false,
         held: 0,
         failed: 0,
         liveness_failed: 0,
@@ -177,6 +207,7 @@ pub(super) async fn supervise(
             _ = children.recv() => this.reap(),
             Some(event) = inbox.recv() => this.on(event),
             () = due, if wake.is_some() => this.tick(),
+            () = heard(this.notify.as_ref()) => this.notified(),
             // What the program writes comes after the word that it was started.
             () = this.err.readable(), if this.is_heard() => this.err.pump(&mut this.log),
             () = this.out.readable(), if this.is_heard() => this.out.pump(&mut this.log),
@@ -186,6 +217,13 @@ pub(super) async fn supervise(
     drop(this);
     let _ = tokio::time::timeout(Duration::from_millis(500), control).await;
     Ok(())
+}
+
+async fn heard(notify: Option<&Notify>) {
+    match notify {
+        Some(notify) => notify.readable().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What whoever started the platform ignores, as a shell's background jobs and `nohup` do, would be ignored by every
@@ -221,7 +259,9 @@ impl Supervisor {
             Event::Became { attempt, failure } if attempt == self.state.attempt => {
                 self.became(failure);
             }
+            Event::Gone { pid } if self.is_leaving(pid) => self.left(),
             Event::Gone { pid } if self.adopted => self.gone(pid, Exit::Unknown),
+            Event::Came { pid, failure } => self.came(pid, failure),
             Event::Detached { pid } => self.detached(pid),
             Event::Probed { attempt, which, report }
                 if attempt == self.state.attempt && matches!(self.stage, Stage::Up(_)) =>
@@ -265,6 +305,11 @@ impl Supervisor {
                     Stage::Done => {}
                 }
             }
+            Verb::Renew => {
+                if let Err(why) = self.renew() {
+                    return Reply::trouble(request.id, "not-run", None, &why);
+                }
+            }
             Verb::Quit => {
                 self.save(true);
                 self.stage = Stage::Done;
@@ -278,6 +323,11 @@ impl Supervisor {
     }
 
     fn wake(&self) -> Option<Instant> {
+        let beside = [self.coming, self.leaving].into_iter().flatten().map(|(_, until)| until);
+        beside.chain(self.note_at).chain(self.stage_wake()).min()
+    }
+
+    fn stage_wake(&self) -> Option<Instant> {
         match self.stage {
             Stage::Waiting(at) => Some(at),
             Stage::Up(at) => {
@@ -291,6 +341,7 @@ impl Supervisor {
     }
 
     fn tick(&mut self) {
+        self.beside_is_due();
         match self.stage {
             Stage::Waiting(at) if at <= Instant::now() => self.launch(),
             Stage::Up(Some(at)) if at <= Instant::now() => {
