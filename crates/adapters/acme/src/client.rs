@@ -73,10 +73,9 @@ impl Client {
             .await
             .map_err(|err| format!("TLS with {host} failed: {err}"))?;
         let broke = |err: &dyn std::fmt::Display| format!("the connection to {host} broke: {err}");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|err| broke(&err))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|err| broke(&err))?;
         let exchange = async {
             let (mut parts, body) = request.into_parts();
             let authority = uri.authority().map(ToString::to_string).unwrap_or_default();

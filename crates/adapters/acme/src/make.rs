@@ -2,8 +2,8 @@
 //! trusts it does not trust it with anything else, whoever may get hold of its key.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, GeneralSubtree, IsCa,
-    KeyPair, KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, GeneralSubtree,
+    IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 use tow_names::{Duration, Timestamp};
 use tow_ports::{Made, PortError};

@@ -85,7 +85,8 @@ impl Certifier for AcmeCertifier {
     }
 
     async fn enroll(&self, setting: &AcmeSetting) -> Result<String, AcmeError> {
-        let contact: Vec<String> = setting.contact.iter().map(|one| format!("mailto:{one}")).collect();
+        let contact: Vec<String> =
+            setting.contact.iter().map(|one| format!("mailto:{one}")).collect();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let wanted = NewAccount {
             contact: &contact,

@@ -29,7 +29,9 @@ fn facts(chain: &str, key: Option<&str>) -> Result<CertificateFacts, String> {
         .enumerate()
         .map(|(number, der)| match X509Certificate::from_der(der) {
             Ok((_, parsed)) => Ok(parsed),
-            Err(err) => Err(format!("certificate {} of the chain is not readable: {err}", number + 1)),
+            Err(err) => {
+                Err(format!("certificate {} of the chain is not readable: {err}", number + 1))
+            }
         })
         .collect::<Result<_, _>>()?;
     let (Some(first), Some(der)) = (parsed.first(), ders.first()) else {

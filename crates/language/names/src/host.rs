@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn hosts_are_told_apart() {
-        for host in ["localhost", "web.localhost", "A.B.Test", "127.0.0.1", "[::1]", "x.localhost."] {
+        for host in ["localhost", "web.localhost", "A.B.Test", "127.0.0.1", "[::1]", "x.localhost."]
+        {
             assert!(is_local_host(host) && !is_public_host(host), "{host}");
         }
         for host in ["example.org", "localhost.example.org", "a-b.example.org"] {

@@ -188,7 +188,8 @@ fn taken_back(process: &Process) -> Vec<TcpListener> {
         return Vec::new();
     };
     let is_socket = |entry: &std::fs::DirEntry| {
-        std::fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+        std::fs::read_link(entry.path())
+            .is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
     };
     let mut numbers: Vec<i32> = entries
         .flatten()

@@ -9,10 +9,10 @@ mod network;
 mod renew;
 
 use super::control::Commands;
+use super::notify::Notify;
 use super::probe::Which;
 use super::reaper::Reaper;
 use super::recover::recover;
-use super::notify::Notify;
 use super::sockets::Sockets;
 use super::{Order, control};
 use crate::bounds::{Look, Watch};
