@@ -98,6 +98,9 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         let mut problem = problem.hint(tells_more(&outcome, view, &failure.gate));
         if let Failure::Problem(problem) = &mut problem {
             problem.untouched = match outcome.deployment {
+                _ if view.back_to.is_some() => {
+                    format!("deployment {} serves again", view.back_to.unwrap_or_default())
+                }
                 Some(1) => "nothing ran before, and nothing runs now".into(),
                 _ => "what ran before was left as it was".into(),
             };
@@ -307,13 +310,14 @@ async fn follow(cx: &Context, id: &str) -> Verdict<Stayed<OperationView>> {
     stay(cx, &mut course, cancel(client, path)).await
 }
 
-/// Only a build can be ended: a rollout goes back by itself where it fails, and half of one is nothing to stop at.
+/// Only a build is ended by a key: a rollout goes back by itself where it fails, and is broken off by a verb of its own.
 async fn cancel(client: &Client, path: OperationPath) -> Result<String, ClientError> {
     let view = client.call::<GetOperation>(&path, &After { after: None }, &Nothing {}).await?;
     if let Some(build) = view.build.filter(|_| view.release.is_none() && !view.finished) {
         client.call::<CancelBuild>(&BuildPath { build }, &Nothing {}, &Nothing {}).await?;
         return Ok("asked to cancel: the build is ended, and what ran goes on".into());
     }
-    Ok("a rollout is not broken off: it goes on, and goes back by itself where it fails; `tow status` tells how it is"
+    Ok("it goes on without you, and goes back by itself where it fails; `tow rollout status` tells how far it is, and \
+        `tow rollout abort` breaks it off"
         .into())
 }

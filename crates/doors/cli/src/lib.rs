@@ -128,6 +128,7 @@ Daily
   restart  stop  start  open              events [-f]  everything that happened
   dev  run  exec  here; a command there   job  cron    runs, schedules
   build           without deploying       artifact     what builds made
+  pause  resume  maintenance   requests   rollout  route   who is sent where
 Catalog
   apply -f FILE   create or change        get KIND     list, show; describe
   delete KIND     take away               search TEXT  find by words
@@ -138,7 +139,6 @@ Access and audit
 Platform
   up  down        start, stop it here     doctor       what is wrong, what to do
   backup  restore  all of it, one file    store        copy to another database
-
 Options: -o json|yaml  -c COMPONENT  -e ENVIRONMENT  --url URL  --data DIR  -q";
 
 #[cfg(test)]

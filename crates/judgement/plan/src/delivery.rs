@@ -4,10 +4,12 @@
 use crate::{meaning, scale::Bounds};
 use tow_model::kinds::{
     delivery::{
-        Concurrency, Confine, DeliverySpec, Health, Strategy, WorkloadDelivery, WorkloadKind,
+        CanaryStep, Concurrency, Confine, DeliverySpec, Health, Strategy, WorkloadDelivery,
+        WorkloadKind,
     },
     environment::{EnvironmentSpec, Tier},
     static_files::Site,
+    strategy::HEADER,
     workload::Workload,
 };
 use tow_names::{Duration, Name};
@@ -39,6 +41,14 @@ pub struct Delivered {
     pub confine: Confine,
     /// How it takes over, where it is said.
     pub strategy: Option<Strategy>,
+    /// With `canary`: its steps.
+    pub steps: Vec<CanaryStep>,
+    /// With `canary`: the header by which a request says whom it wants.
+    pub header: String,
+    /// With `rolling`: so many more may run.
+    pub surge: u32,
+    /// With `rolling`: so many fewer may serve.
+    pub unavailable: u32,
     /// When it is due, and in which zone. Only with `cron`.
     pub schedule: Option<(String, String)>,
     /// What is done with a firing while an earlier run is unfinished.
@@ -61,6 +71,8 @@ pub struct Delivered {
 
 /// How long a firing may be late, and how long an attempt of a run may take, where nothing is said.
 const HOUR: Duration = Duration::from_secs(3600);
+/// How long a step of a canary takes where nothing is said.
+const MINUTE: Duration = Duration::from_secs(60);
 /// How many ended runs are kept where nothing is said.
 const HISTORY: u32 = 10;
 
@@ -84,6 +96,8 @@ pub fn delivered(
     let has_port = score.service.as_ref().is_some_and(|s| !s.ports.is_empty());
     let health = said.health.unwrap_or_default();
     let stop = said.stop.unwrap_or_default();
+    let canary = said.canary.unwrap_or_default();
+    let rolling = said.rolling.unwrap_or_default();
     let tier = defaults(spec.tier);
     let kind =
         said.kind.unwrap_or(if has_port { WorkloadKind::Service } else { WorkloadKind::Worker });
@@ -106,6 +120,16 @@ pub fn delivered(
         drain: stop.drain.unwrap_or(tier.drain),
         confine: said.confine.unwrap_or_default(),
         strategy: said.strategy,
+        steps: canary.steps.unwrap_or_else(|| {
+            [10, 50].map(|weight| CanaryStep { weight, pause: Some(MINUTE) }).to_vec()
+        }),
+        header: canary.header.unwrap_or_else(|| HEADER.into()).to_ascii_lowercase(),
+        // Overrides may add up to nothing that could be replaced.
+        surge: match (rolling.surge, rolling.unavailable) {
+            (Some(0), None | Some(0)) | (None, _) => 1,
+            (Some(surge), _) => surge,
+        },
+        unavailable: rolling.unavailable.unwrap_or(0),
         schedule: said.schedule.filter(|_| kind == WorkloadKind::Cron).map(|text| (text, zone)),
         concurrency: said.concurrency.unwrap_or_default(),
         starting_deadline: said.starting_deadline.unwrap_or(HOUR),
@@ -195,6 +219,14 @@ fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
             }),
         },
         strategy: more.strategy.or(base.strategy),
+        canary: match (base.canary, &more.canary) {
+            (base, None) => base,
+            (base, Some(more)) => Some(base.unwrap_or_default().with(more)),
+        },
+        rolling: match (base.rolling, &more.rolling) {
+            (base, None) => base,
+            (base, Some(more)) => Some(base.unwrap_or_default().with(more)),
+        },
         schedule: more.schedule.clone().or(base.schedule),
         timezone: more.timezone.clone().or(base.timezone),
         concurrency: more.concurrency.or(base.concurrency),

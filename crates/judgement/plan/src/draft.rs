@@ -1,10 +1,11 @@
 //! The plan for people: every step labelled, with its reason, before anything happens.
 
 use crate::{
-    Delivered, delivered, gate, meaning, pods, routes::why_no_route, status::runs_when, warnings,
+    Course, Delivered, course, delivered, gate, meaning, pods, routes::why_no_route,
+    status::runs_when, warnings,
 };
 use std::collections::BTreeMap;
-use tow_model::kinds::environment::EnvironmentSpec;
+use tow_model::kinds::{bake::Watched, environment::EnvironmentSpec};
 use tow_record::{
     Action, BuildSpec, Change, Deployment, Gate, Placement, PlanStep, Reason, Release, RuntimeFacts,
 };
@@ -127,10 +128,9 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
                     recreated.unwrap_or_default()
                 ),
             ),
-            (now, then, _) => (
-                Action::Replace,
-                format!("{now} → {then} × new, switched at once, then the old ones drained; {why}"),
-            ),
+            (now, then, _) => {
+                (Action::Replace, format!("{now} → {then} × new, {}; {why}", how(input, &name)))
+            }
         };
         step(action, subject, text);
     }
@@ -149,6 +149,8 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     if let (true, true) = (input.urls.is_empty(), !wanted.is_empty()) {
         step(Action::None, "route".into(), why_no_route(release, input.environment));
     }
+    let any = steps.iter().any(|step| step.action != Action::None);
+    steps.extend(watched(input).filter(|_| any));
     let changes = steps.iter().filter(|step| step.action != Action::None).count() as u32;
     let gates = if wanted.is_empty() || changes == 0 { Vec::new() } else { gates(input) };
     let is_served =
@@ -162,6 +164,51 @@ fn said(input: &Draft<'_>, workload: &str) -> Option<Delivered> {
     let score = &input.release.workloads.get(workload)?.score;
     let name = &input.placement.place.environment;
     Some(delivered(&input.release.delivery, score, name, input.environment))
+}
+
+/// How the new pods of a workload take over from the old ones.
+fn how(input: &Draft<'_>, workload: &str) -> String {
+    let all: BTreeMap<&str, Delivered> = input
+        .release
+        .workloads
+        .keys()
+        .filter_map(|name| Some((name.as_str(), said(input, name)?)))
+        .collect();
+    let reason = input.deployment.reason;
+    let brings = matches!(reason, Reason::Deploy | Reason::Config | Reason::Rollback);
+    match course(&all) {
+        Course::Canary { steps, .. } if brings => {
+            let steps = steps.iter().map(|step| match step.pause {
+                Some(pause) => format!("{} % of the clients for {pause}", step.weight),
+                None => format!("{} % until tow rollout resume", step.weight),
+            });
+            format!("canary: {}, then all", steps.collect::<Vec<_>>().join(", "))
+        }
+        Course::Rolling if brings || reason == Reason::Restart => {
+            let (surge, fewer) = all.get(workload).map_or((1, 0), |d| (d.surge, d.unavailable));
+            format!("rolling: at most {surge} more run and {fewer} fewer serve than wanted")
+        }
+        _ => "switched at once, then the old ones drained".into(),
+    }
+}
+
+/// How it is watched once it took over, where something can be gone back to.
+fn watched(input: &Draft<'_>) -> Option<PlanStep> {
+    let reason = input.deployment.reason;
+    let brings = matches!(reason, Reason::Deploy | Reason::Config | Reason::Rollback);
+    if !brings || input.placement.serving.is_empty() || input.placement.stopped {
+        return None;
+    }
+    let Watched { time, window, requests, errors, latency } =
+        Watched::of(input.environment.tier, input.environment.bake.as_ref())?;
+    Some(PlanStep {
+        action: Action::None,
+        subject: format!("bake {time}"),
+        reason: format!(
+            "goes back by itself if an instance ends or is ready no more, more than {errors} % of at least {requests} \
+             requests in {window} fail, or answers take {latency} times as long as before"
+        ),
+    })
 }
 
 /// A workload that has no pods: what is deployed of it is what its next run is made of.

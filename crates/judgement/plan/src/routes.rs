@@ -8,7 +8,7 @@ use tow_model::kinds::{
 };
 use tow_names::{Id, Place, host_label};
 use tow_record::{
-    Instance, Mode, Observed, Placement, Release, Route, RouteRules, RouteTarget, State,
+    Instance, Observed, Placement, Release, Route, RouteRules, RouteTarget, Split, State,
 };
 
 /// A placement with what is needed to route to it.
@@ -117,6 +117,7 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
         for (workload, file) in &placed.release.workloads {
             for want in wanted(placed, workload, &file.score) {
                 let (targets, reason) = targets(placed, workload, &want.port, observed);
+                let split = split(placement, &targets);
                 let wakes = targets.is_empty() && wakes(placed, workload, &file.score, observed);
                 let asleep =
                     wakes && !placement.serving.iter().any(|pod| pod.workload == *workload);
@@ -141,8 +142,8 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
                         state,
                         reason,
                         wakes,
-                        split: None,
-                        mode: Mode::Serving,
+                        split,
+                        mode: placement.mode.clone(),
                         rules: RouteRules::default(),
                     },
                 );
@@ -150,6 +151,20 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
         }
     }
     routes.into_values().collect()
+}
+
+/// Who of the clients is answered by the deployment that is tried. Only while there is somebody of both: else there is
+/// nothing to choose.
+fn split(placement: &Placement, targets: &[RouteTarget]) -> Option<Split> {
+    let trying = placement.trying.as_ref()?;
+    let tried = |target: &RouteTarget| target.deployment == trying.deployment;
+    (targets.iter().any(tried) && !targets.iter().all(tried)).then(|| Split {
+        deployment: trying.deployment,
+        weight: trying.weight,
+        header: trying.header.clone(),
+        // Another name each time: who was tried on once is not for ever.
+        cookie: format!("tow-canary-{}-{}", placement.place.component.name(), trying.deployment),
+    })
 }
 
 fn wakes(placed: &Placed<'_>, workload: &str, score: &Workload, observed: &Observed) -> bool {
@@ -312,7 +327,7 @@ mod tests {
             reason: String::new(),
             wakes: false,
             split: None,
-            mode: Mode::Serving,
+            mode: tow_record::Mode::Serving,
             rules: RouteRules::default(),
         }
     }

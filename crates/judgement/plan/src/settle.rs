@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use tow_names::Id;
-use tow_record::{Effect, Exit, Observed, Run, RunState, Step};
+use tow_record::{Effect, Exit, Mark, Observed, Run, RunState, Step};
 
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +19,12 @@ pub enum Settled {
     Unknowable,
 }
 
-/// Looks a begun step up in the world. `revision` is the route set that a switch wrote, `runs` those that its steps
-/// point at.
+/// Looks a begun step up in the world. `stored` is the table as it is kept now, for switches that do not say which one
+/// they wrote; `runs` those that its steps point at.
 pub fn settled(
     step: &Step,
     build: Option<&Id>,
-    revision: i64,
+    stored: Mark,
     runs: &BTreeMap<Id, Run>,
     seen: &Observed,
 ) -> Settled {
@@ -42,6 +42,7 @@ pub fn settled(
             Some(_) => Settled::Done,
             None => Settled::NotDone,
         },
+        Effect::Note => Settled::Done,
         // The run was made in the commit that began the step; who carries it through is another.
         Effect::Run { run } => match runs.get(run) {
             None => Settled::Failed("its run is gone".into()),
@@ -49,10 +50,10 @@ pub fn settled(
             Some(run) if run.state == RunState::Succeeded => Settled::Done,
             Some(run) => Settled::Failed(crate::run::ending(run)),
         },
-        Effect::Switch { .. } => {
+        Effect::Switch { mark, .. } => {
             if !seen.edge.reachable {
                 Settled::Unknowable
-            } else if seen.edge.revision >= revision {
+            } else if seen.edge.mark() >= mark.unwrap_or(stored) {
                 Settled::Done
             } else {
                 Settled::NotDone

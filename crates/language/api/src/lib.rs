@@ -19,6 +19,8 @@ pub mod operation;
 pub mod plan;
 pub mod platform;
 pub mod release;
+pub mod rollout;
+pub mod route;
 pub mod run;
 pub mod source;
 pub mod status;
@@ -85,6 +87,15 @@ macro_rules! endpoints {
                 $crate::plan::get::GetPlan,
                 $crate::platform::get::GetPlatform,
                 $crate::release::list::ListReleases,
+                $crate::rollout::abort::AbortRollout,
+                $crate::rollout::list::ListRollouts,
+                $crate::rollout::pause::PauseRollout,
+                $crate::rollout::resume::ResumeRollout,
+                $crate::route::explain::ExplainRoute,
+                $crate::route::list::ListRoutes,
+                $crate::route::maintain::MaintainRoutes,
+                $crate::route::pause::PauseRoutes,
+                $crate::route::serve::ServeRoutes,
                 $crate::run::cancel::CancelRun,
                 $crate::run::create::CreateRun,
                 $crate::run::get::GetRun,

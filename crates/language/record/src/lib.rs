@@ -22,6 +22,7 @@ mod operation;
 mod placement;
 mod plan;
 mod problem;
+mod progress;
 mod release;
 mod route;
 mod run;
@@ -55,13 +56,14 @@ pub use observed::{
     Exit, LogLine, LogStream, Observed, ObservedBuild, ObservedEdge, ObservedInstance, Phase,
     ProbeReport, RouteCounters, RoutePart, TargetCounters, Usage,
 };
-pub use operation::{Effect, Failure, Operation, Step, StepRow, StepState};
-pub use placement::{Placement, Pod};
+pub use operation::{Effect, Failure, Operation, Step, StepRow, StepState, Turn};
+pub use placement::{Placement, Pod, Trying};
 pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Target};
 pub use problem::{Problem, SourceLine, Violation};
+pub use progress::{Before, Held, Progress, Stage, Tally};
 pub use release::{Release, ReleaseWorkload};
 // Said in `tow.yaml`, obeyed by the gateway as it was said.
-pub use route::{Mode, Route, RouteAck, RouteSet, RouteTarget, Split};
+pub use route::{Mark, Mode, Route, RouteAck, RouteSet, RouteTarget, Split};
 pub use run::{CronPaused, CronState, OnUnknown, Run, RunKind, RunState};
 pub use scale::{Peak, Sample, Scale, Scaled};
 pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};

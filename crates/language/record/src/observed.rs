@@ -185,6 +185,40 @@ pub struct ObservedEdge {
     pub boot: String,
 }
 
+impl ObservedEdge {
+    /// How new the table is that it serves.
+    pub const fn mark(&self) -> crate::Mark {
+        crate::Mark { epoch: self.epoch, revision: self.revision }
+    }
+}
+
+impl RoutePart {
+    /// What came to it after `earlier` of the same gateway.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let took = self.took.iter().enumerate().map(|(n, count)| {
+            count.saturating_sub(earlier.took.get(n).copied().unwrap_or_default())
+        });
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            errors: self.errors.saturating_sub(earlier.errors),
+            took: took.collect(),
+        }
+    }
+
+    /// Counts another one in.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        if self.took.len() < other.took.len() {
+            self.took.resize(other.took.len(), 0);
+        }
+        for (sum, count) in self.took.iter_mut().zip(&other.took) {
+            *sum += count;
+        }
+    }
+}
+
 /// Everything a decision may look at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Observed {

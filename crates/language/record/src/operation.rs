@@ -1,6 +1,6 @@
 //! An operation: a plan being carried out. Its journal is evidence and is never replayed.
 
-use crate::{BuildSpec, Executes, Instance, Pod, Reason, Record, Release};
+use crate::{BuildSpec, Executes, Instance, Mark, Pod, Progress, Reason, Record, Release};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,15 @@ pub enum Effect {
     Switch {
         /// All that serve from here on.
         pods: Vec<Pod>,
+        /// The table that says so: done once the gateway serves this one or a newer one.
+        #[serde(default)]
+        mark: Option<Mark>,
+        /// What it is in the rollout.
+        #[serde(default)]
+        turn: Turn,
     },
+    /// Nothing: something happened that the journal is to say.
+    Note,
     /// Stop an instance and prove that it is gone.
     Stop {
         /// Which.
@@ -46,6 +54,22 @@ pub enum Effect {
         /// Which.
         instance: Id,
     },
+}
+
+/// What a switch is in its rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "turn")]
+pub enum Turn {
+    /// The deployment takes over.
+    #[default]
+    Over,
+    /// Some of its pods serve beside those of before.
+    Part {
+        /// Of a hundred clients, where only some are to be answered by it.
+        weight: Option<u32>,
+    },
+    /// What was before serves again.
+    Back,
 }
 
 /// One step of the journal.
@@ -110,7 +134,7 @@ impl Record for StepRow {
 /// Why an operation failed, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
-    /// What did not hold: `build`, `gate`, `start`, `deadline`, `superseded`.
+    /// What did not hold: `build`, `start`, `deadline`, `bake`, `canary`, `aborted`.
     pub gate: String,
     /// What happened.
     pub message: String,
@@ -166,8 +190,14 @@ pub struct Operation {
     pub deadline: Option<Timestamp>,
     /// The deadline for requests in flight, set at the switch.
     pub drain_until: Option<Timestamp>,
-    /// The switch was acknowledged: there is no way back but a new operation.
+    /// The deployment took over, and did not go back since.
     pub switched: bool,
+    /// How far it is where it takes its time.
+    #[serde(default, skip_serializing_if = "Progress::is_none")]
+    pub progress: Progress,
+    /// The deployment that the platform replaces by what was before it. Done once: it is not watched itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<i64>,
     /// Who wanted its build to end before it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,

@@ -1,6 +1,6 @@
 //! What a component has in an environment right now: the one mutable row per place that plans compare against.
 
-use crate::Record;
+use crate::{Mode, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,6 +17,17 @@ pub struct Pod {
     pub revision: String,
     /// One a container.
     pub instances: Vec<Id>,
+}
+
+/// A deployment that is tried on some of the clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trying {
+    /// Which.
+    pub deployment: i64,
+    /// Of a hundred clients.
+    pub weight: u32,
+    /// The header by which a request says whom it wants.
+    pub header: String,
 }
 
 /// A place's current state. `serving` changes in the commit that writes the new route set.
@@ -40,6 +51,12 @@ pub struct Placement {
     /// The gateway's port of each route, once known: by route id.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
+    /// Some of `serving` are tried on some of the clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trying: Option<Trying>,
+    /// What is done with requests besides handing them on. Nothing of a rollout changes it.
+    #[serde(default, skip_serializing_if = "Mode::is_serving")]
+    pub mode: Mode,
 }
 
 impl Placement {
@@ -60,6 +77,8 @@ impl Placement {
             replicas: BTreeMap::new(),
             serving: Vec::new(),
             ports: BTreeMap::new(),
+            trying: None,
+            mode: Mode::Serving,
         }
     }
 }

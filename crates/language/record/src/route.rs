@@ -115,6 +115,24 @@ pub struct RouteSet {
     pub routes: Vec<Route>,
 }
 
+/// How new a table is. Tables of a later control plane are newer, whatever their revision.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Mark {
+    /// Of the control plane that made it.
+    pub epoch: i64,
+    /// Its revision.
+    pub revision: i64,
+}
+
+impl RouteSet {
+    /// How new it is.
+    pub const fn mark(&self) -> Mark {
+        Mark { epoch: self.epoch, revision: self.revision }
+    }
+}
+
 impl crate::Record for RouteSet {
     const KIND: &'static str = "route-set";
     fn id(&self) -> String {

@@ -24,6 +24,8 @@ mod plan;
 mod platform;
 mod push;
 mod release;
+mod rollout;
+mod route;
 mod run;
 mod run_log;
 mod source;

@@ -97,6 +97,7 @@ impl App {
             build: build.then(|| op.build_id().to_string()),
             failure: op.failure.clone(),
             remark: op.remark.clone(),
+            back_to: op.progress.back_to,
             started_at: op.started_at,
             finished_at: op.finished_at,
         })

@@ -4,7 +4,7 @@ use crate::{App, AppError, Call, Handle, OpCtx};
 use std::collections::BTreeMap;
 use tow_api::status::get::{GetStatus, Replicas, Reply, StatusView};
 use tow_names::Place;
-use tow_record::{Deployment, Instance, Observed, Outcome, Scale, State};
+use tow_record::{Deployment, Instance, Mode, Observed, Outcome, Scale, State};
 use tow_store::PlaceFacts;
 
 impl Handle<GetStatus> for App {
@@ -72,6 +72,11 @@ impl App {
             if view.reason.is_empty() {
                 view.reason = under_way(facts, observed);
             }
+            if let Some(mode) = in_words(&placement.mode) {
+                let reason = std::mem::take(&mut view.reason);
+                let rest = if reason.is_empty() { reason } else { format!("; {reason}") };
+                view.reason = format!("{mode}{rest}");
+            }
             view.port_url = urls.iter().find(|u| u.starts_with("http://127.0.0.1:")).cloned();
             view.url = urls.into_iter().next();
             view.instances = Replicas { ready: status.ready, wanted: status.wanted };
@@ -81,9 +86,25 @@ impl App {
     }
 }
 
+/// What is done with requests, where they are not handed on.
+fn in_words(mode: &Mode) -> Option<String> {
+    match mode {
+        Mode::Serving => None,
+        Mode::Paused { limit } => Some(format!("paused: requests are held, up to {limit}")),
+        Mode::Maintenance { retry_after, .. } => {
+            Some(format!("maintenance: requests are refused, to come again after {retry_after}"))
+        }
+    }
+}
+
 /// What a change that is under way does just now, where it takes its time: it builds, or what runs it does not answer.
 fn under_way(facts: &PlaceFacts, observed: &Observed) -> String {
     let Some(op) = facts.operation.as_ref().map(|row| &row.value) else { return String::new() };
+    let environment = facts.environment.as_ref();
+    let lasts = environment.and_then(|e| tow_plan::under_way(op, &facts.placement.value, e));
+    if let Some(lasts) = lasts {
+        return lasts;
+    }
     if op.deployment.is_none() {
         return match op.build {
             Some(_) => format!("builds: tow logs --build {}", op.build_id()),

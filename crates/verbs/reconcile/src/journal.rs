@@ -3,12 +3,11 @@
 use crate::{
     driver::{ReconcileError, Reconciler},
     rollout::Driven,
-    snapshot::Snapshot,
 };
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
 use tow_record::{
-    Desired, Effect, Instance, Placement, Pod, Route, RouteSet, Run, Step, StepRow, StepState,
+    Desired, Effect, Instance, Operation, ReadMember, Record as _, Run, Step, StepRow, StepState,
 };
 use tow_store::{Batch, Find, environment_ref};
 
@@ -38,7 +37,7 @@ impl Reconciler {
         Ok(None)
     }
 
-    fn row(&self, driven: &Driven, effect: Effect, title: String) -> StepRow {
+    pub(crate) fn row(&self, driven: &Driven, effect: Effect, title: String) -> StepRow {
         let n = driven.journal.iter().map(|row| row.value.step.n).max().unwrap_or(0) + 1;
         StepRow {
             operation: driven.op.value.id.clone(),
@@ -118,67 +117,6 @@ impl Reconciler {
         Ok(())
     }
 
-    /// The new table and what serves change in the commit that begins the switch; the gateway's acknowledgement is
-    /// the point of no return.
-    pub(crate) async fn begin_switch(
-        &self,
-        driven: &Driven,
-        snapshot: &Snapshot,
-        pods: Vec<Pod>,
-    ) -> Result<(), ReconcileError> {
-        let Some(deployed) = &driven.deployed else { return Ok(()) };
-        let op = &driven.op.value;
-        let mut batch = self.batch();
-        let mut placement: Placement = driven.placement.value.clone();
-        placement.serving = pods.clone();
-        if !op.heal {
-            placement.deployment = deployed.0.number;
-            placement.config = deployed.0.config;
-            placement.replicas = op.scaled.clone();
-            placement.stopped = op.stops;
-            self.keep_counts(driven, &mut batch);
-        }
-        let placed = snapshot.placed(Some((&placement, &deployed.1)));
-        let set = RouteSet {
-            epoch: self.epoch,
-            revision: snapshot.routes.value.revision + 1,
-            routes: tow_plan::routes(&placed, &driven.observed),
-        };
-        // Two plans that wanted one host were both right when they were made; the first that switches has it.
-        let (own, others): (Vec<Route>, Vec<Route>) =
-            set.routes.iter().cloned().partition(|route| is_of(route, &placement));
-        let clashes = tow_plan::clashes(&own, &others);
-        let same = clashes.iter().find(|(_, _, clash)| *clash == tow_plan::Clash::Same);
-        if let (false, Some((route, other, _))) = (op.heal, same) {
-            let why = format!(
-                "{}{} is {}'s in {} by now",
-                route.hosts.join(", "),
-                route.path,
-                other.component,
-                other.environment
-            );
-            return self.fail(driven, failure("route", why)).await;
-        }
-        let title = match (op.stops, pods.len()) {
-            (true, _) => "route away".to_string(),
-            // Only jobs: nothing answers requests, and what their next runs are made of changes.
-            (false, 0) => "take over".to_string(),
-            (false, 1) => "take over with 1 pod".to_string(),
-            (false, count) => format!("take over with {count} pods"),
-        };
-        let row = self.row(driven, Effect::Switch { pods }, title);
-        if !op.stops
-            && let Some(gone) = self.still_declared(driven, &mut batch).await?
-        {
-            return self.fail(driven, failure("declared", gone)).await;
-        }
-        batch.create(&row);
-        put(&mut batch, &placement, driven.placement.version);
-        put(&mut batch, &set, snapshot.routes.version);
-        self.parts.store.commit(batch).await?;
-        Ok(())
-    }
-
     pub(crate) async fn begin_stop(
         &self,
         driven: &Driven,
@@ -194,6 +132,14 @@ impl Reconciler {
             format!("stop {}/{} {}", instance.workload, instance.replica, instance.container);
         let row = self.row(driven, Effect::Stop { instance: id.clone(), grace }, title);
         let mut batch = self.batch();
+        // Whoever deploys again may end a bake at any moment: what has ended begins nothing.
+        batch.expect_read(&ReadMember {
+            kind: Operation::KIND.into(),
+            id: driven.op.value.id.to_string(),
+            version: driven.op.version,
+            uid: String::new(),
+            what: "the operation".into(),
+        });
         batch.create(&row);
         batch.update(&instance, found.version);
         self.parts.store.commit(batch).await?;
@@ -218,10 +164,6 @@ impl Reconciler {
         self.parts.store.commit(batch).await?;
         Ok(())
     }
-}
-
-fn is_of(route: &Route, placement: &Placement) -> bool {
-    route.id.strip_prefix(&placement.place.to_string()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Creates or updates, by the version that was read.

@@ -14,6 +14,7 @@ mod lane;
 mod location;
 mod outcome;
 mod perform;
+mod revert;
 mod rollout;
 mod route;
 mod run;
@@ -21,6 +22,7 @@ mod scale;
 mod seal;
 mod snapshot;
 mod sweep;
+mod switch;
 mod webhook;
 
 pub use driver::{Parts, ReconcileError, Reconciler, Ticked};

@@ -13,7 +13,7 @@ use tow_record::{
     Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Reason, Release,
     Run, State, StepRow, StepState,
 };
-use tow_store::{Batch, Find, Row};
+use tow_store::{Batch, Row};
 
 /// So many log lines go with a failure.
 const LOG_LINES: usize = 100;
@@ -52,7 +52,8 @@ impl Reconciler {
             Effect::Build { .. } => self.built(driven, &mut batch).await?,
             Effect::Start { .. } | Effect::Stop { .. } => {}
             Effect::Run { .. } => self.commanded(driven, &mut batch),
-            Effect::Switch { .. } => self.switched(driven, &mut batch).await?,
+            Effect::Switch { turn, .. } => self.switched(driven, *turn, &mut batch).await?,
+            Effect::Note => {}
             Effect::Remove { instance } => {
                 batch.remove::<Instance>(instance.as_str(), None);
             }
@@ -99,6 +100,11 @@ impl Reconciler {
         failed.at = self.now();
         failed.note = why.to_string();
         batch.update(&failed, row.version);
+        if driven.op.value.failure.is_some() {
+            // It goes back already: there is a better reason than this one.
+            self.parts.store.commit(batch).await?;
+            return Ok(());
+        }
         let gate = if driven.op.value.switched { "post-deploy" } else { "release" };
         let instance = run.and_then(|run| run.instance.clone());
         let failure = Failure { gate: gate.into(), message: why.into(), instance, log: Vec::new() };
@@ -112,7 +118,7 @@ impl Reconciler {
     }
 
     /// Until when a release that starts now must be ready.
-    fn patience(&self, driven: &Driven, release: &Release) -> Option<Timestamp> {
+    pub(crate) fn patience(&self, driven: &Driven, release: &Release) -> Option<Timestamp> {
         let place = &driven.op.value.place.environment;
         let each = release.workloads.values().map(|file| {
             let said =
@@ -120,75 +126,6 @@ impl Reconciler {
             Duration::from_micros(said.deadline.micros() + said.min_healthy_time.micros())
         });
         each.max().map(|patience| self.now().plus(patience))
-    }
-
-    async fn switched(&self, driven: &Driven, batch: &mut Batch) -> Result<(), ReconcileError> {
-        let mut op = driven.op.value.clone();
-        op.switched = true;
-        let Some(deployed) = &driven.deployed else { return Ok(()) };
-        let (deployment, release) = (&deployed.0, &deployed.1);
-        let drain = release
-            .workloads
-            .values()
-            .map(|file| {
-                let place = &op.place.environment;
-                tow_plan::delivered(&release.delivery, &file.score, place, &driven.environment)
-                    .drain
-            })
-            .max()
-            .unwrap_or(Duration::ZERO);
-        op.drain_until = Some(self.now().plus(drain));
-        batch.update(&op, driven.op.version);
-
-        let mut placement = driven.placement.value.clone();
-        placement.ports.extend(
-            driven
-                .observed
-                .edge
-                .ports
-                .iter()
-                .filter(|(route, _)| route.starts_with(&format!("{}/", op.place)))
-                .map(|(route, port)| (route.clone(), *port)),
-        );
-        if placement.ports != driven.placement.value.ports {
-            put(batch, &placement, driven.placement.version);
-        }
-        if op.heal {
-            return Ok(());
-        }
-        let state = if op.stops { State::Stopped } else { State::Live };
-        let subject = Some(op.place.to_string());
-        let recent = Find { subject, newest_first: true, limit: Some(50), ..Find::default() };
-        for row in self.parts.store.list::<Deployment>(recent).await? {
-            let mut other = row.value;
-            if other.number == deployment.number {
-                other.state = state;
-                other.outcome =
-                    Some(Outcome { succeeded: true, at: self.now(), message: String::new() });
-                batch.update(&other, row.version);
-            } else if other.state == State::Live {
-                other.state = State::Stopped;
-                batch.update(&other, row.version);
-            }
-        }
-        let ready_at: Option<Timestamp> = placement
-            .serving
-            .iter()
-            .flat_map(|pod| &pod.instances)
-            .filter_map(|id| driven.observed.instances.get(id)?.ready_since)
-            .max();
-        let after = json!({
-            "deployment": deployment.number, "release": release.number,
-            "ready_at": ready_at, "acknowledged_at": self.now(),
-        });
-        let summary = format!(
-            "deployment {} of {} took over, release {}",
-            deployment.number,
-            op.place.short(),
-            release.number
-        );
-        batch.event(self.event(driven, "rollout.switched", summary, after));
-        Ok(())
     }
 
     /// A step can't succeed: the operation fails, and from here on clears away what it brought.
@@ -386,11 +323,16 @@ impl Reconciler {
         Ok(())
     }
 
-    /// All is done, or all is cleared away.
-    pub(crate) async fn finish(&self, driven: &Driven) -> Result<(), ReconcileError> {
+    /// All is done, or all is cleared away. `again`: what was before is deployed again, by an operation that begins where
+    /// this one ends.
+    pub(crate) async fn finish(&self, driven: &Driven, again: bool) -> Result<(), ReconcileError> {
         let mut op = driven.op.value.clone();
         op.finished_at = Some(self.now());
+        op.progress.samples.clear();
         let mut batch = self.batch();
+        if again {
+            self.begin_again(driven, &mut op, &mut batch).await?;
+        }
         batch.update(&op, driven.op.version);
         if op.heal && op.reason == Reason::Scale && op.failure.is_none() {
             // All there is to say was said when it began.
@@ -402,6 +344,11 @@ impl Reconciler {
             (Some(failure), _, _) => (
                 "operation.failed",
                 match op.deployment {
+                    _ if op.progress.back_to.is_some() => {
+                        let back = op.progress.back_to.unwrap_or_default();
+                        let place = op.place.short();
+                        format!("{place} went back to deployment {back}: {}", failure.message)
+                    }
                     Some(1) => format!("{} does not run: {}", op.place.short(), failure.message),
                     _ => format!("{} stays as it was: {}", op.place.short(), failure.message),
                 },

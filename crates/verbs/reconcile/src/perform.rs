@@ -34,7 +34,7 @@ impl Reconciler {
                 }
             }
             // It was made with the step; another controller carries it through.
-            Effect::Run { .. } => Ok(()),
+            Effect::Run { .. } | Effect::Note => Ok(()),
             Effect::Stop { instance, grace } => {
                 self.parts.runtime.stop(self.epoch, instance, *grace).await
             }

@@ -39,6 +39,12 @@ fn builds(row: &Row<StepRow>) -> bool {
     matches!(row.value.step.effect, Effect::Build { .. }) && tow_record::Record::open(&row.value)
 }
 
+/// A command that was begun and has not ended.
+fn still_runs(journal: &[Row<StepRow>]) -> bool {
+    let open = journal.iter().filter(|row| tow_record::Record::open(&row.value));
+    open.into_iter().any(|row| matches!(row.value.step.effect, Effect::Run { .. }))
+}
+
 enum Step {
     /// Something was written down; the world is as it was seen.
     Progressed,
@@ -99,6 +105,7 @@ impl Reconciler {
             stage: None,
             owner: None,
             variables: BTreeMap::new(),
+            bake: None,
         });
         let subject = Some(id.to_string());
         let journal = store.list::<StepRow>(Find { subject, ..Find::default() }).await?;
@@ -162,17 +169,12 @@ impl Reconciler {
         }
         let mut pending = false;
         let mut trouble = None;
-        let revision = self
-            .parts
-            .store
-            .get::<tow_record::RouteSet>("routes")
-            .await?
-            .map_or(0, |row| row.value.revision);
+        let stored = self.parts.store.get::<tow_record::RouteSet>("routes").await?;
+        let stored = stored.map(|row| row.value.mark()).unwrap_or_default();
         let runs = self.runs_of(journal).await?;
         for row in journal.iter().filter(|row| tow_record::Record::open(&row.value)) {
             let build = op.value.build_id();
-            let settled =
-                tow_plan::settled(&row.value.step, Some(&build), revision, &runs, observed);
+            let settled = tow_plan::settled(&row.value.step, Some(&build), stored, &runs, observed);
             match settled {
                 Settled::Done => {
                     self.conclude(&driven, row).await?;
@@ -213,7 +215,7 @@ impl Reconciler {
                         self.observe_build(&op.value, &mut again).await;
                     }
                     let settled =
-                        tow_plan::settled(&row.value.step, Some(&build), revision, &runs, &again);
+                        tow_plan::settled(&row.value.step, Some(&build), stored, &runs, &again);
                     if settled != Settled::NotDone {
                         return Ok(Step::Acted(again));
                     }
@@ -234,20 +236,24 @@ impl Reconciler {
             }
             // A switch that was begun must be acknowledged before anything else is decided.
             _ if pending && self.awaits_ack(&driven) => Ok(Step::Waiting(Some(soon))),
+            // A command of it that runs still is waited for.
+            Next::Finish | Next::Again if still_runs(journal) => Ok(Step::Waiting(Some(soon))),
             Next::Build => self.begin_build(&driven).await.map(|()| Step::Progressed),
             Next::Number => self.number(&driven).await.map(|()| Step::Progressed),
             Next::Run(run) => self.begin_run(&driven, &run).await.map(|()| Step::Progressed),
             Next::Start(draft) => self.begin_start(&driven, draft).await.map(|()| Step::Progressed),
-            Next::Switch(pods) => {
+            Next::Switch(pods, turn) => {
                 let snapshot = Snapshot::read(&self.parts.store, &self.immutable).await?;
-                self.begin_switch(&driven, &snapshot, pods).await.map(|()| Step::Progressed)
+                self.begin_switch(&driven, &snapshot, pods, turn).await.map(|()| Step::Progressed)
             }
+            Next::Keep(progress) => self.keep(&driven, *progress).await.map(|()| Step::Progressed),
             Next::Stop(id, grace) => {
                 self.begin_stop(&driven, &id, grace).await.map(|()| Step::Progressed)
             }
             Next::Remove(id) => self.begin_remove(&driven, &id).await.map(|()| Step::Progressed),
             Next::Fail(failure) => self.fail(&driven, failure).await.map(|()| Step::Progressed),
-            Next::Finish => self.finish(&driven).await.map(|()| Step::Ended),
+            Next::Finish => self.finish(&driven, false).await.map(|()| Step::Ended),
+            Next::Again => self.finish(&driven, true).await.map(|()| Step::Ended),
         }
     }
 

@@ -29,7 +29,7 @@ impl Reconciler {
             progressed = true;
         }
         let edge = &observed.edge;
-        if progressed || (edge.reachable && edge.revision < current.revision) {
+        if progressed || (edge.reachable && edge.mark() < current.mark()) {
             let ack = self.parts.edge.apply(&current).await?;
             for row in &snapshot.placements {
                 let mut placement = row.value.clone();

@@ -10,7 +10,7 @@ use crate::{
 use serde_json::json;
 use tow_names::Id;
 use tow_plan::scale::Step;
-use tow_record::{EventBody, NewEvent, Observed, Operation, Placement, Reason, Scale};
+use tow_record::{EventBody, NewEvent, Observed, Operation, Placement, Progress, Reason, Scale};
 use tow_store::{Batch, CommitError};
 
 /// Who scales.
@@ -119,6 +119,8 @@ impl Reconciler {
             deadline: None,
             drain_until: None,
             switched: false,
+            progress: Progress::default(),
+            reverts: None,
             cancelled_by: None,
             failure: None,
             remark: None,

@@ -20,11 +20,16 @@ mod job;
 mod lifecycle;
 mod location;
 mod logs;
+mod maintenance;
 mod open;
+pub(crate) mod pause;
 pub(crate) mod plan;
 mod ps;
 mod releases;
+pub(crate) mod resume;
 mod rollback;
+mod rollout;
+mod route;
 pub(crate) mod run;
 mod scale;
 mod schema;
@@ -59,6 +64,14 @@ pub(crate) enum Verb {
     Stop(lifecycle::Args),
     /// Start again what was stopped
     Start(lifecycle::Args),
+    #[command(subcommand)]
+    Rollout(rollout::Verb),
+    #[command(subcommand)]
+    Maintenance(maintenance::Verb),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    #[command(subcommand)]
+    Route(route::Verb),
     Run(run::Args),
     #[command(subcommand)]
     Job(job::Verb),
@@ -113,6 +126,11 @@ impl Verb {
             Self::Restart(args) => lifecycle::run(cx, args, Change::Restart).await,
             Self::Stop(args) => lifecycle::run(cx, args, Change::Stop).await,
             Self::Start(args) => lifecycle::run(cx, args, Change::Start).await,
+            Self::Rollout(verb) => rollout::run(cx, verb).await,
+            Self::Maintenance(verb) => maintenance::run(cx, verb).await,
+            Self::Pause(args) => pause::run(cx, args).await,
+            Self::Resume(args) => resume::run(cx, args).await,
+            Self::Route(verb) => route::run(cx, verb).await,
             Self::Run(args) => run::run(cx, args).await,
             Self::Job(verb) => job::run(cx, verb).await,
             Self::Cron(verb) => cron::run(cx, verb).await,

@@ -29,6 +29,7 @@ pub(crate) fn environment(tier: Tier) -> EnvironmentSpec {
         stage: None,
         owner: None,
         variables: BTreeMap::new(),
+        bake: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod audit;
+mod course;
 mod cron;
 mod given;
 mod judgement;

@@ -9,7 +9,7 @@ use tow_names::{Duration, Id, Timestamp};
 use tow_plan::{Next, View, next};
 use tow_record::{
     Deployment, Desired, Exit, Instance, Isolation, Observed, ObservedEdge, ObservedInstance,
-    Operation, Phase, Placement, Pod, Reason, Release, TargetCounters,
+    Operation, Phase, Placement, Pod, Progress, Reason, Release, TargetCounters, Turn,
 };
 
 /// What a started process does.
@@ -72,6 +72,8 @@ fn operation(deployment: &Deployment) -> Operation {
         deadline: Some(Timestamp(60_000_000)),
         drain_until: None,
         switched: false,
+        progress: Progress::default(),
+        reverts: None,
         cancelled_by: None,
         failure: None,
         remark: None,
@@ -171,7 +173,8 @@ impl Small {
                 };
                 self.seen.insert(id, seen);
             }
-            Next::Switch(pods) => {
+            Next::Switch(pods, turn) => {
+                assert_eq!(turn, Turn::Over, "all at once");
                 self.placement.serving = pods;
                 self.op.switched = true;
                 self.op.drain_until = Some(self.now.plus(Duration::from_secs(10)));
@@ -198,6 +201,7 @@ impl Small {
                 self.now = until;
             }
             Next::Finish => return false,
+            Next::Keep(_) | Next::Again => panic!("nothing takes its time here"),
             Next::Build | Next::Number => panic!("everything is built and numbered"),
             Next::Run(run) => panic!("no release has a command here: {run:?}"),
         }
@@ -285,7 +289,7 @@ fn a_container_waits_for_those_before_it() {
     let Next::Start(draft) = small.decide() else { panic!("{:?}", small.decide()) };
     assert_eq!(draft.container, "app");
     small.carry_out(Next::Start(draft));
-    assert!(matches!(small.decide(), Next::Switch(_)), "{:?}", small.decide());
+    assert!(matches!(small.decide(), Next::Switch(..)), "{:?}", small.decide());
 }
 
 #[test]
@@ -368,7 +372,7 @@ fn who_writes_to_a_volume_is_stopped_before_its_successor_starts_and_last_of_all
         match &next {
             Next::Start(draft) => order.push(format!("start {}", draft.workload)),
             Next::Stop(id, _) if *id == old => order.push("stop the old web".into()),
-            Next::Switch(_) => order.push("switch".into()),
+            Next::Switch(..) => order.push("switch".into()),
             _ => {}
         }
         if !small.carry_out(next) {

@@ -66,6 +66,9 @@ pub struct OperationView {
     pub build: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// The deployment that serves again, or is deployed again, since it went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<i64>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.

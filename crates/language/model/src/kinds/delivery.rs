@@ -4,6 +4,8 @@
 use super::environment::Tier;
 use super::scale::{self, Scaling};
 use super::static_files::{self, Site};
+use super::strategy;
+pub use super::strategy::{Canary, CanaryStep, Rolling, Strategy};
 use super::workload::NAME_PATTERN;
 use crate::Invalid;
 use crate::declared::{Declared, KindFacts, Ownership, Reference};
@@ -196,16 +198,6 @@ pub enum Concurrency {
     Replace,
 }
 
-/// How a new release takes over from the old one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// The new one runs and is ready before the old one is stopped.
-    BlueGreen,
-    /// The old one is stopped before the new one starts: where both can't be at once.
-    Recreate,
-}
-
 /// How one workload is run. What is left out follows from the environment's tier.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -235,6 +227,12 @@ pub struct WorkloadDelivery {
     /// How a new release takes over; `blue-green` where nothing is said and nothing else is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// With `strategy: canary`: on how many clients it is tried, and for how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// With `strategy: rolling`: how many are replaced at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling: Option<Rolling>,
     /// With `cron`: when it is due, as five fields: minute, hour, day of the month, month, weekday; or `@daily` and the
     /// like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -440,6 +438,7 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
         );
     }
     scale::check(at, said, whole, out);
+    strategy::check(at, said, whole, out);
     if !whole {
         return;
     }
@@ -476,7 +475,11 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
         only(&["timezone", "concurrency", "startingDeadline"], "kind: cron", out);
     }
     if runs {
-        only(&["replicas", "health", "strategy"], "kind: service, worker or static", out);
+        only(
+            &["replicas", "health", "strategy", "canary", "rolling"],
+            "kind: service, worker or static",
+            out,
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! `Environment`: where deployments live.
 
+use super::bake::{self, Bake};
 use super::workload::VARIABLE_PATTERN;
+use crate::Invalid;
 use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
 use crate::envelope::API_VERSION;
 use schemars::JsonSchema;
@@ -58,6 +60,9 @@ pub struct EnvironmentSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = { "minLength": 1, "pattern": VARIABLE_PATTERN }))]
     pub variables: BTreeMap<String, String>,
+    /// How long a new release is watched once it serves, and what makes it go back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Bake>,
 }
 
 impl Declared for EnvironmentSpec {
@@ -72,5 +77,9 @@ impl Declared for EnvironmentSpec {
 
     fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
+    }
+
+    fn check(spec: &serde_json::Value, out: &mut Vec<Invalid>) {
+        bake::check(&spec["bake"], out);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod ai_resource;
 pub mod api;
+pub mod bake;
 pub mod component;
 pub mod delivery;
 pub mod domain;
@@ -15,6 +16,7 @@ pub mod runtime;
 pub mod scale;
 pub mod service_account;
 pub mod static_files;
+pub mod strategy;
 pub mod system;
 pub mod template;
 pub mod user;

@@ -9,18 +9,30 @@ use tow_api::plan::{
     get::Path,
 };
 use tow_names::{EntityRef, Id};
-use tow_record::{Operation, Placement, Plan, ReadMember, Reason, Record as _};
-use tow_store::Batch;
+use tow_record::{
+    Effect, Operation, Placement, Plan, Progress, ReadMember, Reason, Record as _, Stage, Step,
+    StepRow, StepState,
+};
+use tow_store::{Batch, Find, Row};
+
+/// How often it is tried again where something moved that may be without meaning.
+const TRIES: u32 = 4;
 
 impl Handle<ApplyPlan> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<ApplyPlan>) -> Result<Reply, AppError> {
-        match self.write(ctx, &call, async |batch| self.applied(ctx, &call.path, batch).await).await
-        {
-            // Somebody was quicker, between the look at things and the commit.
-            Err(error) if error.is("object/moved") || error.is("operation/under-way") => {
-                Err(self.overtaken(&call.path).await?)
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let work = async |batch: &mut Batch| self.applied(ctx, &call.path, batch).await;
+            match self.write(ctx, &call, work).await {
+                // What bakes is looked at every second, and written down each time.
+                Err(error) if error.is("object/moved") && tries < TRIES => {}
+                // Somebody was quicker, between the look at things and the commit.
+                Err(error) if error.is("object/moved") || error.is("operation/under-way") => {
+                    return Err(self.overtaken(&call.path).await?);
+                }
+                answered => return answered,
             }
-            answered => answered,
         }
     }
 }
@@ -50,7 +62,7 @@ impl App {
 
         let facts = self.store().place(&plan.place).await?;
         if let Some(other) = &facts.operation {
-            return Err(under_way(&other.value));
+            self.end_bake(ctx, other, batch).await?;
         }
         for member in &plan.read_set {
             // Its row as it is now, which says the same as the one that was read: only decisions make a plan stale.
@@ -140,6 +152,14 @@ fn stale(moved: &[String]) -> AppError {
 }
 
 fn under_way(other: &Operation) -> AppError {
+    let shifts = matches!(other.progress.stage, Stage::Shift | Stage::Commit);
+    let (hint, next) = match shifts && other.failure.is_none() {
+        true => (
+            "it is tried on some clients, or replaced a few at a time: let it go on or break it off, then plan again",
+            "tow rollout status",
+        ),
+        false => ("wait for it to end, then plan again", "tow status"),
+    };
     AppError::new(
         "operation/under-way",
         format!(
@@ -150,11 +170,50 @@ fn under_way(other: &Operation) -> AppError {
             other.started_at
         ),
     )
-    .hint("wait for it to end, then plan again")
-    .next("tow status")
+    .hint(hint)
+    .next(next)
 }
 
 impl App {
+    /// What only bakes has taken over: a change ends its watch as good, in the commit in which it begins itself. What was
+    /// kept warm goes with the new change's own end. Anything else that is under way is in its way.
+    async fn end_bake(
+        &self,
+        ctx: &OpCtx,
+        other: &Row<Operation>,
+        batch: &mut Batch,
+    ) -> Result<(), AppError> {
+        let op = &other.value;
+        let subject = Some(op.id.to_string());
+        let journal = self.store().list::<StepRow>(Find { subject, ..Find::default() }).await?;
+        let open = journal.iter().any(|row| row.value.state == StepState::Started);
+        if !op.switched || op.failure.is_some() || op.progress.stage != Stage::Bake || open {
+            return Err(under_way(op));
+        }
+        let mut ended = op.clone();
+        ended.finished_at = Some(self.now());
+        ended.progress = op.progress.at(Stage::Retire, self.now());
+        batch.update(&ended, other.version);
+        let n = journal.iter().map(|row| row.value.step.n).max().unwrap_or(0) + 1;
+        let title = format!("the bake ends early and as good: {} deploys again", ctx.actor.name);
+        batch.create(&StepRow {
+            operation: op.id.clone(),
+            step: Step { n, effect: Effect::Note, title: title.clone() },
+            attempt: 1,
+            state: StepState::Done,
+            at: self.now(),
+            note: String::new(),
+        });
+        let number = op.deployment.unwrap_or(0);
+        let what = body(
+            format!("deployment {number} of {} is live: {title}", op.place.short()),
+            Value::Null,
+            json!({"operation": op.id, "deployment": op.deployment}),
+        );
+        batch.event(self.event(ctx, "deployment.live", op.place.to_string(), what));
+        Ok(())
+    }
+
     /// Names every member of the plan's read-set that moved.
     async fn refuse_stale(&self, plan: &Plan) -> Result<(), AppError> {
         let mut moved = Vec::new();
@@ -212,6 +271,8 @@ impl App {
             deadline: None,
             drain_until: None,
             switched: false,
+            progress: Progress::default(),
+            reverts: None,
             cancelled_by: None,
             failure: None,
             remark: None,

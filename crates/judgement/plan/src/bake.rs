@@ -1,0 +1,258 @@
+//! Is what serves worse than what served before? Judged from what the gateway counted at some moments, one a second.
+
+use tow_model::kinds::bake::Watched;
+use tow_names::Duration;
+use tow_record::{RoutePart, Tally};
+
+/// Between two looks.
+pub const LOOK: Duration = Duration::from_secs(1);
+/// Answers that take less than so much longer are no slower, in milliseconds.
+const NOTHING: u64 = 100;
+/// Longer than all bounds of what is counted, in milliseconds.
+const ENDLESS: u64 = 20_000;
+
+/// What the window says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// No worse than before.
+    Well,
+    /// Worse, and by which numbers.
+    Bad(String),
+    /// Too little came to say anything.
+    NotYet,
+}
+
+/// Counts another look in, and forgets what the window does not need. With another start of the gateway all begins anew:
+/// it counts from zero.
+pub fn counted(samples: &[Tally], look: Tally, window: Duration) -> Vec<Tally> {
+    let most = usize::try_from(window.micros() / LOOK.micros()).unwrap_or(1) + 1;
+    let mut kept: Vec<Tally> =
+        samples.iter().filter(|sample| sample.boot == look.boot).cloned().collect();
+    kept.push(look);
+    let from = kept.len().saturating_sub(most);
+    kept.split_off(from)
+}
+
+/// Judges the window from the first of the samples to the last. `before`: all that the old ones had answered when the new
+/// ones began; `beside`: the old ones serve at the same time, which is what counts then.
+pub fn judge(numbers: &Watched, samples: &[Tally], before: &RoutePart, beside: bool) -> Verdict {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+        return Verdict::NotYet;
+    };
+    let new = last.new.since(&first.new);
+    if new.requests < numbers.requests {
+        return Verdict::NotYet;
+    }
+    let now = last.old.since(&first.old);
+    let old = if beside && now.requests >= numbers.requests { &now } else { before };
+    // Of too few requests nothing is known, neither that they failed nor that they were quick.
+    let known = old.requests >= numbers.requests;
+    let allowed = |of: u64| {
+        let said = numbers.errors.saturating_mul(of);
+        let twice = if known { 200 * old.errors * of / old.requests.max(1) } else { 0 };
+        said.max(twice)
+    };
+    if new.errors * 100 > allowed(new.requests) {
+        let then = match known {
+            true => format!("{} of {}", share(old.errors, old.requests), old.requests),
+            false => "nothing to compare with".into(),
+        };
+        let bad = share(new.errors, new.requests);
+        return Verdict::Bad(format!("{bad} of {} requests failed (before: {then})", new.requests));
+    }
+    // A start is slow: times are judged by a whole window.
+    let whole = last.at.since(first.at).plus_half_look() >= numbers.window;
+    if let (true, true, Some(now), Some(then)) = (whole, known, within(&new), within(old))
+        && now > numbers.latency.saturating_mul(then)
+        && now >= then + NOTHING
+    {
+        return Verdict::Bad(format!(
+            "95 of 100 answers came within {}, of {} (before: within {}, of {})",
+            millis(now),
+            new.requests,
+            millis(then),
+            old.requests
+        ));
+    }
+    Verdict::Well
+}
+
+/// A look is never made to the moment.
+trait HalfALook {
+    fn plus_half_look(self) -> Self;
+}
+
+impl HalfALook for Duration {
+    fn plus_half_look(self) -> Self {
+        Self::from_micros(self.micros() + LOOK.micros() / 2)
+    }
+}
+
+/// The time within which 95 of a hundred answers came, in milliseconds, as finely as it is counted.
+fn within(part: &RoutePart) -> Option<u64> {
+    let all: u64 = part.took.iter().sum();
+    let enough = (all * 95).div_ceil(100);
+    let mut so_far = 0;
+    for (n, count) in part.took.iter().enumerate() {
+        so_far += count;
+        if all > 0 && so_far >= enough {
+            return Some(RoutePart::BOUNDS.get(n).copied().unwrap_or(ENDLESS));
+        }
+    }
+    None
+}
+
+fn millis(time: u64) -> String {
+    if time >= ENDLESS { "more than 10 s".into() } else { format!("{time} ms") }
+}
+
+/// `31%`, `0.2%`
+fn share(part: u64, of: u64) -> String {
+    let tenths = part * 1_000 / of.max(1);
+    match (tenths, part) {
+        (0, 0) => "0%".into(),
+        (0, _) => "less than 0.1%".into(),
+        (tenths, _) if tenths >= 100 || tenths % 10 == 0 => format!("{}%", tenths / 10),
+        (tenths, _) => format!("{}.{}%", tenths / 10, tenths % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tow_names::Timestamp;
+
+    /// So many requests, so many failed, all answered within the n-th bound.
+    fn part(requests: u64, errors: u64, bound: usize) -> RoutePart {
+        let mut took = vec![0; bound + 1];
+        took[bound] = requests;
+        RoutePart { requests, errors, took }
+    }
+
+    fn look(second: i64, new: RoutePart, old: RoutePart) -> Tally {
+        let at = Timestamp(second * 1_000_000);
+        Tally { at, boot: "b".into(), new, old, restarts: 0 }
+    }
+
+    fn numbers() -> Watched {
+        Watched::numbers(&tow_model::kinds::bake::Bake::default())
+    }
+
+    /// Judges `second` looks in which `new` came evenly.
+    fn judged(new: RoutePart, before: RoutePart, beside: RoutePart) -> Verdict {
+        let none = RoutePart::default();
+        let samples = [look(0, none.clone(), none), look(5, new, beside.clone())];
+        judge(&numbers(), &samples, &before, beside.requests > 0)
+    }
+
+    #[test]
+    fn what_counts_as_worse() {
+        let none = RoutePart::default;
+        for (new, before, beside, bad) in [
+            // Too few.
+            (part(19, 19, 3), part(300, 0, 3), none(), None),
+            // Five of a hundred are let pass, six are not.
+            (part(100, 5, 3), part(300, 0, 3), none(), Some("")),
+            (
+                part(100, 6, 3),
+                part(300, 0, 3),
+                none(),
+                Some("6% of 100 requests failed (before: 0% of 300)"),
+            ),
+            (
+                part(64, 20, 3),
+                part(310, 1, 3),
+                none(),
+                Some("31% of 64 requests failed (before: 0.3% of 310)"),
+            ),
+            // Twice as many as before are let pass.
+            (part(100, 20, 3), part(300, 30, 3), none(), Some("")),
+            (
+                part(100, 21, 3),
+                part(300, 30, 3),
+                none(),
+                Some("21% of 100 requests failed (before: 10% of 300)"),
+            ),
+            // Before there were too few to say anything by.
+            (
+                part(100, 6, 3),
+                part(3, 3, 3),
+                none(),
+                Some("6% of 100 requests failed (before: nothing to compare with)"),
+            ),
+            // At the same time it fails elsewhere, too.
+            (part(100, 20, 3), part(300, 0, 3), part(100, 15, 3), Some("")),
+            // Times: 10 ms before; 75 is seven times that and less than a tenth more; 200 is both.
+            (part(100, 0, 6), part(300, 0, 3), none(), Some("")),
+            (
+                part(100, 0, 9),
+                part(300, 0, 3),
+                none(),
+                Some("95 of 100 answers came within 200 ms, of 100 (before: within 10 ms, of 300)"),
+            ),
+            (
+                part(100, 0, 16),
+                part(300, 0, 3),
+                none(),
+                Some(
+                    "95 of 100 answers came within more than 10 s, of 100 (before: within 10 ms, of 300)",
+                ),
+            ),
+            (part(100, 0, 9), part(3, 0, 3), none(), Some("")),
+        ] {
+            let expected = match bad {
+                None => Verdict::NotYet,
+                Some("") => Verdict::Well,
+                Some(text) => Verdict::Bad(text.into()),
+            };
+            assert_eq!(judged(new.clone(), before.clone(), beside), expected, "{new:?} {before:?}");
+        }
+    }
+
+    #[test]
+    fn errors_count_at_once_and_times_over_a_whole_window() {
+        let none = RoutePart::default;
+        let before = part(300, 0, 3);
+        let two = |new| [look(0, none(), none()), look(1, new, none())];
+        let slow = judge(&numbers(), &two(part(100, 0, 12)), &before, false);
+        assert_eq!(slow, Verdict::Well);
+        let failing = judge(&numbers(), &two(part(100, 100, 1)), &before, false);
+        assert!(matches!(failing, Verdict::Bad(_)));
+        assert_eq!(judge(&numbers(), &[], &before, false), Verdict::NotYet);
+    }
+
+    #[test]
+    fn a_window_slides_and_a_new_gateway_begins_anew() {
+        let none = RoutePart::default;
+        let mut samples = Vec::new();
+        for second in 0..20 {
+            samples = counted(&samples, look(second, none(), none()), Duration::from_secs(5));
+        }
+        let seconds: Vec<i64> = samples.iter().map(|s| s.at.0 / 1_000_000).collect();
+        assert_eq!(seconds, [14, 15, 16, 17, 18, 19]);
+        let other = Tally { boot: "c".into(), ..look(20, none(), none()) };
+        assert_eq!(counted(&samples, other, Duration::from_secs(5)).len(), 1);
+    }
+
+    #[test]
+    fn a_release_that_turns_bad_is_seen_within_the_next_looks() {
+        // 100 requests a second; from second 5 on all fail.
+        let mut samples = Vec::new();
+        let mut seen = None;
+        for second in 0..20 {
+            let count = second as u64 * 100;
+            let bad = (second as u64).saturating_sub(5) * 100;
+            let new = part(count, bad, 3);
+            samples = counted(&samples, look(second, new, part(300, 1, 3)), Duration::from_secs(5));
+            if let Verdict::Bad(what) = judge(&numbers(), &samples, &part(300, 1, 3), false) {
+                seen = Some((second, what));
+                break;
+            }
+        }
+        let (second, what) = seen.expect("it is seen");
+        assert_eq!(
+            (second, what.as_str()),
+            (6, "20% of 500 requests failed (before: 0.3% of 300)")
+        );
+    }
+}
