@@ -153,8 +153,7 @@ fn unavailable(detail: &str) -> PortError {
 #[async_trait]
 impl Edge for EdgeClient {
     async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError> {
-        let written =
-            |error| PortError::Refused(format!("the set can't be written: {error}"));
+        let written = |error| PortError::Refused(format!("the set can't be written: {error}"));
         // Taken out: whoever comes meanwhile sends the whole.
         let last = lock(&self.last).take();
         if let Some(last) = last

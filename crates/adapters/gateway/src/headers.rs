@@ -161,7 +161,8 @@ fn forwarded(headers: &mut HeaderMap, known: &Known<'_>) {
         let name = name.as_str();
         name.contains('_') && FORWARDS.iter().any(|ours| *ours == name.replace('_', "-"))
     };
-    let disguised: Vec<HeaderName> = headers.keys().filter(|name| disguised(name)).cloned().collect();
+    let disguised: Vec<HeaderName> =
+        headers.keys().filter(|name| disguised(name)).cloned().collect();
     for name in disguised {
         headers.remove(name);
     }
@@ -235,7 +236,8 @@ fn is_ours(pair: &[u8]) -> bool {
 /// The value of the first cookie of this name.
 pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+    let mut pairs =
+        values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
     pairs.find(|(given, _)| given.trim() == name).map(|(_, value)| value.trim().to_string())
 }
 

@@ -25,10 +25,6 @@ impl Complaint {
         tow_record::Code::find(&self.problem.code).map_or("", |code| code.code)
     }
 
-    pub(crate) fn status(&self) -> u16 {
-        self.problem.status
-    }
-
     fn new(code: &str, detail: impl Into<String>) -> Self {
         let problem = Box::new(Problem::of(code, detail));
         Self { problem, facts: Vec::new(), retry_after: None }
@@ -166,10 +162,9 @@ impl Complaint {
                     None => "The body is larger than this route takes.".to_string(),
                 },
             ),
-            Fault::Still => Self::new(
-                "gateway/request-late",
-                "The rest of the body did not come in time.",
-            ),
+            Fault::Still => {
+                Self::new("gateway/request-late", "The rest of the body did not come in time.")
+            }
             Fault::Unreadable => Self::bad_request("The body could not be read to its end."),
         }
     }

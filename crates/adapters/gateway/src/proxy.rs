@@ -244,9 +244,7 @@ async fn route(
 fn paused(served: &Served, client: IpAddr) -> Result<Option<Duration>, Complaint> {
     match &served.route.mode {
         Mode::Serving => Ok(None),
-        Mode::Paused { limit } => {
-            Ok(Some(Duration::from_micros(limit.micros().unsigned_abs())))
-        }
+        Mode::Paused { limit } => Ok(Some(Duration::from_micros(limit.micros().unsigned_abs()))),
         Mode::Maintenance { .. } if served.allows(client) => Ok(None),
         Mode::Maintenance { retry_after, message, .. } => {
             let seconds = retry_after.micros().unsigned_abs().div_ceil(1_000_000);
@@ -256,7 +254,6 @@ fn paused(served: &Served, client: IpAddr) -> Result<Option<Duration>, Complaint
 }
 
 /// Hands an instance's answer on.
-#[expect(clippy::result_large_err, reason = "it is taken apart at once")]
 fn relay(
     arrival: &Arrival,
     answered: Answered,

@@ -185,7 +185,11 @@ impl Table {
 type ByHost = HashMap<Arc<str>, Vec<Arc<Served>>>;
 
 /// Among which hosts this one is, and by which name.
-fn place<'a>(host: &str, hosts: &'a mut ByHost, wild: &'a mut ByHost) -> (&'a mut ByHost, Arc<str>) {
+fn place<'a>(
+    host: &str,
+    hosts: &'a mut ByHost,
+    wild: &'a mut ByHost,
+) -> (&'a mut ByHost, Arc<str>) {
     let host = host.to_ascii_lowercase();
     match host.strip_prefix("*.") {
         Some(rest) => (wild, Arc::from(rest)),

@@ -4,9 +4,7 @@
 
 mod access;
 mod control;
-mod framing;
 mod handed_on;
-mod hostile;
 mod load;
 mod modes;
 mod proxying;

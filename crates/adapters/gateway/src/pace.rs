@@ -1,0 +1,162 @@
+//! How long a client may take to say what it wants: a connection as HTTP/1.1 reads it, with a deadline for each head as a
+//! whole. Drop by drop is as slow as not at all.
+
+use crate::door::HEAD;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+const LATE: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How long a client that was answered before all of its body was read may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Nothing was read of the next request.
+const IDLE: u8 = 0;
+/// A part of its head was.
+const HEADING: u8 = 1;
+/// It is answered, or the connection is no longer HTTP.
+const SERVING: u8 = 2;
+/// Its head took too long.
+const OVER: u8 = 3;
+
+/// Where a connection is; shared by the connection and whoever answers.
+#[derive(Clone, Default)]
+pub(crate) struct Pace(Arc<At>);
+
+#[derive(Default)]
+struct At {
+    state: AtomicU8,
+    unread: AtomicBool,
+}
+
+impl Pace {
+    /// A head is complete.
+    pub(crate) fn serving(&self) {
+        self.0.state.store(SERVING, SeqCst);
+        self.0.unread.store(false, SeqCst);
+    }
+
+    /// Until the answer is over; then the next head may come. `unread`: not all of the request's body was read.
+    pub(crate) fn answering(&self, unread: bool) -> Answering {
+        self.0.unread.store(unread, SeqCst);
+        Answering(self.clone())
+    }
+
+    /// A head took too long.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.state.load(SeqCst) == OVER
+    }
+}
+
+/// Held as long as an answer is under way.
+pub(crate) struct Answering(Pace);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.0.state.store(IDLE, SeqCst);
+    }
+}
+
+/// A connection that ends where a head takes too long.
+pub(crate) struct Paced<S> {
+    inner: S,
+    pace: Pace,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Our half is closed.
+    closed: bool,
+}
+
+impl<S> Paced<S> {
+    pub(crate) fn new(inner: S, pace: Pace) -> Self {
+        Self { inner, pace, sleep: None, closed: false }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            let first = this.pace.0.state.compare_exchange(IDLE, HEADING, SeqCst, SeqCst).is_ok();
+            if first {
+                let until = Instant::now() + HEAD;
+                match &mut this.sleep {
+                    Some(sleep) => sleep.as_mut().reset(until),
+                    None => this.sleep = Some(Box::pin(tokio::time::sleep_until(until))),
+                }
+            }
+        }
+        if this.pace.0.state.load(SeqCst) == HEADING
+            && let Some(sleep) = &mut this.sleep
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            this.pace.0.state.store(OVER, SeqCst);
+            // As much as its buffer takes: who is that slow is not waited for.
+            let _ = Pin::new(&mut this.inner).poll_write(cx, LATE);
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.closed {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            this.closed = true;
+            if this.pace.0.unread.load(SeqCst) {
+                this.sleep = Some(Box::pin(tokio::time::sleep(LINGER)));
+            } else {
+                this.sleep = None;
+            }
+        }
+        let Some(linger) = &mut this.sleep else { return Poll::Ready(Ok(())) };
+        // A client that still sends would take a connection closed at once for broken, and not read its answer.
+        let mut some = [0; 8 * 1024];
+        while linger.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut some);
+            match ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
