@@ -13,8 +13,8 @@ use tow_ports::{
     Web, WebError, WebLimits, When,
 };
 use tow_record::{
-    BuildSpec, Executes, InstanceSpec, LogLine, ObservedBuild, ObservedEdge, ObservedInstance,
-    RouteAck, RouteSet, RuntimeFacts,
+    BuildSpec, CertificateSet, Executes, InstanceSpec, LogLine, ObservedBuild, ObservedEdge,
+    ObservedInstance, RouteAck, RouteSet, RuntimeFacts,
 };
 
 /// Aborts the process at the k-th crossing, counted from 1: the binary's side of the crash tests.
@@ -104,6 +104,10 @@ impl Runtime for Crossed<dyn Runtime> {
     async fn start(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
         self.around("runtime.start", self.inner.start(epoch, spec)).await
     }
+    async fn renew(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
+        // Asked in each look and nearly always without effect: no crossing.
+        self.inner.renew(epoch, spec).await
+    }
     async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError> {
         self.around("runtime.stop", self.inner.stop(epoch, id, grace)).await
     }
@@ -129,6 +133,9 @@ impl Runtime for Crossed<dyn Runtime> {
 impl Edge for Crossed<dyn Edge> {
     async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError> {
         self.around("edge.apply", self.inner.apply(set)).await
+    }
+    async fn certify(&self, set: &CertificateSet) -> Result<(), PortError> {
+        self.around("edge.certify", self.inner.certify(set)).await
     }
     async fn observe(&self) -> Result<ObservedEdge, PortError> {
         self.inner.observe().await

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tow_ports::{Edge, PortError};
-use tow_record::{ObservedEdge, RouteAck, RouteCounters, RouteSet, TargetCounters};
+use tow_record::{CertificateSet, ObservedEdge, RouteAck, RouteCounters, RouteSet, TargetCounters};
 
 /// Where ports that the edge picks begin.
 const FIRST_PORT: u16 = 30_000;
@@ -18,6 +18,7 @@ pub(crate) struct EdgeState {
     pub(crate) counters: BTreeMap<String, TargetCounters>,
     pub(crate) routes: BTreeMap<String, RouteCounters>,
     pub(crate) unreachable: bool,
+    certificates: String,
     epoch: i64,
     boots: u32,
 }
@@ -109,6 +110,7 @@ impl EdgeState {
             routes: self.counted(),
             ports: self.ports.clone(),
             boot: format!("boot-{}", self.boots),
+            certificates: self.certificates.clone(),
         }
     }
 }
@@ -135,6 +137,17 @@ impl Edge for FakeEdge {
                 return Err(PortError::Unavailable("the gateway does not answer".into()));
             }
             state.edge.apply(set)
+        })
+    }
+
+    async fn certify(&self, set: &CertificateSet) -> Result<(), PortError> {
+        self.world.call("edge.certify", |state, _| {
+            if state.edge.unreachable {
+                return Err(PortError::Unavailable("the gateway does not answer".into()));
+            }
+            obey(&mut state.edge.epoch, set.epoch)?;
+            state.edge.certificates.clone_from(&set.version);
+            Ok(())
         })
     }
 

@@ -18,7 +18,8 @@ use std::time::Duration;
 use tow_names::Id;
 use tow_ports::{Edge, PortError};
 use tow_record::{
-    Backoff, InstanceSpec, ObservedEdge, Probe, Program, Restart, Route, RouteAck, RouteSet,
+    Backoff, CertificateSet, InstanceSpec, ObservedEdge, Probe, Program, Restart, Route, RouteAck,
+    RouteSet,
 };
 
 /// For a table to be kept safe and served; a slow disk's fsync is most of it.
@@ -119,30 +120,53 @@ impl EdgeClient {
         body: Vec<u8>,
     ) -> Result<(StatusCode, Bytes), String> {
         let stream = sockets::connect(&self.dir).await.map_err(|error| error.to_string())?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| error.to_string())?;
-        let exchange = async move {
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header(http::header::HOST, "gateway")
-                .body(Full::new(Bytes::from(body)))
-                .map_err(|error| error.to_string())?;
-            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
-            let status = response.status();
-            let bytes = response.into_body().collect().await.map_err(|e| e.to_string())?;
-            Ok((status, bytes.to_bytes()))
-        };
-        // Driven here rather than by a task of its own: when the call is dropped, so is its connection.
-        let connection = async move {
-            let _ = connection.await;
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            done = exchange => done,
-            () = connection => Err("the connection ended".to_string()),
+        exchange(stream, method, path, body).await
+    }
+
+    /// Adds what is in flight at gateways whose place was taken: an instance is not idle before they are done with it.
+    async fn add_leaving(&self, seen: &mut ObservedEdge) {
+        for stream in sockets::leaving(&self.dir).await {
+            let asked = exchange(stream, Method::GET, "/observe", Vec::new());
+            let Ok(Ok((StatusCode::OK, bytes))) = tokio::time::timeout(OBSERVE, asked).await else {
+                continue;
+            };
+            let Ok(left) = serde_json::from_slice::<ObservedEdge>(&bytes) else { continue };
+            for (target, counters) in left.targets.into_iter().filter(|(_, c)| c.in_flight > 0) {
+                seen.targets.entry(target).or_default().in_flight += counters.in_flight;
+            }
         }
+    }
+}
+
+async fn exchange(
+    stream: tokio::net::UnixStream,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), String> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let exchange = async move {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "gateway")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(|e| e.to_string())?;
+        Ok((status, bytes.to_bytes()))
+    };
+    // Driven here rather than by a task of its own: when the call is dropped, so is its connection.
+    let connection = async move {
+        let _ = connection.await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        done = exchange => done,
+        () = connection => Err("the connection ended".to_string()),
     }
 }
 
@@ -175,9 +199,19 @@ impl Edge for EdgeClient {
         Ok(taken.ack)
     }
 
+    async fn certify(&self, set: &CertificateSet) -> Result<(), PortError> {
+        let body = serde_json::to_vec(set)
+            .map_err(|error| PortError::Refused(format!("the set can't be written: {error}")))?;
+        let _: serde_json::Value = self.call(Method::PUT, "/certificates", body, APPLY).await?;
+        Ok(())
+    }
+
     async fn observe(&self) -> Result<ObservedEdge, PortError> {
         match self.call(Method::GET, "/observe", Vec::new(), OBSERVE).await {
-            Ok(seen) => Ok(seen),
+            Ok(mut seen) => {
+                self.add_leaving(&mut seen).await;
+                Ok(seen)
+            }
             Err(error) => {
                 tracing::debug!(%error, "the gateway is not reachable");
                 Ok(ObservedEdge::default())

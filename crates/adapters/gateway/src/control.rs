@@ -1,10 +1,12 @@
 //! The control socket: HTTP on a Unix socket in the gateway's folder, open to the gateway's own user.
 //!
 //! `PUT /routes` (a route set; answers an acknowledgement, or 409, 422 or 503 with a refusal) · `PATCH /routes?boot=B` (a
-//! change of what that start serves; the same, acknowledging only what was put, or 412) · `GET /observe` · `GET /healthz` ·
+//! change of what that start serves; the same, acknowledging only what was put, or 412) · `PUT /certificates` (a set
+//! of certificates; the same refusals) · `GET /observe` · `GET /healthz` ·
 //! `GET /calls?boot=B&after=N` (how often a request began to wait for a first instance; answers once
 //! there is more to say than that, or after a while).
 
+use crate::certificates::NotTaken;
 use crate::change::Change;
 use crate::served::{Gateway, Refusal};
 use bytes::Bytes;
@@ -132,22 +134,52 @@ async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<F
             });
             match applied.await {
                 Ok(Ok(taken)) => json(StatusCode::OK, &taken),
-                Ok(Err(refusal)) => {
-                    let status = match refusal {
-                        Refusal::Fenced { .. } => StatusCode::CONFLICT,
-                        Refusal::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-                        Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                        Refusal::Elsewhere => StatusCode::PRECONDITION_FAILED,
-                    };
-                    json(status, &refusal)
-                }
+                Ok(Err(refusal)) => json(status(&refusal), &refusal),
                 Err(error) => json(
                     StatusCode::SERVICE_UNAVAILABLE,
                     &Refusal::Unavailable { message: format!("applying failed: {error}") },
                 ),
             }
         }
+        (&Method::PUT, "/certificates") => certify(gateway, request.into_body()).await,
         _ => json(StatusCode::NOT_FOUND, &serde_json::json!({})),
+    }
+}
+
+async fn certify(gateway: Arc<Gateway>, body: Incoming) -> Response<Full<Bytes>> {
+    let refuse = |refusal: Refusal| json(status(&refusal), &refusal);
+    let bytes = match Limited::new(body, SET_SIZE).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            let message = format!("the certificates could not be read: {error}");
+            return refuse(Refusal::Refused { message });
+        }
+    };
+    let set = match serde_json::from_slice(&bytes) {
+        Ok(set) => set,
+        Err(error) => {
+            return refuse(Refusal::Refused { message: format!("these are none: {error}") });
+        }
+    };
+    // In its own task: a client that goes away must not leave it half done.
+    let taken = tokio::spawn(async move { gateway.certificates.take(set).await }).await;
+    refuse(match taken {
+        Ok(Ok(())) => return json(StatusCode::OK, &serde_json::json!({})),
+        Ok(Err(NotTaken::Fenced { given, seen })) => Refusal::Fenced { given, seen },
+        Ok(Err(NotTaken::Unreadable(message))) => Refusal::Refused { message },
+        Ok(Err(NotTaken::NotKept(why))) => Refusal::Unavailable {
+            message: format!("the certificates could not be kept ({why}); those before are shown"),
+        },
+        Err(error) => Refusal::Unavailable { message: error.to_string() },
+    })
+}
+
+fn status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Fenced { .. } => StatusCode::CONFLICT,
+        Refusal::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Elsewhere => StatusCode::PRECONDITION_FAILED,
     }
 }
 

@@ -5,8 +5,12 @@ use crate::pace::{Pace, Paced};
 use crate::proxy;
 use crate::served::Gateway;
 use crate::table::Entrance;
+use crate::tls::{self, Tls};
+use http::Request;
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,6 +28,10 @@ const KEPT: Duration = Duration::from_secs(75);
 pub(crate) const HEAD_SIZE: usize = 64 * 1024;
 /// More headers are answered with 431.
 const HEADERS: usize = 128;
+/// Requests at a time on one connection of HTTP/2.
+const STREAMS: u32 = 250;
+/// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(20);
 /// How long kept connections are still answered once the gateway is to end.
 const LAST_CALL: Duration = Duration::from_secs(1);
 /// Before accepting again when the machine is out of descriptors.
@@ -48,6 +56,16 @@ pub(crate) fn bind(port: u16) -> std::io::Result<TcpListener> {
 
 /// Takes connections until the door is dropped or the gateway closes. Connections go on.
 pub(crate) fn open(gateway: &Arc<Gateway>, listener: TcpListener, entrance: Entrance) -> Door {
+    open_with(gateway, listener, entrance, None)
+}
+
+/// The same, in TLS where it is given.
+pub(crate) fn open_with(
+    gateway: &Arc<Gateway>,
+    listener: TcpListener,
+    entrance: Entrance,
+    tls: Option<Arc<Tls>>,
+) -> Door {
     let stop = gateway.closing.child_token();
     let door = Door(stop.clone());
     let gateway = gateway.clone();
@@ -61,7 +79,8 @@ pub(crate) fn open(gateway: &Arc<Gateway>, listener: TcpListener, entrance: Entr
             match accepted {
                 Ok((stream, peer, room)) => {
                     let tasks = gateway.tasks.clone();
-                    tasks.spawn(connection(gateway.clone(), stream, peer, entrance, room));
+                    let arrival = (entrance, peer, tls.clone());
+                    tasks.spawn(connection(gateway.clone(), stream, arrival, room));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
@@ -88,8 +107,7 @@ async fn accept(
 async fn connection(
     gateway: Arc<Gateway>,
     stream: TcpStream,
-    peer: SocketAddr,
-    entrance: Entrance,
+    (entrance, peer, tls): (Entrance, SocketAddr, Option<Arc<Tls>>),
     room: Arc<OwnedSemaphorePermit>,
 ) {
     // Answers and streamed events leave at once; clients that vanished are noticed in the end, so that they don't
@@ -97,8 +115,57 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let Ok(local) = stream.local_addr() else { return };
-    let arrival = Arrival { entrance, peer, local, secure: false, pace: None, room };
-    http1(gateway, arrival, stream).await;
+    let arrival = Arrival { entrance, peer, local, secure: tls.is_some(), pace: None, room };
+    let Some(tls) = tls else { return http1(gateway, arrival, stream).await };
+    match tls.accept(stream).await {
+        Ok(stream) if tls::is_h2(&stream) => http2(gateway, arrival, stream).await,
+        Ok(stream) => http1(gateway, arrival, stream).await,
+        Err(error) => tracing::debug!(%error, "no TLS"),
+    }
+}
+
+/// Answers the requests of one connection, many at a time.
+async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    gateway: Arc<Gateway>,
+    arrival: Arrival,
+    stream: S,
+) {
+    let closing = gateway.closing.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (gateway, arrival) = (gateway.clone(), arrival.clone());
+        join_cookies(request.headers_mut());
+        async move { Ok::<_, Infallible>(proxy::handle(gateway, arrival, request).await) }
+    });
+    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_SIZE as u32)
+        .keep_alive_interval(Some(PING))
+        .keep_alive_timeout(PING)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            // Says that no further stream is taken; those under way are answered.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// HTTP/2 may send each cookie in a field of its own; whoever stands behind us wants one (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// Answers the requests of one connection, one after the other.
@@ -151,5 +218,20 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     } else if error.is_parse() {
         let status = if error.is_parse_too_large() { 431 } else { 400 };
         exchange::note(&gateway, &arrival, status, "malformed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_of_several_fields_become_one() {
+        let mut headers = HeaderMap::new();
+        for cookie in ["a=1", "b=2; c=3"] {
+            headers.append(COOKIE, HeaderValue::from_static(cookie));
+        }
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
 }

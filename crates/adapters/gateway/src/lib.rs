@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod certificates;
 mod change;
 mod choice;
 mod client;
@@ -22,6 +23,7 @@ mod pace;
 mod page;
 mod paths;
 mod pool;
+mod ports;
 mod proxy;
 mod role;
 mod rules;
@@ -29,6 +31,7 @@ mod served;
 mod sockets;
 mod table;
 mod target;
+mod tls;
 mod trace;
 mod tunnel;
 mod upstream;

@@ -8,7 +8,7 @@ use crate::forwarded::{Way, is_host};
 use crate::headers::{self, Known};
 use crate::page::Complaint;
 use crate::served::Gateway;
-use crate::table::{Found, Served};
+use crate::table::{Entrance, Found, Served};
 use crate::target::{InFlight, Target};
 use crate::tunnel;
 use crate::upstream::{self, Failed};
@@ -63,6 +63,13 @@ pub(crate) async fn handle(
     let closing = gateway.closing.clone();
     let http2 = request.version() == Version::HTTP_2;
     let mut exchange = Exchange::begin(gateway, way.client(), &request);
+    // Certificate authorities look here for a token that only they and we know, before any route is asked.
+    if arrival.entrance == Entrance::Main
+        && let Some(answer) = exchange.gateway().certificates.answer(request.uri().path())
+    {
+        exchange.refused(200, "acme");
+        return Response::new(Answer::own(answer.into_bytes(), exchange));
+    }
     let outcome = route(&mut exchange, &arrival, &way, request).await;
     let progress = exchange.progress.clone();
     let spoilt = progress.fault().is_some();
@@ -335,6 +342,9 @@ fn admitted(request: &Request<Incoming>) -> Result<String, Complaint> {
     let uri = request.uri();
     if uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
         return Err(Complaint::bad_request("Only http and https are served."));
+    }
+    if uri.authority().is_some() && uri.scheme().is_none() {
+        return Err(Complaint::bad_request("The target is neither a path nor a URL."));
     }
     if uri.path() == "*" && request.method() != Method::OPTIONS {
         return Err(Complaint::bad_request("Only OPTIONS may ask for `*`."));

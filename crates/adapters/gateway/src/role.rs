@@ -1,22 +1,30 @@
-//! `tow gateway DIR [--listen ADDRESS]… [--trusted NETWORK]… [--drain SECONDS] [--hold SECONDS]`: the process.
+//! `tow gateway DIR [--listen [https=]ADDRESS]… [--trusted NETWORK]… [--connections NUMBER] [--drain SECONDS]
+//! [--hold SECONDS]`: the process.
 
 use crate::control;
 use crate::door;
+use crate::ports::{self, Ports};
 use crate::served::{Gateway, Manner};
 use crate::sockets;
 use crate::table::Entrance;
+use crate::tls::Tls;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tow_names::Network;
 
-const USAGE: &str = "usage: tow gateway DIR [--listen IP:PORT]... [--trusted NETWORK]... \
-                     [--drain SECONDS] [--hold SECONDS]";
+const USAGE: &str = "usage: tow gateway DIR [--listen [https=]IP:PORT]... [--trusted NETWORK]... \
+                     [--connections NUMBER] [--drain SECONDS] [--hold SECONDS]";
+/// What a listener is called that speaks TLS.
+const HTTPS: &str = "https";
 /// How long requests in flight may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The same where another gateway serves on the same sockets.
+const LEAVE: Duration = Duration::from_secs(10 * 60);
 /// How long requests may wait for a first instance of what sleeps.
 const HOLD: Duration = Duration::from_secs(30);
 /// Descriptors that are not for connections: listeners, files, the control socket.
@@ -28,6 +36,8 @@ struct Asked {
     dir: PathBuf,
     listen: Vec<String>,
     trusted: Vec<Network>,
+    /// Fewer than the limit of descriptors allows.
+    connections: usize,
     drain: Duration,
     hold: Duration,
 }
@@ -35,6 +45,7 @@ struct Asked {
 fn asked(args: Vec<OsString>) -> Result<Asked, String> {
     let mut dir = None;
     let (mut listen, mut trusted) = (Vec::new(), Vec::new());
+    let mut connections = usize::MAX;
     let (mut drain, mut hold) = (DRAIN, HOLD);
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
@@ -47,6 +58,10 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
             Some("--trusted") => {
                 trusted.push(value("--trusted")?.parse::<Network>().map_err(|e| e.to_string())?);
             }
+            Some("--connections") => {
+                let text = value("--connections")?;
+                connections = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+            }
             Some(name @ ("--drain" | "--hold")) => {
                 let text = value(name)?;
                 let seconds = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
@@ -57,7 +72,14 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
             _ => return Err(format!("{} was not expected", arg.to_string_lossy())),
         }
     }
-    Ok(Asked { dir: dir.ok_or("the folder is missing")?, listen, trusted, drain, hold })
+    Ok(Asked {
+        dir: dir.ok_or("the folder is missing")?,
+        listen,
+        trusted,
+        connections,
+        drain,
+        hold,
+    })
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. `args` are those after `gateway`. Answers the exit status: 0 after a drain,
@@ -110,30 +132,42 @@ fn raise_descriptor_limit() -> usize {
 }
 
 async fn run(asked: Asked) -> io::Result<()> {
-    let connections = raise_descriptor_limit();
-    let mut listeners: Vec<TcpListener> = sockets::handed_on()?;
+    let connections = raise_descriptor_limit().min(asked.connections);
+    let (left, mut listeners): (Vec<_>, Vec<(String, TcpListener)>) =
+        sockets::handed_on()?.into_iter().partition(|(name, _)| ports::is_port(name));
+    let notify = sockets::Notify::from_env();
     for address in &asked.listen {
-        listeners.push(sockets::bind(address).map_err(|error| {
+        let (name, address) = address.split_once('=').unwrap_or(("", address));
+        let listener = sockets::bind(address).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-        })?);
+        })?;
+        listeners.push((name.to_string(), listener));
     }
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     std::fs::create_dir_all(&asked.dir)?;
     let manner = Manner { hold: asked.hold, trusted: asked.trusted, connections };
-    let (gateway, notes) = Gateway::load(&asked.dir, manner).await;
+    // Where another gateway is being replaced, what it is told from here on is told to us.
+    let control = sockets::control(&asked.dir)?;
+    let own = sockets::owner(&asked.dir);
+    let ports = Ports::new(left, sockets::Notify::from_env());
+    let (gateway, notes) = Gateway::load(&asked.dir, manner, ports).await;
     tokio::spawn(gateway.log.clone().run());
     for note in notes {
         complain(&note);
     }
     let mut doors = Vec::new();
     let mut told = String::new();
-    for listener in listeners {
-        told.push_str(&format!("listening on {}\n", listener.local_addr()?));
-        doors.push(door::open(&gateway, sockets::into_tokio(listener)?, Entrance::Main));
+    let tls = Tls::new(gateway.certificates.clone()).map_err(io::Error::other)?;
+    let tls = Arc::new(tls);
+    for (name, listener) in listeners {
+        let tls = (name == HTTPS).then(|| tls.clone());
+        let how = if tls.is_some() { " (https)" } else { "" };
+        told.push_str(&format!("listening on {}{how}\n", listener.local_addr()?));
+        doors.push(door::open_with(&gateway, sockets::into_tokio(listener)?, Entrance::Main, tls));
     }
-    control::open(&gateway, sockets::control(&asked.dir)?)?;
-    if let Err(error) = sockets::say_ready() {
+    control::open(&gateway, control)?;
+    if let Err(error) = notify.ready() {
         complain(&format!("cannot tell that the gateway is ready: {error}"));
     }
     told.push_str("ready\n");
@@ -151,7 +185,10 @@ async fn run(asked: Asked) -> io::Result<()> {
     // Whoever holds the listeners besides us goes on holding them: new connections wait for the next gateway.
     gateway.closing.cancel();
     gateway.tasks.close();
-    let _ = tokio::time::timeout(asked.drain, gateway.tasks.wait()).await;
+    // Where another has our place nobody waits for us: what began here may go on for long.
+    let is_replaced = own != sockets::owner(&asked.dir);
+    let drain = if is_replaced { asked.drain.max(LEAVE) } else { asked.drain };
+    let _ = tokio::time::timeout(drain, gateway.tasks.wait()).await;
     drop(doors);
     gateway.log.flush();
     Ok(())

@@ -1,9 +1,11 @@
 //! The gateway's state: the table it serves, the listeners of its routes, and the one way by which both change.
 
 use crate::access::AccessLog;
+use crate::certificates::Certificates;
 use crate::change::Change;
 use crate::door::{self, Door};
 use crate::keep::{Keep, Kept};
+use crate::ports::Ports;
 use crate::table::{Entrance, Served, Table};
 use crate::target::Targets;
 use crate::wait::{Routes, Waits};
@@ -71,13 +73,22 @@ pub(crate) struct Gateway {
     /// One for each connection.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) log: Arc<AccessLog>,
+    /// What is shown to those who come by HTTPS.
+    pub(crate) certificates: Arc<Certificates>,
+    /// Where the listeners of ports come from.
+    listeners: Ports,
     /// Cancelled when the gateway is to end.
     pub(crate) closing: CancellationToken,
 }
 
 impl Gateway {
     /// Starts with what the folder keeps. The second: what people should be told about that.
-    pub(crate) async fn load(dir: &Path, manner: Manner) -> (Arc<Self>, Vec<String>) {
+    pub(crate) async fn load(
+        dir: &Path,
+        manner: Manner,
+        listeners: Ports,
+    ) -> (Arc<Self>, Vec<String>) {
+        let (certificates, mut notes) = Certificates::load(dir);
         let gateway = Arc::new(Self {
             table: ArcSwap::default(),
             targets: Targets::default(),
@@ -90,9 +101,12 @@ impl Gateway {
             doors: Mutex::default(),
             tasks: TaskTracker::new(),
             log: Arc::new(AccessLog::new(dir)),
+            certificates: Arc::new(certificates),
+            listeners,
             closing: CancellationToken::new(),
         });
-        let (kept, mut notes) = gateway.keep.load();
+        let (kept, more) = gateway.keep.load();
+        notes.extend(more);
         let mut doors = gateway.doors.lock().await;
         let Kept { set, ports: mut known } = kept;
         let ids: HashSet<&str> = set.routes.iter().map(|route| route.id.as_str()).collect();
@@ -113,6 +127,7 @@ impl Gateway {
             Ok(table) => gateway.serve(table, bound, &mut doors),
             Err(message) => notes.push(format!("the kept table can't be served: {message}")),
         }
+        gateway.listeners.close_rest();
         drop(doors);
         (gateway, notes)
     }
@@ -253,7 +268,13 @@ impl Gateway {
             doors.insert(port, door::open(self, listener, Entrance::Port(port)));
         }
         let wanted: HashSet<u16> = table.ports.values().copied().collect();
-        doors.retain(|port, _| wanted.contains(port));
+        doors.retain(|port, _| {
+            let is_wanted = wanted.contains(port);
+            if !is_wanted {
+                self.listeners.forget(*port);
+            }
+            is_wanted
+        });
     }
 
     /// The port of each route after a change, and the listeners that must be opened for that. A route keeps its port;
@@ -303,7 +324,7 @@ impl Gateway {
                     continue;
                 } else {
                     let wait = (known.get(&route.id) == Some(&choice)).then_some(patience);
-                    match listen(choice, wait).await {
+                    match listen(&self.listeners, choice, wait).await {
                         Ok((port, listener)) => {
                             bound.insert(port, listener);
                             port
@@ -337,6 +358,7 @@ impl Gateway {
             routes: self.routes.counters(),
             ports: (*table.ports).clone(),
             boot: self.boot.clone(),
+            certificates: self.certificates.version(),
         }
     }
 
@@ -400,9 +422,13 @@ fn unkept(error: &str) -> Refusal {
     }
 }
 
-async fn listen(port: u16, until: Option<Instant>) -> std::io::Result<(u16, TcpListener)> {
+async fn listen(
+    listeners: &Ports,
+    port: u16,
+    until: Option<Instant>,
+) -> std::io::Result<(u16, TcpListener)> {
     loop {
-        match door::bind(port) {
+        match listeners.listen(port) {
             Ok(listener) => return Ok((listener.local_addr()?.port(), listener)),
             Err(error)
                 if port == 0

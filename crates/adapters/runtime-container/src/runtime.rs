@@ -345,6 +345,10 @@ impl Runtime for ContainerRuntime {
         self.inner.start(epoch, &self.role(spec, &folder)).await
     }
 
+    async fn renew(&self, epoch: i64, spec: &InstanceSpec) -> Result<(), PortError> {
+        self.inner.renew(epoch, spec).await
+    }
+
     async fn stop(&self, epoch: i64, id: &Id, grace: Duration) -> Result<(), PortError> {
         self.inner.stop(epoch, id, grace).await
     }

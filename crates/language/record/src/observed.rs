@@ -183,6 +183,9 @@ pub struct ObservedEdge {
     pub ports: BTreeMap<String, u16>,
     /// Changes with each start of the gateway: counters start over.
     pub boot: String,
+    /// Which set of certificates it shows; see [`crate::CertificateSet::version`].
+    #[serde(default)]
+    pub certificates: String,
 }
 
 impl ObservedEdge {

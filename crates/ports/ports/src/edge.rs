@@ -2,7 +2,7 @@
 
 use crate::PortError;
 use async_trait::async_trait;
-use tow_record::{ObservedEdge, RouteAck, RouteSet};
+use tow_record::{CertificateSet, ObservedEdge, RouteAck, RouteSet};
 
 /// Serves a route table.
 #[async_trait]
@@ -11,6 +11,10 @@ pub trait Edge: Send + Sync {
     /// is served and kept safe. A set with a lower epoch is [`PortError::Fenced`]; with the same epoch and a lower
     /// revision [`PortError::Refused`]; the same again is acknowledged again. Requests in flight go on undisturbed.
     async fn apply(&self, set: &RouteSet) -> Result<RouteAck, PortError>;
+    /// Shows these certificates from here on, to new connections, and keeps them. Apart from the routes: neither waits for
+    /// the other. [`PortError::Fenced`] as above; [`PortError::Refused`] where one of them can't be read, and then none
+    /// of the set is shown.
+    async fn certify(&self, set: &CertificateSet) -> Result<(), PortError>;
     /// How it is. Unreachable is an answer (`reachable: false`), not an error.
     async fn observe(&self) -> Result<ObservedEdge, PortError>;
     /// Returns when a request may have begun to wait for a first instance since the last return; a hint, never the only

@@ -1,5 +1,5 @@
-//! The gateway is there: started where it is not, started anew where it ended for good. It is run like any instance, so
-//! killing the control plane drops no request.
+//! The gateway is there: started where it is not, started anew where it ended for good, renewed where another build of it
+//! runs. It is run like any instance, so killing the control plane drops no request.
 
 use crate::driver::{ReconcileError, Reconciler};
 use tow_record::{Observed, Phase};
@@ -12,7 +12,10 @@ impl Reconciler {
             Some(seen) if matches!(seen.phase, Phase::Exited | Phase::Lost) => {
                 self.parts.runtime.remove(self.epoch, &spec.id).await?;
             }
-            Some(_) => return Ok(false),
+            Some(_) => {
+                self.parts.runtime.renew(self.epoch, spec).await?;
+                return Ok(false);
+            }
         }
         self.parts.runtime.start(self.epoch, spec).await?;
         Ok(true)
