@@ -4,7 +4,9 @@
 
 mod access;
 mod control;
+mod framing;
 mod handed_on;
+mod hostile;
 mod load;
 mod modes;
 mod proxying;

@@ -363,7 +363,12 @@ pub(crate) async fn raw(at: SocketAddr, bytes: &[u8]) -> String {
             answer.extend_from_slice(&buffer[..count]);
         }
     });
-    read.await.expect("the connection was not closed");
+    let closed = read.await.is_ok();
+    assert!(
+        closed,
+        "not closed after {:?}",
+        String::from_utf8_lossy(&bytes[..bytes.len().min(300)])
+    );
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -395,7 +400,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// Answers each connection's first head with these bytes and closes, or keeps it open.
+    /// Answers each connection's first request with these bytes and closes, or keeps it open.
     pub(crate) async fn start(answer: &'static [u8], then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let raw = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
@@ -410,7 +415,7 @@ impl Raw {
                     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
                         own.extend_from_slice(&buffer[..count]);
                         seen.lock().unwrap().extend_from_slice(&buffer[..count]);
-                        if !answered && own.windows(4).any(|four| four == b"\r\n\r\n") {
+                        if !answered && is_whole(&own) {
                             answered = true;
                             if then == Then::Reset {
                                 // With unread bytes or not: the other end sees a reset.
@@ -443,6 +448,18 @@ impl Raw {
             deployment: 1,
         }
     }
+}
+
+/// Are these bytes a whole request, as the gateway frames one?
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    if head.contains("transfer-encoding: chunked") {
+        return body.ends_with("\r\n\r\n")
+            && (body.starts_with("0\r\n") || body.contains("\r\n0\r\n"));
+    }
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    length.is_none_or(|length| body.len() >= length.parse().unwrap())
 }
 
 /// What a [`Raw`] does after it answered.
