@@ -70,6 +70,8 @@ pub struct Ready {
     pub url: String,
     /// Of the gateway.
     pub gateway: String,
+    /// Of the gateway by HTTPS.
+    pub https: Option<String>,
     /// The data directory.
     pub data: PathBuf,
     /// A link that works once.

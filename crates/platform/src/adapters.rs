@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 use tow_ports::{
-    Blobs, Builder, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web,
+    AcmeSetting, Blobs, Builder, Certifier, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web,
 };
 use tow_record::InstanceSpec;
 
@@ -23,6 +23,9 @@ pub struct Adapters {
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
     pub locations: Arc<dyn Locations>,
+    pub certifier: Arc<dyn Certifier>,
+    /// Where certificates are ordered, if anywhere.
+    pub acme: Option<AcmeSetting>,
     /// How the gateway is run, where it runs under the runtime.
     pub gateway: Option<InstanceSpec>,
 }
@@ -34,7 +37,7 @@ pub struct Real {
     pub layout: Layout,
     /// The copy of `tow` whose roles are run.
     pub tow: PathBuf,
-    /// Addresses of the gateway; port 0 allowed.
+    /// Addresses of the gateway, `https=` before one that speaks TLS; port 0 allowed.
     pub listen: Vec<String>,
     /// The machine's name.
     pub node: String,
@@ -46,6 +49,8 @@ pub struct Real {
     pub location_roots: Vec<PathBuf>,
     /// What git sees of the environment.
     pub git_env: std::collections::BTreeMap<String, String>,
+    /// Where certificates are ordered, if anywhere.
+    pub acme: Option<AcmeSetting>,
 }
 
 /// Processes of this machine, a gateway under the same runtime, builds as instances of it.
@@ -105,6 +110,8 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
             blobs,
             keys: Arc::new(keys),
             clock,
+            certifier: Arc::new(tow_acme::AcmeCertifier::new(web.clone())),
+            acme: real.acme.clone(),
             web,
             locations,
             gateway: Some(gateway),
@@ -135,6 +142,9 @@ pub fn fake(
             keys: Arc::new(tow_fake::FakeKeys::default()),
             clock,
             locations: locations(&web, &cache, &cache, &[], &git_env),
+            // Certificates, too, are made and read for real.
+            certifier: Arc::new(tow_acme::AcmeCertifier::new(web.clone())),
+            acme: None,
             web,
             gateway: None,
         },

@@ -79,6 +79,8 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         clock: adapters.clock.clone(),
         web: adapters.web.clone(),
         locations: adapters.locations.clone(),
+        certifier: adapters.certifier.clone(),
+        acme: adapters.acme.clone(),
         gateway: adapters.gateway.clone(),
     };
     // A lock on a data directory proves nothing about machines that share a server.
@@ -100,6 +102,7 @@ pub async fn compose(config: Composed, adapters: Adapters) -> Result<Platform, C
         clock: adapters.clock.clone(),
         web: adapters.web.clone(),
         locations: adapters.locations.clone(),
+        certifier: adapters.certifier.clone(),
         boot,
         gateway: gateway.clone(),
     });

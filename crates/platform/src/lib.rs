@@ -24,7 +24,7 @@ pub use layout::Layout;
 pub use roles::role;
 pub use tow_app::{App, AppError, Call, Handle, OpCtx, Session};
 pub use tow_fake::{self as fakes, World};
-pub use tow_ports::{Crossings, NoCrossings, When};
+pub use tow_ports::{AcmeSetting, Crossings, NoCrossings, When};
 pub use tow_reconcile::{ReconcileError, Reconciler, Ticked};
 pub use tow_runtime_container::{
     Found as Engine, find as engine, stop_everything as stop_containers,

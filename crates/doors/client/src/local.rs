@@ -10,6 +10,9 @@ pub struct PlatformFile {
     pub url: String,
     /// Of the gateway, `http://127.0.0.1:7080`.
     pub gateway: String,
+    /// Of the gateway by HTTPS, `https://127.0.0.1:7443`; none where it speaks none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
     /// The data directory.
     pub data: String,
     /// The control plane's process.

@@ -19,7 +19,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _, Subcommand as _}
 use std::path::PathBuf;
 
 /// Variables of the environment that this room reads, each with what it does, for the reference.
-pub const VARIABLES: [(&str, &str); 7] = [
+pub const VARIABLES: [(&str, &str); 8] = [
     (
         "TOW_LOG",
         "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
@@ -35,6 +35,10 @@ pub const VARIABLES: [(&str, &str); 7] = [
     (
         "TOW_TRUST_PROXY",
         "What `tow up --trust-proxy` says, several parted by commas: addresses or networks of proxies whose X-Forwarded-For is believed.",
+    ),
+    (
+        "TOW_ACME",
+        "What `tow up --acme` says: the directory of a certificate authority, or letsencrypt.",
     ),
     (
         "TOW_BACKUP_PASSPHRASE",

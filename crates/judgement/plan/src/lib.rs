@@ -6,6 +6,7 @@ mod attempt;
 pub mod audit;
 pub mod bake;
 mod catalog;
+pub mod certificate;
 pub mod cron;
 mod delivery;
 mod draft;

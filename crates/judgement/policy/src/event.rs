@@ -24,6 +24,7 @@ const AUDIENCES: &[(&str, Audience)] = &[
     ("artifact.", Audience::Readers),
     ("backup.", Audience::Auditors),
     ("build.", Audience::Readers),
+    ("certificate.", Audience::Auditors),
     ("config.", Audience::Owners),
     ("cron.", Audience::Readers),
     ("deployment.", Audience::Readers),

@@ -24,6 +24,7 @@ pub mod route;
 pub mod run;
 pub mod source;
 pub mod status;
+pub mod tls;
 pub mod webhook;
 
 pub(crate) use endpoint::endpoint;
@@ -101,6 +102,10 @@ macro_rules! endpoints {
                 $crate::run::get::GetRun,
                 $crate::run::list::ListRuns,
                 $crate::status::get::GetStatus,
+                $crate::tls::add::AddCertificate,
+                $crate::tls::authority::GetAuthority,
+                $crate::tls::list::ListCertificates,
+                $crate::tls::remove::RemoveCertificate,
                 $crate::webhook::create::CreateWebhook,
                 $crate::webhook::delete::DeleteWebhook,
                 $crate::webhook::deliveries::ListDeliveries,

@@ -155,8 +155,9 @@ pub(crate) async fn chain(layout: &Layout, store: &Store) -> Result<(bool, Strin
     let world = tow_fake::World::new(clock.clone())
         .map_err(|error| super::error::file(layout.root(), &error))?;
     let crossings: Arc<dyn Crossings> = Arc::new(NoCrossings);
-    let Adapters { runtime, edge, builder, blobs, images, web, locations, clock, .. } =
-        crate::fake(&world, clock, &crossings);
+    let Adapters {
+        runtime, edge, builder, blobs, images, web, locations, certifier, clock, ..
+    } = crate::fake(&world, clock, &crossings);
     let app = App::new(tow_app::Parts {
         store: store.clone(),
         runtime,
@@ -168,6 +169,7 @@ pub(crate) async fn chain(layout: &Layout, store: &Store) -> Result<(bool, Strin
         clock,
         web,
         locations,
+        certifier,
         boot: Id::fresh("boot").to_string(),
         gateway: Arc::new(OnceLock::new()),
     });

@@ -5,7 +5,9 @@ use crate::AppError;
 use std::{future::Future, sync::Arc};
 use tow_api::Endpoint;
 use tow_names::{Digest, EntityRef, Namespace, Timestamp};
-use tow_ports::{Blobs, Builder, Clock, Edge, Images, Keys, Locations, Runtime, Web};
+use tow_ports::{
+    Blobs, Builder, Certifier, Clock, Edge, Images, Keys, Locations, Runtime, Web,
+};
 use tow_record::{Actor, EventBody, NewEvent};
 use tow_store::{Author, Batch, CommitError, Idempotent, Store};
 
@@ -23,6 +25,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
     pub locations: Arc<dyn Locations>,
+    pub certifier: Arc<dyn Certifier>,
     /// Changes with each start.
     pub boot: String,
     /// The gateway's address, once bound.

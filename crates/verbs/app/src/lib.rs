@@ -30,6 +30,7 @@ mod run;
 mod run_log;
 mod source;
 mod status;
+mod tls;
 mod webhook;
 
 pub use access::{Invitation, Session};

@@ -6,7 +6,9 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tow_names::{Duration, Timestamp};
-use tow_ports::{Blobs, Builder, Clock, Edge, Keys, Locations, PortError, Runtime, Web};
+use tow_ports::{
+    AcmeSetting, Blobs, Builder, Certifier, Clock, Edge, Keys, Locations, PortError, Runtime, Web,
+};
 use tow_record::{
     Artifact, ConfigVersion, CronState, Deployment, Fence, Instance, InstanceSpec, Lease, Observed,
     Operation, Placement, Record as _, Release, RouteSet, Run, StepRow,
@@ -62,6 +64,9 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub web: Arc<dyn Web>,
     pub locations: Arc<dyn Locations>,
+    pub certifier: Arc<dyn Certifier>,
+    /// Where certificates are ordered, if anywhere.
+    pub acme: Option<AcmeSetting>,
     /// How the gateway is run, where it runs under the runtime.
     pub gateway: Option<InstanceSpec>,
 }

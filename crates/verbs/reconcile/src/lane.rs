@@ -50,6 +50,13 @@ const CHORES: &[Chore] = &[
         wake: Wake::On(|wrote| wrote.record("build") || wrote.record("discarded")),
         look: |it| Box::pin(it.builds()),
     },
+    Chore {
+        name: "certificate",
+        wake: Wake::On(|wrote| {
+            ["authority", "certificate", "acme-order", "route-set"].iter().any(|k| wrote.record(k))
+        }),
+        look: |it| Box::pin(it.certificates()),
+    },
     Chore { name: "run", wake: Wake::Timer, look: |it| Box::pin(it.forget_runs()) },
 ];
 

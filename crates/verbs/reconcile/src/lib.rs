@@ -5,6 +5,7 @@
 //! wakes the same code. *What* to do is decided in `plan`; nothing here chooses. Does not know `app`.
 
 mod build;
+mod certificate;
 mod cron;
 mod driver;
 mod gateway;

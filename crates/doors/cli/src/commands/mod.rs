@@ -37,6 +37,7 @@ mod search;
 mod session;
 mod sign_in;
 mod status;
+mod tls;
 mod token;
 mod user;
 mod validate;
@@ -101,6 +102,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Location(location::Verb),
     #[command(subcommand)]
+    Tls(tls::Verb),
+    #[command(subcommand)]
     Webhook(webhook::Verb),
     SignIn(sign_in::Args),
     #[command(subcommand)]
@@ -154,6 +157,7 @@ impl Verb {
             Self::Explain(args) => explain::run(cx, &args),
             Self::Token(verb) => token::run(cx, verb).await,
             Self::Location(verb) => location::run(cx, verb).await,
+            Self::Tls(verb) => tls::run(cx, verb).await,
             Self::Webhook(verb) => webhook::run(cx, verb).await,
             Self::SignIn(args) => sign_in::run(cx, args).await,
             Self::Session(verb) => session::run(cx, verb).await,

@@ -9,6 +9,8 @@ use tow_platform::Adapters;
 pub(crate) const LISTEN: &str = "127.0.0.1:7070";
 /// Where the gateway listens unless told otherwise.
 pub(crate) const GATEWAY: &str = "127.0.0.1:7080";
+/// Where its HTTPS listens unless told otherwise.
+const HTTPS: &str = "127.0.0.1:7443";
 /// So many ports after the usual one are tried.
 const NEXT_PORTS: u16 = 20;
 
@@ -43,19 +45,43 @@ fn ports(first: u16, explicit: bool) -> std::ops::RangeInclusive<u16> {
     first..=first.saturating_add(more)
 }
 
-/// The gateway's address: bound by its shim later, so a free one is looked for now, unless it runs already.
-pub(super) async fn gateway(wanted: Option<&str>) -> Result<String, HostError> {
-    if let Some(text) = wanted {
-        return parse(text).map(|address| address.to_string());
-    }
-    let address = parse(GATEWAY)?;
+/// The gateway's addresses, plain and TLS: bound by its shim later, so free ones are looked for now, unless it runs
+/// already. TLS is left out where it is not wanted; where nothing is said it is on the loopback device.
+pub(super) async fn gateway(
+    wanted: Option<&str>,
+    https: Https<'_>,
+) -> Result<Vec<String>, HostError> {
+    let plain = match wanted {
+        Some(text) => parse(text)?,
+        None => free(parse(GATEWAY)?).await,
+    };
+    let secure = match https {
+        Https::Off => return Ok(vec![plain.to_string()]),
+        Https::At(text) => parse(text)?,
+        // Whoever wants any port wants any here, too.
+        Https::Usual if plain.port() == 0 => SocketAddr::new(plain.ip(), 0),
+        Https::Usual => free(parse(HTTPS)?).await,
+    };
+    Ok(vec![plain.to_string(), format!("https={secure}")])
+}
+
+/// What was said of HTTPS.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Https<'a> {
+    Off,
+    At(&'a str),
+    Usual,
+}
+
+/// The address, or the same with the next free port; itself where none is.
+async fn free(address: SocketAddr) -> SocketAddr {
     for port in ports(address.port(), false) {
         let candidate = SocketAddr::new(address.ip(), port);
         if TcpListener::bind(candidate).await.is_ok() {
-            return Ok(candidate.to_string());
+            return candidate;
         }
     }
-    Ok(GATEWAY.to_string())
+    address
 }
 
 /// The gateway's shim is the one that binds, later and out of sight: what is in its way is said now. A gateway that runs
@@ -70,6 +96,7 @@ pub(super) async fn gateway_can_listen(
         return Ok(());
     }
     for address in listen {
+        let address = address.rsplit('=').next().unwrap_or(address);
         if let Err(why) = TcpListener::bind(address).await {
             return Err(taken(address, &why));
         }
@@ -88,7 +115,7 @@ fn parse(text: &str) -> Result<SocketAddr, HostError> {
 fn taken(address: &str, why: &std::io::Error) -> HostError {
     HostError::new("host/port-in-use", format!("{address}: {why}"))
         .untouched("everything")
-        .hint("choose another with --listen or --gateway; port 0 picks a free one")
+        .hint("choose another with --listen, --gateway or --https; port 0 picks a free one")
 }
 
 /// A gateway that outlived its control plane keeps its address: asked for another one, it must be stopped first.

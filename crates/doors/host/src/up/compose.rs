@@ -23,7 +23,8 @@ pub(super) async fn composed(
     let machine = Real {
         layout: layout.clone(),
         tow: tow.to_path_buf(),
-        listen: vec![address::gateway(args.gateway.as_deref()).await?],
+        listen: address::gateway(args.gateway.as_deref(), args.tls.https()).await?,
+        acme: args.tls.acme()?,
         node: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         build_env: build_env(),
         allow_addresses: args.allow_address.clone(),

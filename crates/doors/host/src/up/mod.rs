@@ -8,6 +8,7 @@ mod doors;
 mod log;
 mod schedule;
 mod serve;
+mod tls;
 mod whole;
 
 use crate::{Global, data, error::HostError, ready};
@@ -53,6 +54,8 @@ pub(crate) struct Up {
         value_delimiter = ','
     )]
     location_root: Vec<std::path::PathBuf>,
+    #[command(flatten)]
+    tls: tls::Tls,
     #[command(flatten)]
     doors: doors::Doors,
     #[command(flatten)]

@@ -130,6 +130,7 @@ async fn open(
     let file = PlatformFile {
         url: url.clone(),
         gateway: format!("http://{gateway}"),
+        https: bound.get(1).map(|address| format!("https://{address}")),
         data: layout.root().display().to_string(),
         pid: std::process::id(),
         sign_in: door.path.map(|path| format!("{url}{path}")),
