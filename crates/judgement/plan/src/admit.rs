@@ -82,6 +82,15 @@ pub fn refusals(asked: &Admitted<'_>) -> Vec<Refusal> {
         {
             found.push(Invalid::new("/metadata/name", "plan/scale", why, expected));
         }
+        let (unknown, known) = crate::routes::unknown_rules(&file.score, &delivered);
+        for name in unknown {
+            let expected = match known.is_empty() {
+                true => "no routes: it has none".to_string(),
+                false => format!("one of {}", known.join(", ")),
+            };
+            let what = format!("tow.yaml says something of route {name}, which {workload} has not");
+            found.push(Invalid::new("/metadata/name", "plan/route-unknown", what, expected));
+        }
         if environment.tier == Tier::Production && facts.isolation < Isolation::Sandbox {
             found.push(
                 Invalid::new(

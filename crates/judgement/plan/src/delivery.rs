@@ -2,12 +2,14 @@
 //! later ones winning, then the defaults of the tier.
 
 use crate::{meaning, scale::Bounds};
+use std::collections::BTreeMap;
 use tow_model::kinds::{
     delivery::{
         CanaryStep, Concurrency, Confine, DeliverySpec, Health, Strategy, WorkloadDelivery,
         WorkloadKind,
     },
     environment::{EnvironmentSpec, Tier},
+    route_rules::RouteRules,
     static_files::Site,
     strategy::HEADER,
     workload::Workload,
@@ -67,6 +69,8 @@ pub struct Delivered {
     pub post_deploy: Option<Vec<String>>,
     /// How files are served, where they are.
     pub site: Option<Site>,
+    /// What its routes do, by name.
+    pub routes: BTreeMap<String, RouteRules>,
 }
 
 /// How long a firing may be late, and how long an attempt of a run may take, where nothing is said.
@@ -139,6 +143,7 @@ pub fn delivered(
         release: said.release,
         post_deploy: said.post_deploy,
         site: said.site,
+        routes: said.routes,
     }
 }
 
@@ -178,6 +183,17 @@ const fn defaults(tier: Tier) -> TierDefaults {
             drain: Duration::from_secs(30),
         },
     }
+}
+
+fn routes(
+    mut base: BTreeMap<String, RouteRules>,
+    more: &BTreeMap<String, RouteRules>,
+) -> BTreeMap<String, RouteRules> {
+    for (name, more) in more {
+        let said = base.remove(name).unwrap_or_default();
+        base.insert(name.clone(), said.with(more));
+    }
+    base
 }
 
 fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
@@ -227,6 +243,7 @@ fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
             (base, None) => base,
             (base, Some(more)) => Some(base.unwrap_or_default().with(more)),
         },
+        routes: routes(base.routes, &more.routes),
         schedule: more.schedule.clone().or(base.schedule),
         timezone: more.timezone.clone().or(base.timezone),
         concurrency: more.concurrency.or(base.concurrency),

@@ -39,6 +39,7 @@ struct Wanted {
     hosts: Vec<String>,
     path: String,
     port: String,
+    rules: RouteRules,
 }
 
 /// What of a workload is routable in this environment.
@@ -52,6 +53,7 @@ fn wanted(placed: &Placed<'_>, workload: &str, score: &Workload) -> Vec<Wanted> 
     let tcp = |port: &ServicePort| port.protocol.unwrap_or_default() == Protocol::Tcp;
     let ports = score.service.iter().flat_map(|s| &s.ports);
     let own_host = || vec![own_host(placed, workload)];
+    let rules = |name: &str| delivered.routes.get(name).cloned().unwrap_or_default();
     let mut all = Vec::new();
     for (name, resource) in score.resources.iter().filter(|(_, r)| r.kind == "route") {
         let param = |key: &str| resource.params.as_ref().and_then(|p| p.get(key));
@@ -73,6 +75,7 @@ fn wanted(placed: &Placed<'_>, workload: &str, score: &Workload) -> Vec<Wanted> 
                 hosts: host.map_or_else(own_host, |h| vec![h.to_ascii_lowercase()]),
                 path: param("path").map_or_else(|| "/".to_string(), text),
                 port,
+                rules: rules(name),
             });
         }
     }
@@ -87,6 +90,7 @@ fn wanted(placed: &Placed<'_>, workload: &str, score: &Workload) -> Vec<Wanted> 
             hosts: own_host(),
             path: "/".into(),
             port: name.to_string(),
+            rules: rules(name),
         });
     }
     all
@@ -144,7 +148,7 @@ pub fn routes(all: &[Placed<'_>], observed: &Observed) -> Vec<Route> {
                         wakes,
                         split,
                         mode: placement.mode.clone(),
-                        rules: RouteRules::default(),
+                        rules: want.rules,
                     },
                 );
             }
@@ -262,6 +266,18 @@ pub fn clashes<'a>(table: &'a [Route], others: &'a [Route]) -> Vec<(&'a Route, &
         }
     }
     found
+}
+
+/// Names of `routes` in `tow.yaml` that no route of the workload could have, and those that one could.
+pub(crate) fn unknown_rules(
+    score: &Workload,
+    delivered: &crate::Delivered,
+) -> (Vec<String>, Vec<String>) {
+    let made = score.resources.iter().filter(|(_, resource)| resource.kind == "route");
+    let ports = score.service.iter().flat_map(|service| service.ports.keys());
+    let known: Vec<String> = made.map(|(name, _)| name).chain(ports).cloned().collect();
+    let unknown = delivered.routes.keys().filter(|name| !known.contains(name)).cloned().collect();
+    (unknown, known)
 }
 
 /// Is it a path that a route can have: from the root, segment by segment, leading nowhere else?

@@ -210,6 +210,39 @@ fn outside_development_only_a_route_resource_routes() {
 }
 
 #[test]
+fn rules_of_a_route_come_from_tow_yaml_by_its_name_and_from_what_holds_there() {
+    let mut json = web("web");
+    let rules = |json: &serde_json::Value, tier| {
+        let mut release = release(1, std::slice::from_ref(json));
+        release.delivery = serde_json::from_value(serde_json::json!({
+            "workloads": {"web": {"routes": {
+                "http": {"timeout": "5s", "retries": 0},
+                "www": {"body": "1Mi"},
+            }}},
+            "overrides": [{"tier": "staging", "workloads": {"web": {"routes": {
+                "www": {"timeout": "9s"},
+            }}}}],
+        }))
+        .unwrap();
+        let placement = Placement::empty(place());
+        let environment = environment(tier);
+        let placed = Placed {
+            placement: &placement,
+            release: &release,
+            environment: &environment,
+            instances: &[],
+        };
+        routes(&[placed], &Observed::default()).remove(0).rules
+    };
+    let by_port = rules(&json, Tier::Development);
+    assert_eq!((by_port.timeout, by_port.retries), (Some(Duration::from_secs(5)), Some(0)));
+    json["resources"] = json!({"www": {"type": "route"}});
+    let staging = rules(&json, Tier::Staging);
+    assert_eq!(staging.timeout, Some(Duration::from_secs(9)));
+    assert_eq!((staging.body_bytes(), staging.retries), (Some(1 << 20), None));
+}
+
+#[test]
 fn a_draft_says_what_is_kept_and_what_is_replaced() {
     let old = release(1, &[web("web")]);
     let current = deployment(1, &old, 2);

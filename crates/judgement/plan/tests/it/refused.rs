@@ -70,3 +70,19 @@ fn an_artifact_needs_an_image_to_run_in_where_containers_run() {
     site["containers"]["main"].as_object_mut().unwrap().remove("command");
     assert_eq!(judged(&site, json!({}), BuildTool::Static), [], "the platform serves its files");
 }
+
+#[test]
+fn rules_of_a_route_that_the_workload_has_not_are_refused() {
+    let refused = |name: &str| {
+        let mut release = release(1, &[web("web")]);
+        release.delivery = serde_json::from_value(
+            json!({"workloads": {"web": {"routes": {name: {"timeout": "5s"}}}}}),
+        )
+        .unwrap();
+        let facts = facts(Isolation::None, &[]);
+        let all = crate::given::refused(&release, &Executes::default(), &facts, None, None);
+        all.into_iter().map(|r| (r.invalid.code, r.invalid.expected)).collect::<Vec<_>>()
+    };
+    assert_eq!(refused("http"), []);
+    assert_eq!(refused("https"), [("plan/route-unknown", "one of http".to_string())]);
+}

@@ -2,6 +2,7 @@
 //! `tow.yaml` and becomes part of the release.
 
 use super::environment::Tier;
+use super::route_rules::{self, RouteRules};
 use super::scale::{self, Scaling};
 use super::static_files::{self, Site};
 use super::strategy;
@@ -233,6 +234,9 @@ pub struct WorkloadDelivery {
     /// With `strategy: rolling`: how many are replaced at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolling: Option<Rolling>,
+    /// What its routes do with requests beside handing them on: by the name of a resource of type `route`, or of a port.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routes: BTreeMap<String, RouteRules>,
     /// With `cron`: when it is due, as five fields: minute, hour, day of the month, month, weekday; or `@daily` and the
     /// like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -439,6 +443,7 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
     }
     scale::check(at, said, whole, out);
     strategy::check(at, said, whole, out);
+    route_rules::check(at, said, out);
     if !whole {
         return;
     }
