@@ -9,6 +9,7 @@ mod image;
 pub mod load;
 mod person;
 mod platform;
+pub mod traffic;
 mod watch;
 
 pub use http::Answer;

@@ -180,7 +180,8 @@ async fn ask(
     Err(format!("{status}: {}", head.chars().take(200).collect::<String>()))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with all its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
