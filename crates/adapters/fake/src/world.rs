@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tow_names::{Digest, Id, Timestamp};
 use tow_ports::{Blobs, Clock, PortError, When};
-use tow_record::{Exit, InstanceSpec, ObservedInstance, RouteSet, TargetCounters, Usage};
+use tow_record::{
+    Exit, InstanceSpec, ObservedInstance, RoutePart, RouteSet, TargetCounters, Usage,
+};
 
 /// Everything that exists outside the store.
 pub struct World {
@@ -150,6 +152,14 @@ impl World {
             let counters = state.edge.routes.entry(route.to_string()).or_default();
             counters.requests += requests;
             counters.waiting += if waits { requests } else { 0 };
+        });
+    }
+    /// A deployment answered so much more of what came in by a route.
+    pub fn answered(&self, route: &str, deployment: i64, part: &RoutePart) {
+        self.act(|state, _| {
+            let counters = state.edge.routes.entry(route.to_string()).or_default();
+            counters.requests += part.requests;
+            counters.parts.entry(deployment).or_default().add(part);
         });
     }
     /// An instance takes so much of the machine.

@@ -7,6 +7,7 @@ mod backstage_client;
 mod backup;
 mod bad_input;
 mod bad_world;
+mod bake;
 mod build;
 mod build_caps;
 mod build_tools;
