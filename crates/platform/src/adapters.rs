@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tow_names::Network;
 use tow_ports::{
     AcmeSetting, Blobs, Builder, Certifier, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web,
 };
@@ -39,6 +40,8 @@ pub struct Real {
     pub tow: PathBuf,
     /// Addresses of the gateway, `https=` before one that speaks TLS; port 0 allowed.
     pub listen: Vec<String>,
+    /// Proxies before the gateway that are believed what they say of their clients.
+    pub trusted_proxies: Vec<Network>,
     /// The machine's name.
     pub node: String,
     /// What builds see of the environment.
@@ -98,6 +101,7 @@ pub fn real(real: &Real, crossings: &Arc<dyn Crossings>) -> Result<Adapters, Str
         locations(&web, &layout.cache(), layout.root(), &real.location_roots, &real.git_env);
     let edge: Arc<dyn Edge> = Arc::new(tow_gateway::EdgeClient::new(layout.gateway()));
     let gateway = tow_gateway::gateway_spec(&layout.gateway(), &real.tow, &real.listen);
+    let gateway = tow_gateway::trusting(gateway, &real.trusted_proxies);
     Ok(crossed(
         Adapters {
             runtime,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tow_names::Id;
+use tow_names::{Id, Network};
 use tow_ports::{Edge, PortError};
 use tow_record::{
     Backoff, CertificateSet, InstanceSpec, ObservedEdge, Probe, Program, Restart, Route, RouteAck,
@@ -276,4 +276,12 @@ pub fn gateway_spec(dir: &Path, tow: &Path, listen: &[String]) -> InstanceSpec {
         setting: tow_record::Setting::default(),
         title: "gateway".into(),
     }
+}
+
+/// The same, where these are believed what they say of the clients behind them.
+pub fn trusting(mut spec: InstanceSpec, proxies: &[Network]) -> InstanceSpec {
+    if let Program::Command { argv } = &mut spec.program {
+        argv.extend(proxies.iter().flat_map(|network| ["--trusted".into(), network.to_string()]));
+    }
+    spec
 }

@@ -37,6 +37,6 @@ mod tunnel;
 mod upstream;
 mod wait;
 
-pub use client::{EdgeClient, gateway_spec};
+pub use client::{EdgeClient, gateway_spec, trusting};
 pub use files::static_main;
 pub use role::gateway_main;

@@ -197,3 +197,24 @@ async fn run(asked: Asked) -> io::Result<()> {
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{gateway_spec, trusting};
+    use std::path::Path;
+
+    #[test]
+    fn what_a_runtime_is_told_is_what_the_process_reads() {
+        let proxies = ["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+        let spec = gateway_spec(Path::new("/data/gateway"), Path::new("/bin/tow"), &[]);
+        let tow_record::Program::Command { argv } = trusting(spec, &proxies).program else {
+            panic!("it is a command")
+        };
+        let asked = asked(argv[2..].iter().map(OsString::from).collect()).unwrap();
+        assert_eq!(
+            (asked.dir.as_path(), asked.trusted),
+            (Path::new("/data/gateway"), proxies.to_vec())
+        );
+    }
+}

@@ -24,6 +24,7 @@ pub(super) async fn composed(
         layout: layout.clone(),
         tow: tow.to_path_buf(),
         listen: address::gateway(args.gateway.as_deref(), args.tls.https()).await?,
+        trusted_proxies: args.trusted_proxy.clone(),
         acme: args.tls.acme()?,
         node: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         build_env: build_env(),

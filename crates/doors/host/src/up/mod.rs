@@ -26,6 +26,9 @@ pub(crate) struct Up {
     /// Where the gateway listens; port 0 picks one (else 127.0.0.1:7080 or the next free port)
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
+    /// A network of proxies before the gateway, which are believed what they say of their clients; repeatable
+    #[arg(long, value_name = "NETWORK")]
+    trusted_proxy: Vec<tow_names::Network>,
     /// Keep everything in this Postgres database instead of a file: postgres://USER:PASSWORD@HOST:PORT/NAME (else
     /// TOW_DATABASE)
     #[arg(long, value_name = "URL", env = "TOW_DATABASE", hide_env = true)]
