@@ -47,6 +47,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
 pub(crate) struct Gate {
     pub(crate) child: Child,
     pub(crate) main: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
     pub(crate) edge: EdgeClient,
 }
 
@@ -70,17 +71,20 @@ impl Gate {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut main = None;
+        let (mut main, mut https) = (None, None);
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some(address) = line.strip_prefix("listening on ") {
-                main = Some(address.parse().unwrap());
+                match address.strip_suffix(" (https)") {
+                    Some(address) => https = Some(address.parse().unwrap()),
+                    None => main = Some(address.parse().unwrap()),
+                }
             }
             if line == "ready" {
                 break;
             }
         }
-        Self { child, main: main.expect("it listens"), edge: EdgeClient::new(dir) }
+        Self { child, main: main.expect("it listens"), https, edge: EdgeClient::new(dir) }
     }
 
     pub(crate) async fn apply(&self, revision: i64, routes: Vec<Route>) -> RouteAck {
