@@ -21,9 +21,9 @@ use tow_names::Timestamp;
 use tow_ports::{Edge, PortError};
 use tow_record::{CertificateSet, ServedCertificate};
 
-const LISTEN: [&str; 4] = ["--listen", "127.0.0.1:0", "--listen", "https=127.0.0.1:0"];
+pub(crate) const LISTEN: [&str; 4] = ["--listen", "127.0.0.1:0", "--listen", "https=127.0.0.1:0"];
 
-fn authority(name: &str) -> ServedCertificate {
+pub(crate) fn authority(name: &str) -> ServedCertificate {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -40,7 +40,7 @@ fn given(host: &str) -> ServedCertificate {
     ServedCertificate { host: host.into(), chain, key, until: None }
 }
 
-fn set(version: &str, authority: &ServedCertificate, all: &[&ServedCertificate]) -> CertificateSet {
+pub(crate) fn set(version: &str, authority: &ServedCertificate, all: &[&ServedCertificate]) -> CertificateSet {
     CertificateSet {
         epoch: 1,
         version: version.into(),

@@ -7,6 +7,7 @@ mod control;
 mod framing;
 mod handed_on;
 mod hostile;
+mod http2;
 mod https;
 mod load;
 mod modes;
