@@ -213,11 +213,18 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
                 row("", path.replace("{name}", "nowhere"), None);
             }
             "location.push" => row("", path.replace("{name}", "nowhere"), Some(json!({}))),
-            // It has no schedule: whoever may is told so.
-            "cron.pause" | "cron.resume" | "cron.trigger" => {
+            // It has no schedule, and nothing of it is rolled out: whoever may is told so.
+            "cron.pause" | "cron.resume" | "cron.trigger" | "rollout.pause" | "rollout.resume"
+            | "rollout.abort" | "route.maintain" | "route.pause" => {
                 let body = json!({ "component": "web", "environment": DEVELOPMENT });
                 row("of the owner's", path.clone(), Some(body));
             }
+            "route.serve" => {
+                let body =
+                    json!({ "component": "web", "environment": DEVELOPMENT, "ends": "pause" });
+                row("of the owner's", path.clone(), Some(body));
+            }
+            "route.explain" => row("", format!("{path}?url=http://web.localhost/"), None),
             "run.create" => {
                 let body = json!({
                     "component": "web", "environment": DEVELOPMENT, "command": ["true"], "timeout": "1s",

@@ -13,11 +13,11 @@ use tow_api::route::explain::{ExplainRoute, Query, Reply};
 pub(crate) struct Args {
     /// As it is asked for: http://HOST[:PORT]/PATH
     #[arg(value_name = "URL")]
-    url: String,
+    asked: String,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let query = Query { url: args.url };
+    let query = Query { url: args.asked };
     let reply = cx.client()?.call::<ExplainRoute>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.data(&reply, || text(&reply))?;
     match reply.route {
