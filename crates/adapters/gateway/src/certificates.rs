@@ -240,6 +240,11 @@ impl Certificates {
         if self.shown.load().find(&host).is_some() { Ok(()) } else { Err(host) }
     }
 
+    /// Is there one for this host? In lower case, without port.
+    pub(crate) fn has(&self, host: &str) -> bool {
+        self.shown.load().find(host).is_some()
+    }
+
     /// The answer to a certificate authority that looks for a token, where there is one.
     pub(crate) fn answer(&self, path: &str) -> Option<String> {
         let token = path.strip_prefix("/.well-known/acme-challenge/")?;

@@ -152,6 +152,12 @@ async fn route(
             Found::NoHost => return Err(Complaint::unknown_host()),
         };
         exchange.goes(served);
+        if served.rules.https
+            && way.proto == "http"
+            && let Some(to) = secured(&gateway, arrival, &key, request.uri())
+        {
+            return Ok(Outcome::Led(308, to));
+        }
         if let Some((status, to)) = served.rules.redirect(&path, request.uri().query()) {
             return Ok(Outcome::Led(status, to));
         }
@@ -245,6 +251,17 @@ async fn route(
         }
     }
     Err(last.unwrap_or_else(|| Complaint::bad_request("The route table changes too quickly.")))
+}
+
+/// The same by HTTPS, where that is served and the host has a certificate.
+fn secured(gateway: &Gateway, arrival: &Arrival, host: &str, uri: &Uri) -> Option<HeaderValue> {
+    let port = gateway.secure.get().filter(|_| arrival.entrance == Entrance::Main)?;
+    if !gateway.certificates.has(host) {
+        return None;
+    }
+    let port = if *port == 443 { String::new() } else { format!(":{port}") };
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    HeaderValue::from_str(&format!("https://{host}{port}{path}")).ok()
 }
 
 /// How long a request is held, where its route is paused; a complaint, where it is under maintenance.

@@ -162,6 +162,10 @@ async fn run(asked: Asked) -> io::Result<()> {
     let tls = Arc::new(tls);
     for (name, listener) in listeners {
         let tls = (name == HTTPS).then(|| tls.clone());
+        if tls.is_some() {
+            // Of several the first: whoever is led there needs only one.
+            let _ = gateway.secure.set(listener.local_addr()?.port());
+        }
         let how = if tls.is_some() { " (https)" } else { "" };
         told.push_str(&format!("listening on {}{how}\n", listener.local_addr()?));
         doors.push(door::open_with(&gateway, sockets::into_tokio(listener)?, Entrance::Main, tls));

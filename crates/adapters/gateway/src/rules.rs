@@ -17,6 +17,8 @@ pub(crate) struct Rules {
     pub(crate) body: Option<u64>,
     pub(crate) retries: u32,
     pub(crate) h2c: bool,
+    /// Requests over plain HTTP are led to HTTPS.
+    pub(crate) https: bool,
     exact: HashMap<String, Lead>,
     /// By the path before `*`, longest first.
     below: Vec<(String, Lead)>,
@@ -36,6 +38,7 @@ impl Rules {
             idle: said.idle.map(time),
             body: said.body_bytes(),
             retries: said.retries.unwrap_or(RETRIES),
+            https: said.https == Some(true),
             h2c: said.protocol == Some(Spoken::H2c),
             exact: HashMap::new(),
             below: Vec::new(),

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -75,6 +75,8 @@ pub(crate) struct Gateway {
     pub(crate) log: Arc<AccessLog>,
     /// What is shown to those who come by HTTPS.
     pub(crate) certificates: Arc<Certificates>,
+    /// The port at which all hosts are served by TLS, where there is one.
+    pub(crate) secure: OnceLock<u16>,
     /// Where the listeners of ports come from.
     listeners: Ports,
     /// Cancelled when the gateway is to end.
@@ -102,6 +104,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
             log: Arc::new(AccessLog::new(dir)),
             certificates: Arc::new(certificates),
+            secure: OnceLock::new(),
             listeners,
             closing: CancellationToken::new(),
         });

@@ -274,3 +274,35 @@ async fn a_connection_that_took_its_leave_is_replaced() {
     let opened = instance.connections.load(SeqCst);
     assert!((2..=20).contains(&opened), "{opened} connections for 20 requests");
 }
+
+#[tokio::test]
+async fn plain_requests_are_led_to_https_where_the_host_has_a_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--listen", "https=127.0.0.1:0"];
+    let gate = Gate::start_with(dir.path(), &listen);
+    let one = Instance::start("one").await;
+    let mut secured = route("r", "web.localhost", &[&one]);
+    secured.rules.https = Some(true);
+    secured.hosts.push("other.example.test".into());
+    gate.apply(1, vec![secured]).await;
+    assert_eq!(gate.get("web.localhost", "/").await.body, "one", "nobody could be served there");
+    let made = rcgen::generate_simple_self_signed(vec!["web.localhost".to_string()]).unwrap();
+    let own = tow_record::ServedCertificate {
+        host: "web.localhost".into(),
+        chain: made.cert.pem(),
+        key: made.signing_key.serialize_pem(),
+        until: None,
+    };
+    let set = tow_record::CertificateSet {
+        epoch: 1,
+        version: "1".into(),
+        certificates: vec![own],
+        ..tow_record::CertificateSet::default()
+    };
+    tow_ports::Edge::certify(&gate.edge, &set).await.unwrap();
+    let reply = gate.get("web.localhost:80", "/a?b=c").await;
+    let port = gate.https.unwrap().port();
+    let expected = format!("https://web.localhost:{port}/a?b=c");
+    assert_eq!((reply.status, reply.headers["location"].to_str().unwrap()), (308, &*expected));
+    assert_eq!(gate.get("other.example.test", "/").await.body, "one", "it has none");
+}
