@@ -104,7 +104,7 @@ impl fmt::Display for Report {
             write!(f, ", {asked} {kind:?}")?;
         }
         write!(f, "; the slowest short one {:?}", self.slowest)?;
-        for Failed { at, kind, id, why, .. } in self.failed.iter().take(40) {
+        for Failed { at, kind, id, why, .. } in self.failed.iter().take(5) {
             write!(f, "\n  {:>9.3} s {kind:?} {id}: {why}", at.as_secs_f64())?;
         }
         Ok(())

@@ -3,10 +3,12 @@
 //! busy machine is not a broken one.
 
 mod catalog;
+mod edge;
 mod figure;
 mod load;
 mod many;
 mod memory;
+mod peers;
 mod platform;
 mod rollout;
 
@@ -26,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) short: bool,
     /// Only the catalog's figures.
     pub(crate) catalog: bool,
+    /// Only the gateway's figures.
+    pub(crate) edge: bool,
     /// This program, and not a release build made now.
     pub(crate) tow: Option<PathBuf>,
     /// Where to write the JSON.
@@ -33,18 +37,21 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads `[--short] [--catalog] [--tow FILE] [--json FILE]`.
+    /// Reads `[--short] [--catalog | --edge] [--tow FILE] [--json FILE]`.
     pub(crate) fn parse(args: &[&str]) -> Result<Self> {
-        let mut options = Self { short: false, catalog: false, tow: None, json: None };
+        let mut options = Self { short: false, catalog: false, edge: false, tow: None, json: None };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
             match *arg {
                 "--short" => options.short = true,
                 "--catalog" => options.catalog = true,
+                "--edge" => options.edge = true,
                 "--tow" => options.tow = Some(rest.next().context("--tow needs a file")?.into()),
                 "--json" => options.json = Some(rest.next().context("--json needs a file")?.into()),
                 other => {
-                    bail!("bench knows --short, --catalog, --tow FILE and --json FILE, not {other}")
+                    bail!(
+                        "bench knows --short, --catalog, --edge, --tow FILE and --json FILE, not {other}"
+                    )
                 }
             }
         }
@@ -69,7 +76,7 @@ pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
     std::fs::create_dir_all(&scratch)?;
 
     let mut figures = Vec::new();
-    if !options.catalog {
+    if !options.catalog && !options.edge {
         figures.push(start(&tow, &scratch, options.samples(10))?);
         let running = Running::start(&tow, &scratch.join("platform"))?;
         // Whatever fails from here on, the platform is taken down again first.
@@ -79,8 +86,13 @@ pub(crate) fn bench(root: &Path, options: Options) -> Result<()> {
         let examples = root.join("examples");
         many::measure(&tow, &examples, &scratch.join("many"), options.samples(20), &mut figures)?;
     }
-    let examples = root.join("examples");
-    catalog::measure(&tow, &examples, &scratch.join("catalog"), options.short, &mut figures)?;
+    if !options.catalog {
+        edge::measure(&tow, &scratch.join("edge"), options.short, &mut figures)?;
+    }
+    if !options.edge {
+        let examples = root.join("examples");
+        catalog::measure(&tow, &examples, &scratch.join("catalog"), options.short, &mut figures)?;
+    }
 
     figure::print(&figures);
     if let Some(file) = &options.json {

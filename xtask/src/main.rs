@@ -10,6 +10,7 @@
 mod arrows;
 mod bench;
 mod exceptions;
+mod fire;
 mod generate;
 mod package_tools;
 mod process;
@@ -30,8 +31,9 @@ cargo xtask CHORE
   arrows [--bless]   which crate leans on which, held to the rules and to xtask/arrows.txt
   tidy               what every file must keep to; exceptions in xtask/exceptions.txt
   generate [--check] the references under docs/reference/ and openapi/, from the binary itself
-  bench [--short] [--catalog] [--tow FILE] [--json FILE]
-                     the figures in one table";
+  bench [--short] [--catalog | --edge] [--tow FILE] [--json FILE]
+                     the figures in one table
+  fire [--seed N]    traffic of every kind through all that can be done underneath, about 25 minutes";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -63,6 +65,8 @@ fn run(args: &[&str]) -> Result<bool> {
                 println!("not run: references: {why}");
             }
         }
+        ["fire"] => return fire::fire(&root, None),
+        ["fire", "--seed", seed] => return fire::fire(&root, Some(seed)),
         ["bench", rest @ ..] => bench::bench(&root, bench::Options::parse(rest)?)?,
         [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
         other => bail!("no such chore: {}\n\n{USAGE}", other.join(" ")),

@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 16] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -120,6 +120,20 @@ const TOOLS: [Tool; 14] = [
             "busybox-static",
         ],
         for_what: "tests that run containers",
+        needed: false,
+    },
+    Tool {
+        program: "nginx",
+        ask: "-v",
+        packages: &["nginx-light"],
+        for_what: "the gateway's figures beside those of nginx",
+        needed: false,
+    },
+    Tool {
+        program: "haproxy",
+        ask: "-v",
+        packages: &["haproxy"],
+        for_what: "the gateway's figures beside those of HAProxy",
         needed: false,
     },
 ];

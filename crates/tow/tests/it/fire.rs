@@ -1,99 +1,253 @@
-//! Under fire: a hundred requests a second through good deploys, failing ones and a control plane that is killed. Not one
-//! request may fail.
+//! Under fire: traffic of every kind, while everything underneath is deployed, broken, killed and replaced. Not one
+//! request may fail but those that a release answered badly that was taken back for it, and no more of these than its
+//! time allows.
+//!
+//! `TOW_FIRE=full` does all of it, in about 25 minutes (`cargo xtask fire`); else a part of each is done, in less than
+//! four. `TOW_FIRE_SEED` says in which order.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+#![allow(clippy::print_stdout, reason = "what was measured is a result")]
 
-use crate::ferry::{Ferry, TOW, served, status};
+mod oracle;
+
+use crate::ferry::{Ferry, TOW, status};
+use oracle::Reverted;
 use rustix::process::Signal;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 use tow_testkit::binary::{Binary, Done, until};
-use tow_testkit::load::Load;
+use tow_testkit::traffic::Traffic;
 
-const RATE: u32 = 100;
-const GOOD: usize = 20;
-const FAILING: usize = 5;
-/// After so many good deploys.
-const KILLS: [usize; 3] = [4, 11, 17];
-const GOOD_ONE: &str = "replicas: 2\nhealth: {deadline: 60s}\nstop: {grace: 2s, drain: 10s}";
-const FAILING_ONE: &str = "replicas: 2\nhealth: {deadline: 1s}\nstop: {grace: 2s, drain: 10s}";
+/// What a regression may take to be acted upon, after the first window that shows it, in seconds.
+const ACTED: u64 = 3;
 
-/// Runs a change; where `kill` says so, the control plane dies in the middle of it and is started again.
-fn change(up: &mut Binary, args: &[&str], kill: Option<Duration>) -> Done {
-    let child = up.command(args.iter().chain(&["-o", "json"])).spawn().unwrap();
-    if let Some(after) = kill {
-        let began = Instant::now();
-        while began.elapsed() < after {
-            std::thread::park_timeout(after.saturating_sub(began.elapsed()));
+/// How much of everything.
+struct Fire {
+    rate: u32,
+    long: Duration,
+    /// The window and the time of the bake, in seconds.
+    window: u64,
+    bake: u64,
+    acts: Vec<Act>,
+}
+
+/// What is done underneath.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Act {
+    /// Another source, fresh instances: it goes well.
+    Deploy,
+    /// It never becomes healthy.
+    Unhealthy,
+    /// It becomes healthy, and fails soon after it took over.
+    Bad,
+    Config,
+    Scale,
+    Rollback,
+    /// A deployment in whose middle the control plane is killed.
+    Kill,
+    /// A shim of what serves is killed: what it watched lives on.
+    Shim,
+}
+
+impl Fire {
+    fn of(is_full: bool, seed: u64) -> Self {
+        use Act::{Bad, Config, Deploy, Kill, Rollback, Scale, Shim, Unhealthy};
+        let times = |act: Act, full: usize, short: usize| {
+            std::iter::repeat_n(act, if is_full { full } else { short })
+        };
+        let mut acts: Vec<Act> = times(Deploy, 20, 5)
+            .chain(times(Unhealthy, 5, 2))
+            .chain(times(Bad, 3, 1))
+            .chain(times(Config, 5, 2))
+            .chain(times(Scale, 3, 1))
+            .chain(times(Rollback, 3, 1))
+            .chain(times(Kill, 3, 2))
+            .chain(times(Shim, 2, 1))
+            .collect();
+        let mut chance = seed | 1;
+        for at in (1..acts.len()).rev() {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            acts.swap(at, usize::try_from(chance % (at as u64 + 1)).unwrap());
         }
-        up.end(Signal::KILL);
-        up.start();
+        let (long, window, bake) = if is_full { (20, 5, 12) } else { (4, 2, 6) };
+        Self { rate: 200, long: Duration::from_secs(long), window, bake, acts }
     }
-    let done = child.wait_with_output().unwrap();
-    Done {
-        status: done.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        err: String::from_utf8_lossy(&done.stderr).into_owned(),
+}
+
+/// Everything that is done to.
+struct World {
+    up: Binary,
+    ferry: Ferry,
+    fire: Fire,
+    /// Grows with each change.
+    turn: usize,
+    reverted: Vec<Reverted>,
+}
+
+impl World {
+    /// Runs a verb that changes something; where told so, the control plane dies in its middle and is started again.
+    fn change(&mut self, args: &[&str], kill: Option<Duration>) -> Done {
+        let child = self.up.command(args.iter().chain(&["-o", "json"])).spawn().unwrap();
+        if let Some(after) = kill {
+            let began = Instant::now();
+            while began.elapsed() < after {
+                std::thread::park_timeout(after.saturating_sub(began.elapsed()));
+            }
+            self.up.end(Signal::KILL);
+            self.up.start();
+        }
+        let done = child.wait_with_output().unwrap();
+        Done {
+            status: done.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&done.stdout).into_owned(),
+            err: String::from_utf8_lossy(&done.stderr).into_owned(),
+        }
+    }
+
+    fn deploy(&mut self) -> Done {
+        let folder = self.ferry.text();
+        self.change(&["deploy", &folder], None)
+    }
+
+    fn is_live(&self) -> bool {
+        let now = status(&self.up, "ferry");
+        let counts = &now["instances"];
+        now["state"] == "live" && counts["ready"] == counts["wanted"]
+    }
+
+    fn act(&mut self, act: Act) {
+        self.turn += 1;
+        let turn = self.turn;
+        match act {
+            Act::Deploy => {
+                self.ferry.source(&turn.to_string());
+                self.deploy().exits(0);
+            }
+            Act::Unhealthy => {
+                let health = ["fail", "hang", "exit", "mute"][turn % 4];
+                let good = std::mem::replace(&mut self.ferry.delivery, self.fire.delivery("1s"));
+                self.ferry.set("HEALTH", health);
+                let done = self.deploy().exits(1);
+                assert!(done.err.contains("\"rollout/"), "{health}: {done}");
+                self.ferry.delivery = good;
+                self.ferry.set("HEALTH", "");
+            }
+            Act::Bad => {
+                self.ferry.set("BAD_AFTER", "2000");
+                let done = self.deploy().exits(1);
+                assert!(done.err.contains("bake: "), "{done}");
+                self.ferry.set("BAD_AFTER", "");
+                let told = self.up.json(&["deployments", "ferry"]);
+                self.reverted.push(Reverted::of(&told));
+            }
+            Act::Config => {
+                let value = format!("TIDE={turn}");
+                self.change(&["config", "set", &value, "-c", "ferry"], None).exits(0);
+            }
+            Act::Scale => {
+                for count in ["ferry=4", "ferry=2"] {
+                    self.change(&["scale", count, "-c", "ferry"], None).exits(0);
+                }
+            }
+            Act::Rollback => {
+                // Something to go back from.
+                self.act(Act::Deploy);
+                self.change(&["rollback", "-c", "ferry"], None).exits(0);
+            }
+            Act::Kill => {
+                self.ferry.source(&turn.to_string());
+                let folder = self.ferry.text();
+                let after = Duration::from_millis(60 + 120 * (turn as u64 % 5));
+                let done = self.change(&["deploy", &folder], Some(after));
+                if done.status != 0 {
+                    // It was killed before it had been told.
+                    assert!(done.err.contains("\"client/"), "{done}");
+                    until("what was begun is done", || self.is_live());
+                    self.deploy().exits(0);
+                }
+            }
+            Act::Shim => self.kill_shim(),
+        }
+        until("it is live", || self.is_live());
+    }
+
+    fn kill_shim(&self) {
+        let rows = self.up.json(&["ps", "ferry"]);
+        let instance = rows[0]["instance"].as_str().unwrap().to_string();
+        let pid = rows[0]["pid"].clone();
+        let shim = || -> Option<u32> {
+            let all = self.up.role("shim").into_iter();
+            let mut own = all.filter(|one| one.args.iter().any(|arg| arg.contains(&instance)));
+            own.next().map(|one| one.pid)
+        };
+        let killed = shim().unwrap();
+        tow_testkit::binary::send(killed, Signal::KILL);
+        until("another took over", || shim().is_some_and(|pid| pid != killed));
+        let same = |rows: &Value| {
+            let rows = rows.as_array().unwrap().iter();
+            let mut own = rows.filter(|row| row["instance"] == instance.as_str());
+            own.any(|row| row["pid"] == pid)
+        };
+        assert!(same(&self.up.json(&["ps", "ferry"])), "the program lives on");
+    }
+}
+
+impl Fire {
+    fn delivery(&self, deadline: &str) -> String {
+        let drain = self.long.as_secs() + 10;
+        format!(
+            "replicas: 2\nhealth: {{deadline: {deadline}}}\nstop: {{grace: 2s, drain: {drain}s}}"
+        )
+    }
+
+    /// Times are not judged: on a machine that also builds and kills, they say nothing about a release.
+    fn environment(&self) -> String {
+        let Self { bake, window, .. } = self;
+        format!(
+            "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {{name: development}}\n\
+             spec: {{tier: development, runtime: local, owner: \"group:default/platform\", \
+             bake: {{for: {bake}s, window: {window}s, latency: 100}}}}\n"
+        )
     }
 }
 
 #[test]
-fn no_request_fails_through_deploys_failures_and_kills() {
-    let mut up = Binary::up(TOW);
+fn no_request_fails_whatever_is_done_underneath() {
+    let said = |name: &str| std::env::var(name).ok();
+    let seed = said("TOW_FIRE_SEED").and_then(|text| text.parse().ok()).unwrap_or(20_261_122);
+    let fire = Fire::of(said("TOW_FIRE").as_deref() == Some("full"), seed);
+    let up = Binary::up(TOW);
+    let file = up.home().join("development.yaml");
+    std::fs::write(&file, fire.environment()).unwrap();
+    up.tow(["apply", "-f", &file.display().to_string()]).exits(0);
     let mut ferry = Ferry::new("ferry");
-    ferry.delivery = GOOD_ONE.into();
+    ferry.delivery = fire.delivery("60s");
     ferry.write();
     up.deploy(ferry.path());
-    let url = status(&up, "ferry")["port_url"].as_str().unwrap().to_string();
-    assert!(served(&url).contains("release 1"));
-    let mut paths = vec!["/".to_string(); 49];
-    paths.push("/slow".into());
-    let load = Load { origin: url.trim_end_matches('/').to_string(), paths, rate: RATE }.begin();
-
-    let folder = ferry.text();
-    let mut failing = 0;
-    for good in 0..GOOD {
-        // In turn: a new source, a new configuration, fresh instances.
-        let value = format!("TIDE={good}");
-        let args: Vec<&str> = match good % 3 {
-            0 => {
-                ferry.source(&good.to_string());
-                vec!["deploy", &folder]
-            }
-            1 => vec!["config", "set", &value, "-c", "ferry"],
-            _ => vec!["restart", "-c", "ferry"],
-        };
-        // At different moments of the rollout.
-        let kill = KILLS.iter().position(|at| *at == good);
-        let kill = kill.map(|n| Duration::from_millis(60 + 120 * n as u64));
-        let done = change(&mut up, &args, kill);
-        if kill.is_some() && done.status != 0 {
-            // It was killed before it had been told.
-            assert!(done.err.contains("\"client/"), "{args:?}: {done}");
-            until("what was begun is done", || {
-                let now = status(&up, "ferry");
-                now["state"] == "live"
-            });
-            change(&mut up, &args, None).exits(0);
-        } else {
-            assert_eq!(done.status, 0, "{args:?}: {done}");
-        }
-        if good % (GOOD / FAILING) == 1 {
-            let health = ["fail", "hang", "exit", "mute", "fail"][failing];
-            failing += 1;
-            ferry.delivery = FAILING_ONE.into();
-            ferry.set("HEALTH", health);
-            let done = change(&mut up, &["deploy", &folder], None).exits(1);
-            assert!(done.err.contains("\"rollout/"), "{health}: {done}");
-            ferry.delivery = GOOD_ONE.into();
-            ferry.set("HEALTH", "");
-        }
+    let origin =
+        status(&up, "ferry")["port_url"].as_str().unwrap().trim_end_matches('/').to_string();
+    let traffic = Traffic { origin, rate: fire.rate, long: fire.long, seed }.begin();
+    let acts = fire.acts.clone();
+    let mut world = World { up, ferry, fire, turn: 0, reverted: Vec::new() };
+    let began = Instant::now();
+    for act in &acts {
+        let at = began.elapsed().as_secs_f64();
+        world.act(*act);
+        println!("{at:>7.1} s {act:?}: {:.1} s", began.elapsed().as_secs_f64() - at);
     }
-    assert_eq!(failing, FAILING);
-    let report = load.end();
-    println!("measured: {report}; {GOOD} deploys, {FAILING} failing ones, {} kills", KILLS.len());
-    assert!(report.failed.is_empty(), "{report}");
-    assert_eq!(report.answered, report.asked);
-    // Two instances each: the load was answered by what was deployed meanwhile, not by one old release.
-    assert!(report.bodies.len() > GOOD, "{} instances answered", report.bodies.len());
-    assert_eq!(status(&up, "ferry")["instances"], serde_json::json!({"ready": 2, "wanted": 2}));
+    let report = traffic.end();
+    println!("measured: under fire, {} acts in {:.0?}: {report}", acts.len(), began.elapsed());
+    // A release has all the traffic once it took over: the short ones of a second, and one of each long kind.
+    let most = (u64::from(world.fire.rate) + 5) * (world.fire.window + ACTED);
+    oracle::judge(&world.up, &report, &world.reverted, most);
+    // Two instances each: the traffic was answered by what was deployed meanwhile, not by one old release.
+    let good = acts.iter().filter(|act| **act == Act::Deploy).count();
+    assert!(report.who.len() > good, "{} instances answered", report.who.len());
+    assert_eq!(
+        status(&world.up, "ferry")["instances"],
+        serde_json::json!({"ready": 2, "wanted": 2})
+    );
+    oracle::nothing_is_left(&world.up);
 }
