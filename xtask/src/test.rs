@@ -78,8 +78,8 @@ pub(crate) fn test(root: &Path, install: bool) -> Result<bool> {
 pub(crate) fn ci(root: &Path, install: bool) -> Result<bool> {
     let mut tally = run(root, install)?;
     tally.check("release build and figures", |_| {
-        bench::bench(root, bench::Options { short: true, catalog: false, tow: None, json: None })
-            .map(|()| true)
+        let options = bench::Options::parse(&["--short"])?;
+        bench::bench(root, options).map(|()| true)
     });
     Ok(tally.finish())
 }

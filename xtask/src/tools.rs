@@ -143,8 +143,12 @@ impl Tool {
         line(self.program, &[self.ask]).is_some() || self.is_hidden()
     }
 
-    /// Debian keeps the programs of a Postgres server off the PATH, in a folder a version.
+    /// Debian keeps the programs of a Postgres server off the PATH, in a folder a version; and nginx says its version
+    /// where errors go.
     fn is_hidden(&self) -> bool {
+        if self.program == "nginx" {
+            return std::path::Path::new("/usr/sbin/nginx").is_file();
+        }
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         self.program == "postgres"
             && versions.into_iter().any(|folder| folder.path().join("bin/postgres").is_file())
