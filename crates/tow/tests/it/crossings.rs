@@ -10,8 +10,8 @@
 #![allow(clippy::print_stdout, reason = "the number of crossings is a result")]
 
 use crate::given::{
-    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_SLEEPS, FOLDER_TWO, FOLDER_UNREADY, ann, map,
-    releases_served,
+    DEVELOPMENT, FOLDER_ONE, FOLDER_RUNS, FOLDER_SLEEPS, FOLDER_TWO, FOLDER_UNREADY, ann,
+    declare_watched, map, releases_served, taking_over,
 };
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use tow_api::run::create::CreateRun;
 use tow_api::webhook::create::CreateWebhook;
 use tow_names::{Duration, Schedule};
 use tow_ports::{Edge as _, When};
-use tow_record::{CronState, Deployment, Run, RunKind, RunState, State};
+use tow_record::{CronState, Deployment, Operation, RoutePart, Run, RunKind, RunState, State};
 use tow_store::Find;
 use tow_testkit::{Fault, Image, TestPlatform, Watch};
 
@@ -91,6 +91,14 @@ enum Act {
     Asleep,
     /// Somebody does.
     Awake,
+    /// Releases are watched from now on; only ever what was before.
+    Watched,
+    /// A release serves, does worse than what was before, and goes back to what is warm.
+    Reverted,
+    /// The same where nothing is warm any more: what was before is deployed again.
+    DeployedAgain,
+    /// A release is tried on some clients, then takes over.
+    Canary,
 }
 
 impl Act {
@@ -109,6 +117,9 @@ impl Act {
             Self::Sleepy => &[Self::FirstStart],
             Self::Asleep => &[Self::FirstStart, Self::Sleepy],
             Self::Awake => &[Self::FirstStart, Self::Sleepy, Self::Asleep],
+            Self::Reverted | Self::DeployedAgain => {
+                &[Self::FirstStart, Self::Watched, Self::Deploy]
+            }
             _ => &[Self::FirstStart, Self::Deploy],
         }
     }
@@ -184,6 +195,21 @@ impl Act {
                     platform.world().request(route, 1);
                 }
             }
+            Self::Watched => declare_watched(platform).await,
+            Self::Reverted => {
+                deploy(&FOLDER_TWO, "source two").await;
+                fail(platform).await;
+            }
+            Self::DeployedAgain => {
+                let rolling = taking_over(&FOLDER_TWO, "      strategy: rolling\n");
+                deploy(&rolling, "source two").await;
+                fail(platform).await;
+            }
+            Self::Canary => {
+                let how =
+                    "      strategy: canary\n      canary: {steps: [{weight: 10, pause: 3s}]}\n";
+                deploy(&taking_over(&FOLDER_TWO, how), "source two").await;
+            }
             Self::Delete => {
                 let path = get::Path {
                     kind: "component".into(),
@@ -195,6 +221,27 @@ impl Act {
             }
         }
         platform.settle().await;
+    }
+}
+
+/// All that a release is asked fails, as soon as it is watched.
+async fn fail(platform: &TestPlatform) {
+    let route = "component:default/web@development/web/http";
+    let asked = || async {
+        let routes = platform.world().edge().observe().await.unwrap().routes;
+        routes.get(route).is_some_and(|counters| !counters.parts.is_empty())
+    };
+    let looked = || async {
+        let open = Find { open: Some(true), ..Find::default() };
+        let open = platform.store().list::<Operation>(open).await.unwrap();
+        open.first().is_none_or(|row| !row.value.progress.samples.is_empty())
+    };
+    while !asked().await && !looked().await {
+        platform.pass(Duration::from_millis(500)).await;
+    }
+    if !asked().await {
+        let part = RoutePart { requests: 50, errors: 50, took: vec![50] };
+        platform.world().answered(route, 2, &part);
     }
 }
 
@@ -266,7 +313,8 @@ async fn proof(act: Act, platform: &TestPlatform) {
         Act::FirstStart | Act::Stop | Act::Delete | Act::Hook | Act::Carry => vec![],
         Act::Asleep => vec![],
         Act::Sleepy | Act::Awake | Act::Commands | Act::Job | Act::Firing => vec![1],
-        Act::SecondDeploy => vec![2, 2],
+        Act::SecondDeploy | Act::Canary => vec![2, 2],
+        Act::Watched => vec![],
         Act::ScaleUp => vec![1, 1, 1],
         Act::ScaleDown => vec![1],
         _ => vec![1, 1],
@@ -275,10 +323,11 @@ async fn proof(act: Act, platform: &TestPlatform) {
     let deployments = platform.store().list::<Deployment>(Find::default()).await.unwrap();
     let states: Vec<State> = deployments.iter().map(|row| row.value.state).collect();
     let expected = match act {
-        Act::FirstStart | Act::Hook | Act::Carry => vec![],
+        Act::FirstStart | Act::Hook | Act::Carry | Act::Watched => vec![],
         Act::Sleepy | Act::Asleep | Act::Awake => vec![State::Live],
         Act::Deploy | Act::Reboot | Act::Commands | Act::Job | Act::Firing => vec![State::Live],
-        Act::FailingDeploy => vec![State::Live, State::Failed],
+        Act::FailingDeploy | Act::Reverted => vec![State::Live, State::Failed],
+        Act::DeployedAgain => vec![State::Stopped, State::Failed, State::Live],
         Act::Stop | Act::Delete => vec![State::Stopped, State::Stopped],
         Act::Rollback | Act::Start | Act::ScaleDown => {
             vec![State::Stopped, State::Stopped, State::Live]
@@ -404,7 +453,10 @@ fn scenario(act: Act, dice: &mut Dice) -> (usize, Vec<String>) {
     let count = clean.images.len();
     // Where nothing happened between two crossings, one death stands for both.
     let differs = |k: &usize| *k == 0 || !clean.images[*k].is_same(&clean.images[*k - 1]);
-    let mut work: VecDeque<Fate> = (0..count).filter(differs).map(Fate::Dies).collect();
+    // What is watched goes through many looks that are alike.
+    let each = if matches!(act, Act::Reverted | Act::DeployedAgain) { 2 } else { 1 };
+    let deaths = (0..count).filter(differs).step_by(each);
+    let mut work: VecDeque<Fate> = deaths.map(Fate::Dies).collect();
     work.extend((0..SECOND_DEATHS).map(|_| {
         let k = dice.below(count);
         // A recovery has about as many crossings as were left, and a few to take over.
@@ -524,5 +576,5 @@ tests! {
     first_start: FirstStart, deploy: Deploy, second_deploy: SecondDeploy, failing_deploy: FailingDeploy,
     rollback: Rollback, scale_up: ScaleUp, scale_down: ScaleDown, config: Config, restart: Restart, stop: Stop,
     start: Start, delete: Delete, reboot: Reboot, carry: Carry, commands: Commands, job: Job, firing: Firing,
-    asleep: Asleep, awake: Awake,
+    asleep: Asleep, awake: Awake, reverted: Reverted, deployed_again: DeployedAgain, canary: Canary,
 }

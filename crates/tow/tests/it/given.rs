@@ -57,6 +57,20 @@ pub(crate) const FOLDER_TWO: Folder = folder!("2", "ready-after=20ms", "ready-af
 /// One whose worker never gets ready.
 pub(crate) const FOLDER_UNREADY: Folder = folder!("3", "ready-after=20ms", "never-ready");
 
+/// A folder whose web is taken over in another way; lines of its own level in `tow.yaml`.
+pub(crate) fn taking_over(of: &Folder, how: &str) -> Folder {
+    let mut folder = *of;
+    folder[2].1 = format!("{}{how}", folder[2].1).leak();
+    folder
+}
+
+/// An environment in which a release is watched for half a minute.
+pub(crate) async fn declare_watched(platform: &TestPlatform) {
+    let text = "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata:\n  name: development\nspec:\n  \
+                tier: development\n  runtime: local\n  bake: {for: 30s, window: 5s}\n";
+    platform.admin().declare(text).await.expect("an administrator declares environments");
+}
+
 /// A service, a job that ends well only at its second try's end, and a workload with a schedule; commands before and
 /// after the switch.
 pub(crate) const FOLDER_RUNS: [(&str, &str); 4] = [
