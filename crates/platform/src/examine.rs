@@ -46,6 +46,18 @@ pub struct Examined {
     pub keys: NamedKeys,
 }
 
+/// May this binary take over the store? Not one that a newer binary wrote. Changes nothing.
+pub async fn may_take_over(at: &Location) -> Result<(), StoreError> {
+    let store = Store::look(at).await?;
+    let schema = store.schema().await;
+    let shown = at.to_string();
+    store.close().await;
+    match schema? {
+        Schema { found, known } if found > known => Err(StoreError::Newer { at: shown, found, known }),
+        _ => Ok(()),
+    }
+}
+
 /// A webhook's way through the log.
 #[derive(Debug, Clone)]
 pub struct OutboxSeen {

@@ -137,7 +137,7 @@ Access and audit
   user  token  session  sign-in  whoami   access       who may what, and why
   audit           search, prove, export   webhook      tell others of events
 Platform
-  up  down        start, stop it here     doctor  tls  what is wrong; https
+  up down upgrade  start, stop, renew it  doctor  tls  what is wrong; https
   backup  restore  all of it, one file    store        copy to another database
 Options: -o json|yaml  -c COMPONENT  -e ENVIRONMENT  --url URL  --data DIR  -q";
 

@@ -15,6 +15,9 @@ pub struct PlatformFile {
     pub https: Option<String>,
     /// The data directory.
     pub data: String,
+    /// Which build of `tow` the control plane runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     /// The control plane's process.
     pub pid: u32,
     /// A one-time link, where one was made at the start.

@@ -33,6 +33,7 @@ pub(crate) fn count(number: impl TryInto<i64>, one: &str) -> String {
 pub(crate) struct HostError {
     problem: Box<Problem>,
     exit: i32,
+    was_up: bool,
 }
 
 impl HostError {
@@ -40,7 +41,7 @@ impl HostError {
     pub(crate) fn new(code: &str, detail: impl Into<String>) -> Self {
         let problem = Box::new(Problem::of(code, plain(&detail.into())));
         let exit = ExitStatus::of(&problem).code();
-        Self { problem, exit }
+        Self { problem, exit, was_up: false }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -57,6 +58,16 @@ impl HostError {
     pub(crate) const fn exits(mut self, status: i32) -> Self {
         self.exit = status;
         self
+    }
+
+    /// The platform had answered before.
+    pub(crate) const fn after_it_was_up(mut self) -> Self {
+        self.was_up = true;
+        self
+    }
+
+    pub(crate) const fn was_up(&self) -> bool {
+        self.was_up
     }
 
     pub(crate) fn detail(&self) -> &str {

@@ -1,29 +1,52 @@
 //! A copy of `tow` for the roles that outlive the control plane, so that a rebuild never mixes versions.
 
 use crate::error::HostError;
-use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::{
+    fs::Metadata,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 use tow_platform::Layout;
 
 /// The copy of the running executable, made once for each build of it.
 pub(crate) fn copy(layout: &Layout) -> Result<PathBuf, HostError> {
-    let failed = |what: &str, e: std::io::Error| {
-        HostError::new("host/executable", format!("{what}: {e}")).untouched("everything")
-    };
     let own = std::env::current_exe().map_err(|e| failed("where this program is", e))?;
+    copy_of(layout, &own)
+}
+
+/// The copy of another program, in the same way; itself where it is one.
+pub(crate) fn copy_of(layout: &Layout, own: &Path) -> Result<PathBuf, HostError> {
+    if own.parent() == Some(&layout.bin()) {
+        return Ok(own.to_path_buf());
+    }
     let meta = own.metadata().map_err(|e| failed("this program", e))?;
     let target = layout.bin().join(named(&meta));
     if target.metadata().is_ok_and(|there| there.len() == meta.len()) {
         return Ok(target);
     }
     let temporary = target.with_extension("new");
-    std::fs::copy(&own, &temporary).map_err(|e| failed("copying this program", e))?;
+    std::fs::copy(own, &temporary).map_err(|e| failed("copying this program", e))?;
     std::fs::rename(&temporary, &target).map_err(|e| failed("copying this program", e))?;
     Ok(target)
 }
 
+fn failed(what: &str, e: std::io::Error) -> HostError {
+    HostError::new("host/executable", format!("{what}: {e}")).untouched("everything")
+}
+
+/// Which build a copy is of.
+pub(crate) fn build(copy: &Path) -> String {
+    copy.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// The name that this program's copy has, or would have.
 pub(crate) fn name() -> Option<String> {
-    std::env::current_exe().and_then(|own| own.metadata()).ok().map(|meta| named(&meta))
+    let own = std::env::current_exe().ok()?;
+    // A control plane that was upgraded runs a copy itself.
+    if own.parent().is_some_and(|dir| dir.ends_with("bin")) && build(&own).starts_with("tow-") {
+        return Some(build(&own));
+    }
+    own.metadata().ok().map(|meta| named(&meta))
 }
 
 fn named(meta: &Metadata) -> String {

@@ -12,6 +12,7 @@ mod ready;
 mod stop;
 mod store;
 mod up;
+mod upgrade;
 
 pub use tow_platform::role;
 
@@ -19,7 +20,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _, Subcommand as _}
 use std::path::PathBuf;
 
 /// Variables of the environment that this room reads, each with what it does, for the reference.
-pub const VARIABLES: [(&str, &str); 8] = [
+pub const VARIABLES: [(&str, &str); 9] = [
     (
         "TOW_LOG",
         "How much `tow up` logs to standard error: error, warn (the default), info, debug, trace, or by crate, as in info,tow_app=debug.",
@@ -43,6 +44,10 @@ pub const VARIABLES: [(&str, &str); 8] = [
     (
         "TOW_BACKUP_PASSPHRASE",
         "The passphrase of `tow backup`, `tow backup drill` and `tow restore`, where no file with it is named.",
+    ),
+    (
+        "TOW_UPGRADED_FROM",
+        "Said by `tow upgrade` alone: the program that is given the place back where this one does not come up.",
     ),
     (
         "TOW_CRASH_AT",
@@ -88,6 +93,7 @@ pub fn commands() -> Vec<Command> {
     vec![
         up::Up::augment_args(Command::new("up")),
         down::Down::augment_args(Command::new("down")),
+        upgrade::Upgrade::augment_args(Command::new("upgrade")),
         doctor::Doctor::augment_args(Command::new("doctor")),
         backup::Backup::augment_args(Command::new("backup")),
         backup::Restore::augment_args(Command::new("restore")),
@@ -99,21 +105,23 @@ pub fn commands() -> Vec<Command> {
 
 /// Does what was asked for; the exit status. `None`: the verb is not of this room.
 pub fn run(verb: &str, matches: &ArgMatches, global: &Global) -> Option<i32> {
-    let outcome = match verb {
-        "up" => up::Up::from_arg_matches(matches).map(|args| up::up(&args, global)),
-        "down" => down::Down::from_arg_matches(matches).map(|args| down::down(&args, global)),
-        "backup" => {
-            backup::Backup::from_arg_matches(matches).map(|args| backup::run(&args, global))
-        }
-        "store" => store::Verb::from_arg_matches(matches).map(|verb| store::run(&verb, global)),
-        "restore" => {
-            backup::Restore::from_arg_matches(matches).map(|args| backup::restore(&args, global))
-        }
-        "doctor" => {
-            doctor::Doctor::from_arg_matches(matches).map(|args| doctor::doctor(&args, global))
-        }
-        _ => return None,
-    };
+    let outcome =
+        match verb {
+            "up" => up::Up::from_arg_matches(matches).map(|args| up::up(&args, global)),
+            "down" => down::Down::from_arg_matches(matches).map(|args| down::down(&args, global)),
+            "upgrade" => upgrade::Upgrade::from_arg_matches(matches)
+                .map(|args| upgrade::upgrade(&args, global)),
+            "backup" => {
+                backup::Backup::from_arg_matches(matches).map(|args| backup::run(&args, global))
+            }
+            "store" => store::Verb::from_arg_matches(matches).map(|verb| store::run(&verb, global)),
+            "restore" => backup::Restore::from_arg_matches(matches)
+                .map(|args| backup::restore(&args, global)),
+            "doctor" => {
+                doctor::Doctor::from_arg_matches(matches).map(|args| doctor::doctor(&args, global))
+            }
+            _ => return None,
+        };
     Some(match outcome {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {

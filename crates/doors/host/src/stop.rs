@@ -13,6 +13,8 @@ pub(crate) enum Reason {
     Interrupt,
     /// SIGTERM or SIGHUP: the control plane ends, workloads and gateway go on.
     Terminate,
+    /// SIGUSR2: it ends as on SIGTERM, and becomes what it was ordered to.
+    Upgrade,
 }
 
 /// The signals that end the platform, listened for from the moment this is made.
@@ -20,6 +22,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    upgrade: Signal,
 }
 
 impl Signals {
@@ -31,6 +34,7 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
+            upgrade: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -39,6 +43,7 @@ impl Signals {
             _ = self.interrupt.recv() => Reason::Interrupt,
             _ = self.terminate.recv() => Reason::Terminate,
             _ = self.hangup.recv() => Reason::Terminate,
+            _ = self.upgrade.recv() => Reason::Upgrade,
         }
     }
 }

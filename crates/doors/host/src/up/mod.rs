@@ -11,11 +11,11 @@ mod serve;
 mod tls;
 mod whole;
 
-use crate::{Global, data, error::HostError, ready};
+use crate::{Global, data, error::HostError, ready, upgrade};
 use tow_platform::Layout;
 
 pub(crate) use address::{GATEWAY, LISTEN};
-pub(crate) use compose::{KEYS_HINT, location};
+pub(crate) use compose::{KEYS_HINT, from_store, location};
 
 /// Start the platform on this machine, and stay with it
 #[derive(Debug, Clone, clap::Args)]
@@ -85,7 +85,15 @@ pub(crate) fn up(args: &Up, global: &Global) -> Result<(), HostError> {
     let ended = runtime.block_on(serve::serve(args, global, &layout));
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     drop(lock);
-    ended
+    match (ended, upgrade::before()) {
+        (Ok(Some(next)), _) => Err(next.go()),
+        (Ok(None), _) => Ok(()),
+        // It never answered: whoever had the place before has it again.
+        (Err(error), Some(before)) if !error.was_up() => {
+            Err(upgrade::give_back(&layout, &before, error))
+        }
+        (Err(error), _) => Err(error),
+    }
 }
 
 /// A second `tow up` prints where the first one is.

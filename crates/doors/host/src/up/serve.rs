@@ -6,6 +6,7 @@ use crate::{
     error::HostError,
     executable, ready,
     stop::{Reason, Signals, stop_all},
+    upgrade::{self, Become},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
@@ -14,8 +15,16 @@ use tow_names::Duration;
 use tow_platform::{Layout, Platform};
 
 /// Composes, opens the doors, lets the controllers run, and ends all of it when told to.
-pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result<(), HostError> {
+/// Answers what this process is to become, where it is to be upgraded.
+pub(super) async fn serve(
+    args: &Up,
+    global: &Global,
+    layout: &Layout,
+) -> Result<Option<Become>, HostError> {
     let mut signals = Signals::listen()?;
+    if upgrade::before().is_some() {
+        tokio::spawn(upgrade::reap_inherited());
+    }
     let listeners = address::listeners(args.listen.as_deref()).await?;
     let address = listeners
         .first()
@@ -41,7 +50,8 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
         opened = open(&platform, layout, address, args.gateway.as_deref(), global) => opened,
         reason = signals.wait() => {
             let _ = tell.send(true);
-            return ended(reason, layout, &tow, &mut loops).await;
+            ended(reason, layout, &tow, &mut loops).await?;
+            return Ok(ordered(reason, layout, address));
         }
     };
     if let Err(error) = opened {
@@ -70,7 +80,8 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
                 Err(panic) => panic.to_string(),
             };
             return Err(HostError::new("host/lost", format!("no longer in charge: {why}"))
-                .untouched("workloads and gateway, which go on serving"));
+                .untouched("workloads and gateway, which go on serving")
+                .after_it_was_up());
         }
     };
     for task in demo.into_iter().chain(backups).chain([looking]) {
@@ -79,7 +90,12 @@ pub(super) async fn serve(args: &Up, global: &Global, layout: &Layout) -> Result
     }
     let _ = tell.send(true);
     let _ = doors.await;
-    ended(reason, layout, &tow, &mut loops).await
+    ended(reason, layout, &tow, &mut loops).await.map_err(HostError::after_it_was_up)?;
+    Ok(ordered(reason, layout, address))
+}
+
+fn ordered(reason: Reason, layout: &Layout, address: SocketAddr) -> Option<Become> {
+    (reason == Reason::Upgrade).then(|| Become::ordered(layout, address.to_string()))?
 }
 
 /// After the doors are closed: the loop ends; on an interrupt, so does everything that runs.
@@ -132,6 +148,7 @@ async fn open(
         gateway: format!("http://{gateway}"),
         https: bound.get(1).map(|address| format!("https://{address}")),
         data: layout.root().display().to_string(),
+        build: executable::name(),
         pid: std::process::id(),
         sign_in: door.path.map(|path| format!("{url}{path}")),
     };
@@ -140,6 +157,11 @@ async fn open(
     let text = serde_json::to_string(&kept)
         .map_err(|e| HostError::new("host/platform-file", e.to_string()))?;
     data::write_private(&layout.platform_file(), &text)?;
-    ready::say(&file, true, global);
+    if upgrade::before().is_some() {
+        // Whoever started the one before had its line, and may not listen any more.
+        anstream::eprintln!("upgraded; the platform answers at {url}");
+    } else {
+        ready::say(&file, true, global);
+    }
     Ok(())
 }
