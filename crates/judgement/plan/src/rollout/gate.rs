@@ -84,7 +84,7 @@ impl Rollout<'_> {
         let lacks = all
             .found
             .iter()
-            .any(|found| !found.complete && !(rolls && found.pod.instances.is_empty()));
+            .any(|found| !found.complete && (!rolls || !found.pod.instances.is_empty()));
         if self.op.deadline.is_some_and(|deadline| self.now >= deadline)
             && (unready.is_some() || lacks)
         {

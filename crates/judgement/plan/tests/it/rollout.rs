@@ -403,3 +403,36 @@ fn commands_of_a_release_come_before_all_else_and_after_the_switch() {
     small.op.reason = Reason::Scale;
     assert!(matches!(small.decide(), Next::Start(_)), "and so does what scales");
 }
+
+#[test]
+fn a_switch_is_done_by_its_own_table_or_a_newer_one_whatever_an_old_epoch_s_revision() {
+    use tow_record::{Effect, Mark, Step};
+    let switch = |mark| Step {
+        n: 1,
+        effect: Effect::Switch { pods: Vec::new(), mark, turn: Turn::Over },
+        title: String::new(),
+    };
+    let own = Mark { epoch: 3, revision: 12 };
+    let settled = |mark, stored, serves: Mark, reachable| {
+        let Mark { epoch, revision } = serves;
+        let edge = ObservedEdge { reachable, epoch, revision, ..ObservedEdge::default() };
+        let seen = Observed { edge, ..Observed::default() };
+        tow_plan::settled(&switch(mark), None, stored, &BTreeMap::new(), &seen)
+    };
+    for (serves, expected) in [
+        (Mark { epoch: 3, revision: 11 }, tow_plan::Settled::NotDone),
+        (Mark { epoch: 3, revision: 12 }, tow_plan::Settled::Done),
+        (Mark { epoch: 3, revision: 13 }, tow_plan::Settled::Done),
+        (Mark { epoch: 4, revision: 1 }, tow_plan::Settled::Done),
+        // A table of before, written by who was replaced.
+        (Mark { epoch: 2, revision: 99 }, tow_plan::Settled::NotDone),
+    ] {
+        // What is stored by now is a later table, and none of its business.
+        let stored = Mark { epoch: 3, revision: 40 };
+        assert_eq!(settled(Some(own), stored, serves, true), expected, "{serves:?}");
+    }
+    let none = Mark::default();
+    assert_eq!(settled(Some(own), none, own, false), tow_plan::Settled::Unknowable);
+    // One that an earlier build began says nothing of its table.
+    assert_eq!(settled(None, own, own, true), tow_plan::Settled::Done);
+}
