@@ -9,7 +9,7 @@ use tow_model::kinds::{
         WorkloadKind,
     },
     environment::{EnvironmentSpec, Tier},
-    route_rules::RouteRules,
+    routes::RouteRules,
     static_files::Site,
     strategy::HEADER,
     workload::Workload,

@@ -70,7 +70,7 @@ pub use seal::{AuditReport, Finding, Head, Logged, Seal, Signature, Tampering};
 pub use state::State;
 pub use token::{Credential, Limits, Purpose, SignInFailures, SignInLink, Token, TokenUse};
 pub use tow_model::kinds::role_binding::Role;
-pub use tow_model::kinds::route_rules::{Redirect, RouteRules, Spoken};
+pub use tow_model::kinds::routes::{Redirect, RouteRules, Spoken};
 pub use tow_model::kinds::static_files::{Site, SiteHeaders};
 pub use webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, Paused, Webhook};
 

@@ -4,7 +4,7 @@ use crate::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tow_model::kinds::route_rules::RouteRules;
+use tow_model::kinds::routes::RouteRules;
 use tow_names::Duration;
 
 /// Where requests go.

@@ -2,7 +2,7 @@
 //! `tow.yaml` and becomes part of the release.
 
 use super::environment::Tier;
-use super::route_rules::{self, RouteRules};
+use super::routes::{self, RouteRules};
 use super::scale::{self, Scaling};
 use super::static_files::{self, Site};
 use super::strategy;
@@ -443,7 +443,7 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
     }
     scale::check(at, said, whole, out);
     strategy::check(at, said, whole, out);
-    route_rules::check(at, said, out);
+    routes::check(at, said, out);
     if !whole {
         return;
     }

@@ -11,7 +11,7 @@ pub mod group;
 pub mod location;
 pub mod resource;
 pub mod role_binding;
-pub mod route_rules;
+pub mod routes;
 pub mod runtime;
 pub mod scale;
 pub mod service_account;
