@@ -62,6 +62,7 @@ impl Door {
             clock,
             web: Arc::new(world.web()),
             locations: Arc::new(Nowhere),
+            certifier: Arc::new(tow_acme::AcmeCertifier::new(Arc::new(world.web()))),
             images: Arc::new(tow_fake::FakeImages),
             boot: "boot-1".into(),
             gateway: Arc::new(OnceLock::new()),

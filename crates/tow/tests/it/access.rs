@@ -191,6 +191,13 @@ fn rows(who: &str, own: &Own) -> Vec<Row> {
             "webhook.pause" | "webhook.redeliver" | "webhook.resume" | "webhook.test" => {
                 row("", path.clone(), Some(json!({})));
             }
+            "certificate.add" => {
+                let body = json!({ "chain": "none", "key": "none" });
+                row("that is none", path.replace("{host}", "a.example.org"), Some(body));
+            }
+            "certificate.remove" => {
+                row("that is not there", path.replace("{host}", "a.example.org"), None);
+            }
             "webhook.delete" => row("", path.clone(), None),
             "token.delete" => row("the owner's", path.clone(), None),
             "sign-in-link.create" => {

@@ -1,0 +1,137 @@
+//! `tow upgrade`: another build takes the running platform's place while it is asked all the time; one that can't is
+//! refused, and nothing changes.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+#![allow(clippy::print_stdout, reason = "what was measured is a result")]
+
+use crate::ferry::{Ferry, TOW, pids, served, status};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tow_testkit::binary::{Binary, until};
+use tow_testkit::load::Load;
+
+/// The same program as another build: it is told from the first by when it was written.
+fn another_build(up: &Binary, name: &str) -> PathBuf {
+    let path = up.home().join(name);
+    std::fs::copy(TOW, &path).unwrap();
+    path
+}
+
+/// Something else that is called so.
+fn script(up: &Binary, name: &str, text: &str) -> PathBuf {
+    let path = up.home().join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn build(up: &Binary) -> String {
+    let file = std::fs::read(up.data().join("run/platform.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    file["build"].as_str().unwrap().to_string()
+}
+
+fn upgrade(up: &Binary, to: &Path) -> tow_testkit::binary::Done {
+    up.tow(["upgrade", "-o", "json", "--to", &to.display().to_string()])
+}
+
+#[test]
+fn another_build_takes_over_without_a_request_lost() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let url = status(&up, "ferry")["url"].as_str().unwrap().to_string();
+    let (programs, first) = (pids(&up, "ferry"), build(&up));
+    let gateway = up.role("gateway");
+    // By its own port: whoever asks needs no name.
+    let kept = std::fs::read(up.data().join("run/gateway/routes.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let port = kept["ports"].as_object().unwrap().values().next().unwrap().as_u64().unwrap();
+    let load = Load {
+        origin: format!("http://127.0.0.1:{port}"),
+        paths: vec!["/".into(), "/?ms=300".into()],
+        rate: 100,
+    };
+    let load = load.begin();
+    until("it is asked", || load.asked() > 50);
+    let began = Instant::now();
+    let done = upgrade(&up, &another_build(&up, "tow-2")).exits(0).json();
+    let took = began.elapsed();
+    assert_eq!(done["changed"], true);
+    assert_eq!(done["build"].as_str().unwrap(), build(&up));
+    assert_ne!(build(&up), first);
+    let asked = load.asked();
+    until("it goes on", || load.asked() > asked + 100);
+    let report = load.end();
+    assert!(report.failed.is_empty(), "{report}");
+    println!(
+        "measured: an upgrade under load: {} requests, 0 failed, slowest {:?}; the whole took {took:?}",
+        report.asked, report.slowest
+    );
+    assert_eq!(pids(&up, "ferry"), programs, "workloads go on");
+    until("one gateway is left", || up.role("gateway").len() == 1);
+    assert_ne!(up.role("gateway"), gateway, "and it is another");
+    assert!(up.role("gateway")[0].args[0].contains(&build(&up)));
+    served(&url);
+    // It is a platform like any other.
+    ferry.source("two");
+    up.deploy(ferry.path());
+    served(&url);
+    // The same again is nothing.
+    let copy = up.data().join("bin").join(build(&up));
+    assert_eq!(upgrade(&up, &copy).exits(0).json()["changed"], false);
+}
+
+#[test]
+fn what_can_not_take_over_is_refused_and_nothing_changes() {
+    let mut up = Binary::up(TOW);
+    let (before, gateway, pid) = (build(&up), up.role("gateway"), up.pid());
+    let refused = |done: tow_testkit::binary::Done, code: &str, says: &str| {
+        let problem = done.problem();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+        assert!(!problem["untouched"].as_str().unwrap().is_empty(), "{problem}");
+    };
+    refused(upgrade(&up, &script(&up, "broken", "exit 3")), "host/upgrade", "can't take over");
+    refused(upgrade(&up, &script(&up, "other", "echo other 1.0")), "host/upgrade", "not tow");
+    refused(upgrade(&up, Path::new("/nowhere/tow")), "host/upgrade", "can't take over");
+    // One that passes for tow and knows an older form of the store.
+    let older = format!(
+        "case \"$1\" in --version) echo tow 0.0.1;; *) exec {TOW} \"$@\";; esac"
+    );
+    let older = script(&up, "older", &older);
+    let database = up.data().join("tow.db");
+    ahead(&database);
+    refused(upgrade(&up, &older), "store/newer-schema", "newer");
+    assert_eq!((build(&up), up.role("gateway"), up.pid()), (before.clone(), gateway.clone(), pid));
+    back(&database);
+    // One that passes for tow and does not come up: the place is given back.
+    let dies = format!(
+        "case \"$1\" in up) TOW_DATABASE=postgres://nobody:x@127.0.0.1:1/none exec {TOW} \"$@\";; *) exec {TOW} \"$@\";; esac"
+    );
+    refused(upgrade(&up, &script(&up, "dies", &dies)), "host/upgrade", "did not come up");
+    until("it is back", || up.tow(["status"]).status == 0);
+    assert_eq!(up.pid(), pid, "the same process");
+    assert!(up.has_ended().is_none());
+}
+
+/// The store as a binary one step ahead would leave it.
+fn ahead(database: &Path) {
+    sql(database, "INSERT INTO migration (number, name) VALUES (999, 'later')");
+}
+
+fn back(database: &Path) {
+    sql(database, "DELETE FROM migration WHERE number = 999");
+}
+
+fn sql(database: &Path, statement: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        use sqlx::Connection as _;
+        let url = format!("sqlite://{}", database.display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
