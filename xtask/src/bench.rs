@@ -11,6 +11,7 @@ mod memory;
 mod peers;
 mod platform;
 mod rollout;
+mod sockets;
 
 use crate::process::{line, output, succeeds};
 use crate::workspace;

@@ -3,6 +3,7 @@
 
 use super::figure::{Figure, quantile};
 use super::peers::{self, Peer};
+use super::sockets;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -41,6 +42,7 @@ pub(super) fn measure(
     let server = server()?;
     let time = Duration::from_secs(if short { 1 } else { 4 });
     routes(tow, &scratch.join("routes"), server, time, figures)?;
+    sockets::measure(tow, scratch, figures)?;
     beside(tow, scratch, server, time, figures)
 }
 
@@ -72,14 +74,14 @@ fn answer(stream: TcpStream) -> Result<()> {
 }
 
 /// A gateway and nothing else of the platform.
-struct Gateway {
+pub(super) struct Gateway {
     dir: PathBuf,
-    port: u16,
+    pub(super) port: u16,
     child: Child,
 }
 
 impl Gateway {
-    fn start(tow: &Path, dir: &Path) -> Result<Self> {
+    pub(super) fn start(tow: &Path, dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let mut child = Command::new(tow)
             .arg("gateway")
@@ -104,7 +106,7 @@ impl Gateway {
     }
 
     /// One question over its control socket.
-    fn control(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+    pub(super) fn control(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let mut stream = UnixStream::connect(self.dir.join("ctl.sock"))?;
         let body = body.to_string();
         let head = format!(
@@ -119,6 +121,14 @@ impl Gateway {
         ensure!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {answer}");
         Ok(serde_json::from_str(body)?)
     }
+
+    /// Its proportional set size, in megabytes.
+    pub(super) fn memory(&self) -> Result<f64> {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
+        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let pss = pss.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(pss.context("an odd /proc")? / 1e3)
+    }
 }
 
 impl Drop for Gateway {
@@ -130,7 +140,7 @@ impl Drop for Gateway {
 
 /// A route as the gateway is told of it. All of them share a port of their own: a listener for each is not what is
 /// measured.
-fn route(number: usize, path: &str, port: u16, server: u16) -> Value {
+pub(super) fn route(number: usize, path: &str, port: u16, server: u16) -> Value {
     json!({
         "id": format!("route-{number:05}"),
         "hosts": [format!("h{number}.example.test")],
