@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn numbers() -> Watched {
-        Watched::numbers(&tow_model::kinds::bake::Bake::default())
+        Watched::numbers(&tow_model::kinds::bake::Baking::default())
     }
 
     /// Judges `second` looks in which `new` came evenly.

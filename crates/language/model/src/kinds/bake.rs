@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// a minute in staging, two minutes in production.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Bake {
+pub struct Baking {
     /// Nothing is watched, whatever else is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub off: Option<bool>,
@@ -56,7 +56,7 @@ pub struct Watched {
 
 impl Watched {
     /// How a release is watched in such an environment; none: it is not.
-    pub fn of(tier: Tier, said: Option<&Bake>) -> Option<Self> {
+    pub fn of(tier: Tier, said: Option<&Baking>) -> Option<Self> {
         let said = said.cloned().unwrap_or_default();
         let time = said.time.or(match tier {
             Tier::Development | Tier::Preview => None,
@@ -68,7 +68,7 @@ impl Watched {
     }
 
     /// How the steps of a canary are judged, whether or not a release is watched afterwards.
-    pub fn numbers(said: &Bake) -> Self {
+    pub fn numbers(said: &Baking) -> Self {
         Self {
             time: Duration::ZERO,
             window: said.window.unwrap_or(Duration::from_secs(5)).min(LONGEST),
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_tier_says_whether_it_is_watched_and_may_be_told_otherwise() {
         let of = |tier, said: Value| {
-            let said: Bake = serde_json::from_value(said).unwrap_or_default();
+            let said: Baking = serde_json::from_value(said).unwrap_or_default();
             Watched::of(tier, Some(&said)).map(|watched| watched.time.to_string())
         };
         assert_eq!(of(Tier::Development, json!({})), None);

@@ -1,6 +1,6 @@
 //! `Environment`: where deployments live.
 
-use super::bake::{self, Bake};
+use super::bake::{self, Baking};
 use super::workload::VARIABLE_PATTERN;
 use crate::Invalid;
 use crate::declared::{Declared, KindFacts, Ownership, Reference, Relation};
@@ -62,7 +62,7 @@ pub struct EnvironmentSpec {
     pub variables: BTreeMap<String, String>,
     /// How long a new release is watched once it serves, and what makes it go back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bake: Option<Bake>,
+    pub bake: Option<Baking>,
 }
 
 impl Declared for EnvironmentSpec {

@@ -8,6 +8,8 @@ use tow_names::Duration;
 
 /// The header of a canary where none is said.
 pub const HEADER: &str = "x-tow-canary";
+/// The field, and the strategy of its name.
+const CANARY: &str = "canary";
 /// More steps than this are none.
 const MOST_STEPS: usize = 20;
 
@@ -106,11 +108,11 @@ pub(super) fn check(at: &str, said: &Value, whole: bool, out: &mut Vec<Invalid>)
     let mut wrong = |key: &str, message: String, expected: &str| {
         out.push(Invalid::new(format!("{at}/{key}"), "delivery/strategy", message, expected));
     };
-    let steps = said["canary"]["steps"].as_array();
+    let steps = said[CANARY]["steps"].as_array();
     if let Some(steps) = steps {
         if steps.is_empty() || steps.len() > MOST_STEPS {
             let count = steps.len();
-            wrong("canary/steps", format!("{count} steps"), "between 1 and 20 steps");
+            wrong(&format!("{CANARY}/steps"), format!("{count} steps"), "between 1 and 20 steps");
         }
         let mut before = 0;
         for (n, step) in steps.iter().enumerate() {
@@ -118,7 +120,7 @@ pub(super) fn check(at: &str, said: &Value, whole: bool, out: &mut Vec<Invalid>)
             if weight <= before {
                 let message = format!("{weight} after {before} is no step on");
                 let expected = "weights of 1 to 99, each above the one before it";
-                wrong(&format!("canary/steps/{n}/weight"), message, expected);
+                wrong(&format!("{CANARY}/steps/{n}/weight"), message, expected);
             }
             before = weight;
         }
@@ -134,7 +136,7 @@ pub(super) fn check(at: &str, said: &Value, whole: bool, out: &mut Vec<Invalid>)
         return;
     }
     let strategy = said["strategy"].as_str();
-    for key in ["canary", "rolling"] {
+    for key in [CANARY, "rolling"] {
         if said.get(key).is_some() && strategy != Some(key) {
             wrong(
                 key,
