@@ -68,6 +68,10 @@ impl Drop for Answering {
 pub(crate) struct Paced<S> {
     inner: S,
     pace: Pace,
+    /// When the head that is being read is late.
+    until: Option<Instant>,
+    /// What `sleep` was last set to.
+    set: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Our half is closed.
     closed: bool,
@@ -75,7 +79,7 @@ pub(crate) struct Paced<S> {
 
 impl<S> Paced<S> {
     pub(crate) fn new(inner: S, pace: Pace) -> Self {
-        Self { inner, pace, sleep: None, closed: false }
+        Self { inner, pace, until: None, set: None, sleep: None, closed: false }
     }
 }
 
@@ -88,24 +92,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
         let this = &mut *self;
         let before = buf.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            let first = this.pace.0.state.compare_exchange(IDLE, HEADING, SeqCst, SeqCst).is_ok();
-            if first {
-                let until = Instant::now() + HEAD;
-                match &mut this.sleep {
-                    Some(sleep) => sleep.as_mut().reset(until),
-                    None => this.sleep = Some(Box::pin(tokio::time::sleep_until(until))),
-                }
-            }
+        if buf.filled().len() > before
+            && this.pace.0.state.compare_exchange(IDLE, HEADING, SeqCst, SeqCst).is_ok()
+        {
+            this.until = Some(Instant::now() + HEAD);
         }
         if this.pace.0.state.load(SeqCst) == HEADING
-            && let Some(sleep) = &mut this.sleep
-            && sleep.as_mut().poll(cx).is_ready()
+            && let Some(until) = this.until
         {
-            this.pace.0.state.store(OVER, SeqCst);
-            // As much as its buffer takes: who is that slow is not waited for.
-            let _ = Pin::new(&mut this.inner).poll_write(cx, LATE);
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            // Most heads come in one piece: nothing is set up to wake us before one does not.
+            let late = if read.is_pending() {
+                let set = this.set.replace(until);
+                let sleep = match &mut this.sleep {
+                    Some(sleep) => {
+                        if set != Some(until) {
+                            sleep.as_mut().reset(until);
+                        }
+                        sleep
+                    }
+                    None => this.sleep.insert(Box::pin(tokio::time::sleep_until(until))),
+                };
+                sleep.as_mut().poll(cx).is_ready()
+            } else {
+                Instant::now() >= until
+            };
+            if late {
+                this.pace.0.state.store(OVER, SeqCst);
+                // As much as its buffer takes: who is that slow is not waited for.
+                let _ = Pin::new(&mut this.inner).poll_write(cx, LATE);
+                let _ = Pin::new(&mut this.inner).poll_flush(cx);
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         read
     }

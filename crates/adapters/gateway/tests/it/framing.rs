@@ -421,14 +421,15 @@ fn firsts() -> Vec<Case> {
 async fn each_rule_holds() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Gate::start(dir.path());
-    let instance = Raw::start(OK, Then::Close).await;
-    let mut to = route("r", "web.localhost", &[]);
-    to.targets.push(instance.target("raw"));
-    gate.apply(1, vec![to]).await;
     let mut wrong = Vec::new();
     let mut count = 0;
     for case in [lengths(), chunks(), lines(), firsts()].into_iter().flatten() {
         count += 1;
+        // For each its own: what one is sent late is not taken for what the next one saw.
+        let instance = Raw::start(OK, Then::Close).await;
+        let mut to = route("r", "web.localhost", &[]);
+        to.targets.push(instance.target(&format!("raw-{count}")));
+        gate.apply(count, vec![to]).await;
         let answer = raw(gate.main, &case.sent).await;
         let status = answer.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
         let seen = instance.take();
