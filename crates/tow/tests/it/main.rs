@@ -1,6 +1,7 @@
 //! Everything that needs the whole platform or the real binary: one test binary, one file a subject.
 
 mod access;
+mod acme;
 mod apply;
 mod audit;
 mod backstage_client;
@@ -41,6 +42,7 @@ mod requests;
 mod retention;
 mod rolling;
 mod rollout;
+mod route;
 mod run;
 mod sandbox;
 mod scale;
