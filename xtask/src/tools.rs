@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// A program from outside.
 pub(crate) struct Tool {
-    /// What is looked for on the PATH, with an argument that makes it answer and end.
+    /// What is looked for on the PATH, with an argument that makes it answer and end; empty where none does.
     program: &'static str,
     ask: &'static str,
     /// Debian's packages of it.
@@ -16,7 +16,7 @@ pub(crate) struct Tool {
     needed: bool,
 }
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 18] = [
     Tool {
         program: "cargo",
         ask: "--version",
@@ -102,6 +102,20 @@ const TOOLS: [Tool; 16] = [
         needed: false,
     },
     Tool {
+        program: "pebble",
+        ask: "",
+        packages: &["pebble"],
+        for_what: "tests of certificates that are ordered by ACME",
+        needed: false,
+    },
+    Tool {
+        program: "h2spec",
+        ask: "--version",
+        packages: &[],
+        for_what: "the public suite for HTTP/2, held against the gateway",
+        needed: false,
+    },
+    Tool {
         program: "postgres",
         ask: "--version",
         packages: &["postgresql"],
@@ -138,9 +152,19 @@ const TOOLS: [Tool; 16] = [
     },
 ];
 
+/// Programs that Debian does not have, and the Go modules that they are built of.
+const MODULES: [(&str, &str); 1] =
+    [("h2spec", "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible")];
+
 impl Tool {
     fn is_there(&self) -> bool {
-        line(self.program, &[self.ask]).is_some() || self.is_hidden()
+        let answers = || line(self.program, &[self.ask]).is_some();
+        if self.ask.is_empty() { self.is_on_path() } else { answers() || self.is_hidden() }
+    }
+
+    fn is_on_path(&self) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|dir| dir.join(self.program).is_file())
     }
 
     /// Debian keeps the programs of a Postgres server off the PATH, in a folder a version; and nginx says its version
@@ -183,6 +207,12 @@ pub(crate) fn find(install: bool) -> Missing {
         {
             why = format!("not installed: {reason}");
         }
+        for (program, module) in MODULES {
+            let is_missing = TOOLS.iter().any(|tool| tool.program == program && !tool.is_there());
+            if is_missing && !install_module(module) {
+                why = format!("not installed: go could not build {module}");
+            }
+        }
     }
     let mut missing = Missing { needed: Vec::new(), optional: Vec::new() };
     for tool in TOOLS.iter().filter(|tool| !tool.is_there()) {
@@ -193,6 +223,13 @@ pub(crate) fn find(install: bool) -> Missing {
         }
     }
     missing
+}
+
+/// Builds a Go module's program where everybody finds it.
+fn install_module(module: &str) -> bool {
+    let mut command = Command::new("go");
+    command.env("GOBIN", "/usr/local/bin").args(["install", module]);
+    succeeds(&mut command).unwrap_or(false)
 }
 
 fn install_packages(packages: &[&str]) -> Result<(), String> {

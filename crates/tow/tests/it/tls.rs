@@ -32,7 +32,8 @@ fn get(at: &str, host: &str, pem: &str) -> Result<String, String> {
     let stream = TcpStream::connect(at.trim_start_matches("https://")).map_err(|e| text(&e))?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(|e| text(&e))?;
     let mut tls = rustls::StreamOwned::new(connection.map_err(|e| text(&e))?, stream);
-    write!(tls, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").map_err(|e| text(&e))?;
+    write!(tls, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+        .map_err(|e| text(&e))?;
     let mut answer = Vec::new();
     match tls.read_to_end(&mut answer) {
         Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(text(&error)),
@@ -58,7 +59,8 @@ fn bring(up: &Binary, host: &str, days: i64) -> (PathBuf, PathBuf) {
     let key = rcgen::KeyPair::generate().unwrap();
     let chain = params.self_signed(&key).unwrap();
     let name = format!("{}-{days}", host.replace('*', "star"));
-    let (cert, pem) = (up.home().join(format!("{name}.pem")), up.home().join(format!("{name}.key")));
+    let (cert, pem) =
+        (up.home().join(format!("{name}.pem")), up.home().join(format!("{name}.key")));
     std::fs::write(&cert, chain.pem()).unwrap();
     std::fs::write(&pem, key.serialize_pem()).unwrap();
     (cert, pem)
@@ -83,7 +85,8 @@ fn names_of_this_machine_are_proved_by_an_authority_that_people_may_trust() {
     let (at, host) = (https(&up), host(&up, "ferry"));
     let file = up.home().join("ca.pem");
     let said = up.tow(["tls", "trust", "--write", &file.display().to_string()]).exits(0);
-    for system in ["Debian", "Fedora", "macOS", "Windows", "Firefox", "Java", "Node", "Python", "curl"]
+    for system in
+        ["Debian", "Fedora", "macOS", "Windows", "Firefox", "Java", "Node", "Python", "curl"]
     {
         assert!(said.out.contains(system), "{system}: {said}");
     }
@@ -137,7 +140,8 @@ fn a_certificate_that_somebody_brings_is_checked_shown_and_taken_away() {
     up.tow(away).exits(0);
     until("it is shown no more", || get(&at, "shop.example.org", &pem).is_err());
     up.tow(away).exits(4);
-    let kinds: Vec<String> = up.json(&["audit", "list"]).to_string().split('"').map(Into::into).collect();
+    let kinds: Vec<String> =
+        up.json(&["audit", "list"]).to_string().split('"').map(Into::into).collect();
     for kind in ["certificate.added", "certificate.removed"] {
         assert!(kinds.iter().any(|seen| seen == kind), "{kind}");
     }

@@ -12,27 +12,27 @@ use tow_testkit::binary::{Binary, until};
 use tow_testkit::load::Load;
 
 /// The same program as another build: it is told from the first by when it was written.
-fn another_build(up: &Binary, name: &str) -> PathBuf {
+pub(crate) fn another_build(up: &Binary, name: &str) -> PathBuf {
     let path = up.home().join(name);
     std::fs::copy(TOW, &path).unwrap();
     path
 }
 
 /// Something else that is called so.
-fn script(up: &Binary, name: &str, text: &str) -> PathBuf {
+pub(crate) fn script(up: &Binary, name: &str, text: &str) -> PathBuf {
     let path = up.home().join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
 
-fn build(up: &Binary) -> String {
+pub(crate) fn build(up: &Binary) -> String {
     let file = std::fs::read(up.data().join("run/platform.json")).unwrap();
     let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
     file["build"].as_str().unwrap().to_string()
 }
 
-fn upgrade(up: &Binary, to: &Path) -> tow_testkit::binary::Done {
+pub(crate) fn upgrade(up: &Binary, to: &Path) -> tow_testkit::binary::Done {
     up.tow(["upgrade", "-o", "json", "--to", &to.display().to_string()])
 }
 
@@ -97,31 +97,37 @@ fn what_can_not_take_over_is_refused_and_nothing_changes() {
     refused(upgrade(&up, &script(&up, "other", "echo other 1.0")), "host/upgrade", "not tow");
     refused(upgrade(&up, Path::new("/nowhere/tow")), "host/upgrade", "can't take over");
     // One that passes for tow and knows an older form of the store.
-    let older = format!(
-        "case \"$1\" in --version) echo tow 0.0.1;; *) exec {TOW} \"$@\";; esac"
-    );
+    let older = format!("case \"$1\" in --version) echo tow 0.0.1;; *) exec {TOW} \"$@\";; esac");
     let older = script(&up, "older", &older);
     let database = up.data().join("tow.db");
     ahead(&database);
     refused(upgrade(&up, &older), "store/newer-schema", "newer");
     assert_eq!((build(&up), up.role("gateway"), up.pid()), (before.clone(), gateway.clone(), pid));
     back(&database);
-    // One that passes for tow and does not come up: the place is given back.
+    // One that passes for tow and does not come up, because it can't keep a copy of itself: the place is given back to
+    // one that is such a copy.
+    upgrade(&up, &another_build(&up, "tow-2")).exits(0);
+    let second = build(&up);
+    let copy = up.data().join("bin").join(&before);
+    let in_the_way = copy.with_extension("new");
     let dies = format!(
-        "case \"$1\" in up) TOW_DATABASE=postgres://nobody:x@127.0.0.1:1/none exec {TOW} \"$@\";; *) exec {TOW} \"$@\";; esac"
+        "case \"$1\" in up) rm -f {}; mkdir {};; esac; exec {TOW} \"$@\"",
+        copy.display(),
+        in_the_way.display()
     );
     refused(upgrade(&up, &script(&up, "dies", &dies)), "host/upgrade", "did not come up");
     until("it is back", || up.tow(["status"]).status == 0);
-    assert_eq!(up.pid(), pid, "the same process");
+    assert_eq!((build(&up), up.pid()), (second, pid), "the same process");
     assert!(up.has_ended().is_none());
+    std::fs::remove_dir(in_the_way).unwrap();
 }
 
 /// The store as a binary one step ahead would leave it.
-fn ahead(database: &Path) {
+pub(crate) fn ahead(database: &Path) {
     sql(database, "INSERT INTO migration (number, name) VALUES (999, 'later')");
 }
 
-fn back(database: &Path) {
+pub(crate) fn back(database: &Path) {
     sql(database, "DELETE FROM migration WHERE number = 999");
 }
 
