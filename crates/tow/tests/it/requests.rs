@@ -1,0 +1,99 @@
+//! What is done with requests beside handing them on, by whose order, and who answers what.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use crate::ferry::{Ferry, TOW, get, served, status};
+use tow_testkit::binary::{Binary, until};
+
+#[test]
+fn requests_wait_while_paused_and_are_refused_while_maintained() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let url = status(&up, "ferry")["port_url"].as_str().unwrap().to_string();
+    served(&url);
+
+    // Held, and answered once it serves again.
+    let paused = up.json(&["pause", "ferry", "--limit", "20s"]);
+    assert_eq!(paused["mode"]["mode"], "paused");
+    until("the gateway was told", || {
+        up.json(&["route", "list", "ferry"])[0]["mode"]["mode"] == "paused"
+    });
+    let why = status(&up, "ferry")["reason"].as_str().unwrap().to_string();
+    assert_eq!(why, "paused: requests are held, up to 20s");
+    let waits = std::thread::spawn({
+        let url = url.clone();
+        move || get(&url, "/")
+    });
+    // What ends maintenance ends no pause.
+    let still = up.json(&["maintenance", "off", "ferry"]);
+    assert_eq!(still["mode"]["mode"], "paused");
+    assert_eq!(up.json(&["resume", "ferry"])["mode"]["mode"], "serving");
+    let (code, body) = waits.join().unwrap();
+    assert_eq!(code, 200, "{body}");
+
+    // Refused, but for some.
+    let words = ["maintenance", "on", "ferry", "--message", "the lock is painted"];
+    let words = [&words[..], &["--retry-after", "5m", "--allow", "10.0.0.0/8"]].concat();
+    up.tow(&words).exits(0);
+    until("requests are refused", || get(&url, "/").0 == 503);
+    let (_, page) = get(&url, "/");
+    assert!(page.contains("the lock is painted"), "{page}");
+    // It goes through a rollout, and over the death of the control plane.
+    up.tow(["restart", "ferry"]).exits(0);
+    assert_eq!(get(&url, "/").0, 503);
+    up.tow(["maintenance", "on", "ferry", "--allow", "127.0.0.1"]).exits(0);
+    until("this machine is served", || get(&url, "/").0 == 200);
+    up.tow(["maintenance", "off", "ferry"]).exits(0);
+    until("all are", || status(&up, "ferry")["reason"] == "");
+
+    // All of it is in the log of events.
+    let events = up.tow(["events", "-o", "json"]).exits(0).out;
+    for kind in ["route.paused", "route.serving", "route.maintenance"] {
+        assert!(events.contains(kind), "{kind}");
+    }
+}
+
+#[test]
+fn bad_words_change_nothing_and_say_what_was_expected() {
+    let up = Binary::up(TOW);
+    let none = up.tow(["pause", "ferry", "-o", "json"]).exits(4);
+    assert_eq!(none.problem()["code"], "object/not-found", "{none}");
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    for words in [
+        ["maintenance", "on", "ferry", "--allow", "10.0.0.0/40"].as_slice(),
+        ["maintenance", "on", "ferry", "--allow", "localhost"].as_slice(),
+        ["pause", "ferry", "--limit", "1h"].as_slice(),
+        ["route", "explain", "ftp://x"].as_slice(),
+    ] {
+        let words = [words, &["-o", "json"]].concat();
+        let refused = up.tow(&words).exits(2);
+        assert_eq!(refused.problem()["code"], "input/invalid", "{refused}");
+        assert!(refused.problem()["hint"].is_string(), "{refused}");
+    }
+    assert_eq!(status(&up, "ferry")["reason"], "");
+    let none = up.tow(["rollout", "abort", "ferry", "-o", "json"]).exits(4);
+    assert_eq!(none.problem()["code"], "rollout/none", "{none}");
+}
+
+#[test]
+fn a_url_is_explained_and_an_unknown_host_names_what_is_near() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let line = status(&up, "ferry");
+    let (name, port) = (line["url"].as_str().unwrap(), line["port_url"].as_str().unwrap());
+    for url in [name, port] {
+        let found = up.json(&["route", "explain", &format!("{url}any/path")]);
+        assert_eq!(found["route"]["component"], "ferry", "{found}");
+        assert_eq!(found["route"]["targets"][0]["release"], 1);
+        assert!(found["why"].as_str().unwrap().contains("its path is /"), "{found}");
+    }
+    let wrong = name.replace("ferry", "fery");
+    let said = up.tow(["route", "explain", &wrong]).exits(4);
+    assert!(said.out.contains("nothing answers: no route is for host fery-development"), "{said}");
+    assert!(said.out.contains("near: ferry-development.localhost"), "{said}");
+    let listed = up.tow(["route", "list"]).exits(0).out;
+    assert!(listed.contains("ferry-development.localhost"), "{listed}");
+}
