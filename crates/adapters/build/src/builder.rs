@@ -120,6 +120,7 @@ impl ProcessBuilder {
             successes: 1,
             restart: Restart::Never,
             grace: grace(order),
+            before_stop: None,
             time_limit: Some(order.spec.timeout),
             setting,
             title: match &order.spec.component {

@@ -45,6 +45,7 @@ fn spec(title: &str) -> InstanceSpec {
             crash_loop_after: 3,
         }),
         grace: secs(10),
+        before_stop: None,
         time_limit: None,
         setting: tow_record::Setting::default(),
         title: title.into(),

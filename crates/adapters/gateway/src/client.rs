@@ -272,6 +272,7 @@ pub fn gateway_spec(dir: &Path, tow: &Path, listen: &[String]) -> InstanceSpec {
         }),
         // Longer than the gateway's own drain.
         grace: Duration::from_secs(15),
+        before_stop: None,
         time_limit: None,
         setting: tow_record::Setting::default(),
         title: "gateway".into(),

@@ -41,6 +41,7 @@ pub fn attempt_spec(input: SpecInput<'_>, run: &Run) -> Result<InstanceSpec, Spe
     spec.readiness = Probe::Alive;
     spec.liveness = None;
     spec.restart = Restart::Never;
+    spec.before_stop = None;
     spec.grace = run.grace;
     spec.time_limit = Some(run.timeout);
     spec.title = format!("{} {}", run.kind.as_str(), run.workload);

@@ -39,6 +39,8 @@ pub struct Delivered {
     pub grace: Duration,
     /// For requests in flight after the switch.
     pub drain: Duration,
+    /// Run beside it before SIGTERM.
+    pub before_stop: Option<Vec<String>>,
     /// What its programs may do beside what holds for all.
     pub confine: Confine,
     /// How it takes over, where it is said.
@@ -122,6 +124,7 @@ pub fn delivered(
         deadline: health.deadline.unwrap_or(tier.deadline),
         grace: stop.grace.unwrap_or(tier.grace),
         drain: stop.drain.unwrap_or(tier.drain),
+        before_stop: stop.before,
         confine: said.confine.unwrap_or_default(),
         strategy: said.strategy,
         steps: canary.steps.unwrap_or_else(|| {
@@ -214,6 +217,7 @@ fn merge(base: WorkloadDelivery, more: &WorkloadDelivery) -> WorkloadDelivery {
         (Some(mut base), Some(more)) => {
             base.grace = more.grace.or(base.grace);
             base.drain = more.drain.or(base.drain);
+            base.before = more.before.clone().or(base.before);
             Some(base)
         }
     };

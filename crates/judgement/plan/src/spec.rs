@@ -207,6 +207,9 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
         measured: delivered.scale.is_some(),
         tool: artifact.map(|artifact| artifact.tool),
     };
+    // Of several containers the one that runs are made of: the others may not even have the program.
+    let prepares = crate::run_container(score).as_deref() == Some(instance.container.as_str());
+    let before_stop = delivered.before_stop.filter(|_| prepares);
     Ok(InstanceSpec {
         setting,
         id: instance.id.clone(),
@@ -227,6 +230,7 @@ pub fn instance_spec(input: SpecInput<'_>) -> Result<InstanceSpec, SpecError> {
         successes: delivered.successes,
         restart,
         grace: delivered.grace,
+        before_stop,
         time_limit: None,
         title: format!("{}/{} {}", instance.workload, instance.replica, instance.container),
     })

@@ -296,6 +296,9 @@ pub struct InstanceSpec {
     pub restart: Restart,
     /// From SIGTERM to SIGKILL.
     pub grace: Duration,
+    /// Run beside the program before SIGTERM, within the grace: program and arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_stop: Option<Vec<String>>,
     /// It is killed after so long (builds).
     pub time_limit: Option<Duration>,
     /// Where it is put.

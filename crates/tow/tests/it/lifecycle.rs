@@ -280,3 +280,28 @@ fn a_stopped_shim_holds_up_no_other_component() {
     until("another shim watches the program", || !lives(second));
     until("its program is still the same", || up.json(&["ps", "barge"])[0]["restarts"] == 0);
 }
+
+#[test]
+fn what_is_to_be_run_before_a_stop_is_run_while_the_program_still_lives() {
+    let up = Binary::up(TOW);
+    let mut ferry = Ferry::patient("ferry");
+    let marks = up.home().join("marks");
+    let command = format!("kill -0 $PPID && echo $TOW_INSTANCE >> {}", marks.display());
+    ferry.delivery = format!("stop: {{grace: 5s, before: [sh, -c, \"{command}\"]}}");
+    ferry.write();
+    up.deploy(ferry.path());
+    let instance = up.json(&["ps", "ferry"])[0]["instance"].as_str().unwrap().to_string();
+    up.tow(["restart", "ferry"]).exits(0);
+    let told = || std::fs::read_to_string(&marks).unwrap_or_default();
+    assert_eq!(told().trim(), instance, "once, by the one that went");
+
+    // One that takes too long, or can't be run, holds nobody up for longer than the grace.
+    ferry.delivery = "stop: {grace: 1s, before: [sleep, \"60\"]}".into();
+    ferry.write();
+    up.deploy(ferry.path());
+    let began = std::time::Instant::now();
+    up.tow(["stop", "ferry"]).exits(0);
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+    assert_eq!(up.json(&["ps", "ferry"]).as_array().map(Vec::len), Some(0));
+}

@@ -147,6 +147,7 @@ impl Harness {
                 crash_loop_after: 3,
             }),
             grace: Duration::from_secs(5),
+            before_stop: None,
             time_limit: None,
             setting: Setting {
                 isolation: self.executes.isolation(),

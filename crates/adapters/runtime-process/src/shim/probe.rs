@@ -76,6 +76,12 @@ impl Prober {
         tokio::join!(readiness, self.keep_asking(Which::Liveness, spec.liveness.as_ref()));
     }
 
+    /// Runs what is to be run before SIGTERM, once.
+    pub(super) async fn prepare(&self, argv: Vec<String>, limit: Duration) {
+        let (ok, what) = self.exec(&ExecProbe { argv }, limit).await;
+        let _ = self.events.send(Event::Prepared { attempt: self.attempt, ok, what }).await;
+    }
+
     async fn keep_asking(&self, which: Which, probe: Option<&Probe>) {
         let Some(probe) = probe else { return };
         let is_dear = matches!(self.file.spec.program, Program::Role { .. })

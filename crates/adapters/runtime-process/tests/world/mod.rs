@@ -256,6 +256,7 @@ pub fn command(name: &str, argv: &[&str]) -> InstanceSpec {
             crash_loop_after: 3,
         }),
         grace: Duration::from_secs(5),
+        before_stop: None,
         time_limit: None,
         setting: tow_record::Setting::default(),
         title: format!("{name}/0 main"),

@@ -323,6 +323,11 @@ pub struct Stop {
     /// How long requests in flight may take after the switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Duration>,
+    /// Program and arguments, run beside the program before SIGTERM, no longer than `grace`. Nothing is routed to it by
+    /// then. Of several containers: in `main`, else in the one that is built, else in the last one to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub before: Option<Vec<String>>,
 }
 
 /// What is different in some environments. At least one of `tier`, `stage`, `environment` is said; all that are said

@@ -20,6 +20,12 @@ impl Supervisor {
         self.quiet();
         self.state.phase = Phase::Stopping;
         self.save(false);
+        let first = self.file.spec.before_stop.clone().filter(|_| why == Why::Stop && !self.becoming);
+        if let Some(argv) = first {
+            self.log.say(&format!("stopping: {} first", argv.join(" ")));
+            self.prepare(argv, grace);
+            return;
+        }
         self.log.say(match why {
             Why::Stop => "stopping: SIGTERM",
             Why::TimeLimit => "over its time limit: SIGTERM",
@@ -27,6 +33,16 @@ impl Supervisor {
             Why::Bounds => "SIGKILL",
         });
         self.signal_group(if why == Why::Bounds { Signal::KILL } else { Signal::TERM });
+    }
+
+    /// What is run before SIGTERM is over: however it went, it is time.
+    pub(super) fn prepared(&mut self, ok: bool, what: &str) {
+        if !matches!(self.stage, Stage::Ending { why: Why::Stop, .. }) || self.ended.is_some() {
+            return;
+        }
+        let word = if ok { "" } else { "did not go well: " };
+        self.log.say(&format!("{word}{what}; SIGTERM"));
+        self.signal_group(Signal::TERM);
     }
 
     /// The process has ended: what it left behind ends too.

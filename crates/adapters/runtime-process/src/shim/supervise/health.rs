@@ -14,17 +14,28 @@ const TELL: Duration = Duration::from_millis(500);
 
 impl Supervisor {
     pub(super) fn probe(&mut self) {
+        let prober = self.prober();
+        self.probes = Some(tokio::spawn(async move { prober.run().await }).abort_handle());
+    }
+
+    /// Runs a command beside the program before it is told to end.
+    pub(super) fn prepare(&mut self, argv: Vec<String>, limit: Duration) {
+        let prober = self.prober();
+        let preparing = tokio::spawn(async move { prober.prepare(argv, limit).await });
+        self.probes = Some(preparing.abort_handle());
+    }
+
+    fn prober(&self) -> Prober {
         let own = self.file.confined.as_ref().is_some_and(|confined| confined.network.is_some());
         let first = self.state.process.filter(|_| own).map(|process| process.pid);
-        let prober = Prober::new(
+        Prober::new(
             self.folder.clone(),
             self.file.clone(),
             self.reaper.clone(),
             self.state.attempt,
             first,
             self.events.clone(),
-        );
-        self.probes = Some(tokio::spawn(async move { prober.run().await }).abort_handle());
+        )
     }
 
     pub(super) fn readiness(&mut self, report: ProbeReport) {

@@ -44,6 +44,8 @@ pub(super) enum Event {
     Detached { pid: u32 },
     /// A probe's verdict.
     Probed { attempt: u32, which: Which, report: ProbeReport },
+    /// What is run before SIGTERM ended, or took all of the grace.
+    Prepared { attempt: u32, ok: bool, what: String },
     /// Somebody wants something.
     Asked { request: Request, answer: oneshot::Sender<Reply> },
 }
@@ -271,11 +273,17 @@ impl Supervisor {
                     Which::Liveness => self.liveness(&report),
                 }
             }
+            Event::Prepared { attempt, ok, what } if attempt == self.state.attempt => {
+                self.prepared(ok, &what);
+            }
             Event::Asked { request, answer } => {
                 let _ = answer.send(self.asked(&request));
             }
             // Of an attempt that is over.
-            Event::Became { .. } | Event::Gone { .. } | Event::Probed { .. } => {}
+            Event::Became { .. }
+            | Event::Gone { .. }
+            | Event::Prepared { .. }
+            | Event::Probed { .. } => {}
         }
     }
 
