@@ -342,7 +342,10 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
             let answer = platform.http_bytes(token.as_deref(), row.method, &row.path, body).await;
             let status = answer.status.as_u16();
             assert!(status < 500, "{who}, {}: {answer:?}", row.what);
-            assert!(![400, 405, 415, 422].contains(&status), "{who}, {}: {answer:?}", row.what);
+            // A certificate that is one would be shown by the gateway from then on.
+            let none = row.what == "certificate.add, that is none" && status == 422;
+            let fits = none || ![400, 405, 415, 422].contains(&status);
+            assert!(fits, "{who}, {}: {answer:?}", row.what);
             // A forge's push is known by its signature alone.
             if token.is_none() && row.what != "location.push" {
                 assert_eq!(status, 401, "{}: {answer:?}", row.what);
