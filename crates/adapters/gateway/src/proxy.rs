@@ -190,7 +190,7 @@ async fn route(
         if let Some(split) = &served.route.split {
             if choice.as_ref().is_none_or(|choice| choice.deployment != split.deployment) {
                 let root = &served.route.path;
-                choice = Some(choice::choose(split, root, request.headers(), arrival.secure));
+                choice = Some(choice::choose(split, root, request.headers(), way.proto == "https"));
             }
             headers::hide_cookies(request.headers_mut(), &[&split.cookie]);
         } else {

@@ -209,7 +209,7 @@ fn lines() -> Vec<Case> {
             &["x-a: 1\r\n", "x-b: 2\r\n"],
             &["1\nx"],
         ),
-        case("9110 5.5: NUL in a value", get("X-A: 1\0002\r\n"), 400, NOTHING, &[]),
+        case("9110 5.5: NUL in a value", get("X-A: 1\x002\r\n"), 400, NOTHING, &[]),
         case("9110 5.5: a control character in a value", get("X-A: 1\x012\r\n"), 400, NOTHING, &[]),
         case(
             "9110 5.5: white space around a value is none of it",
