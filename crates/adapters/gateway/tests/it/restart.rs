@@ -84,3 +84,48 @@ async fn a_new_gateway_takes_over_from_an_old_one() {
     assert_eq!(new.seen().await.ports, ack.ports);
     assert_eq!(new.get("web.localhost", "/").await.body, "one");
 }
+
+/// kamal-proxy wrote its routes over the live file, so that dying meanwhile lost all of them. Killed at any moment, what was
+/// acknowledged is served again.
+#[tokio::test]
+async fn kamal_proxy_dying_while_routes_are_written_lost_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = Instance::start("one").await;
+    let (mut revision, mut kept) = (0, 0);
+    for round in 0..8_u64 {
+        let gate = Gate::start(dir.path());
+        let seen = gate.seen().await.revision;
+        assert!(seen >= kept, "{kept} was acknowledged, {seen} is served in round {round}");
+        if seen > 0 {
+            assert_eq!(gate.get("h7.localhost", "/").await.body, "one");
+            let newest = gate.get(&format!("new{seen}.localhost"), "/").await;
+            assert_eq!(newest.body, "one", "revision {seen} is whole");
+        }
+        revision = revision.max(seen);
+        let edge = gate.edge.clone();
+        let target = one.target();
+        let writing = tokio::spawn(async move {
+            let mut acknowledged = revision;
+            loop {
+                revision += 1;
+                let mut routes: Vec<_> = (0..100)
+                    .map(|n| route(&format!("r{n}"), &format!("h{n}.localhost"), &[]))
+                    .collect();
+                routes.push(route("new", &format!("new{revision}.localhost"), &[]));
+                for route in &mut routes {
+                    route.targets = vec![target.clone()];
+                }
+                let set = tow_record::RouteSet { epoch: 1, revision, routes };
+                match tow_ports::Edge::apply(&edge, &set).await {
+                    Ok(_) => acknowledged = revision,
+                    Err(_) => return (acknowledged, revision),
+                }
+            }
+        });
+        // Some of the first ones whole, others a change alone: at another moment in each round.
+        tokio::time::sleep(std::time::Duration::from_millis(120 + 37 * round)).await;
+        gate.kill();
+        (kept, revision) = writing.await.unwrap();
+    }
+    assert!(kept > 8, "{kept} tables were written");
+}
