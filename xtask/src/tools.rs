@@ -163,8 +163,8 @@ impl Tool {
     }
 
     fn is_on_path(&self) -> bool {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|dir| dir.join(self.program).is_file())
+        let ask = format!("command -v {}", self.program);
+        line("sh", &["-c", &ask]).is_some()
     }
 
     /// Debian keeps the programs of a Postgres server off the PATH, in a folder a version; and nginx says its version

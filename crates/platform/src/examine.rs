@@ -6,7 +6,10 @@ use std::time::Duration;
 use tow_model::kinds::runtime::RuntimeType;
 use tow_names::Timestamp;
 use tow_ports::Clock as _;
-use tow_record::{Artifact, Event, Instance, Lease, Operation, Outbox, Seal, Source, Webhook};
+use tow_record::{
+    AcmeOrder, Artifact, Certificate, CertificateSource, Event, Instance, Lease, Operation, Outbox,
+    Seal, Source, Webhook,
+};
 use tow_store::{Find, Location, Schema, Search, Store, StoreError};
 
 /// What a store holds, as far as it tells how the platform is.
@@ -44,6 +47,21 @@ pub struct Examined {
     pub last_backup: Option<Event>,
     /// The keys that were used.
     pub keys: NamedKeys,
+    /// Certificates that are kept or ordered.
+    pub certificates: Vec<CertificateSeen>,
+}
+
+/// The certificate of a host.
+#[derive(Debug, Clone)]
+pub struct CertificateSeen {
+    /// Which host.
+    pub host: String,
+    /// Good until then; none where there is none yet.
+    pub until: Option<Timestamp>,
+    /// The platform itself gets the next one.
+    pub renewed: bool,
+    /// Why there is none yet.
+    pub reason: String,
 }
 
 /// May this binary take over the store? Not one that a newer binary wrote. Changes nothing.
@@ -53,7 +71,9 @@ pub async fn may_take_over(at: &Location) -> Result<(), StoreError> {
     let shown = at.to_string();
     store.close().await;
     match schema? {
-        Schema { found, known } if found > known => Err(StoreError::Newer { at: shown, found, known }),
+        Schema { found, known } if found > known => {
+            Err(StoreError::Newer { at: shown, found, known })
+        }
         _ => Ok(()),
     }
 }
@@ -100,6 +120,25 @@ async fn clock_ahead(store: &Store) -> Result<Option<i64>, StoreError> {
     Ok(server.map(|server| server.0 - before.0.midpoint(after.0)))
 }
 
+async fn certificates(store: &Store) -> Result<Vec<CertificateSeen>, StoreError> {
+    let mut seen: Vec<CertificateSeen> = Vec::new();
+    for row in store.list::<Certificate>(Find::default()).await? {
+        seen.push(CertificateSeen {
+            host: row.value.host,
+            until: Some(row.value.facts.until),
+            renewed: row.value.source == CertificateSource::Acme,
+            reason: String::new(),
+        });
+    }
+    for row in store.list::<AcmeOrder>(Find::default()).await? {
+        let AcmeOrder { host, reason, .. } = row.value;
+        if !reason.is_empty() && !seen.iter().any(|one| one.host == host) {
+            seen.push(CertificateSeen { host, until: None, renewed: true, reason });
+        }
+    }
+    Ok(seen)
+}
+
 async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, StoreError> {
     let schema = store.schema().await?;
     let mut seen = Examined {
@@ -119,6 +158,7 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
         engines: Vec::new(),
         last_backup: None,
         keys: NamedKeys::default(),
+        certificates: Vec::new(),
     };
     seen.damage = match patience {
         None => Some(store.damage().await?),
@@ -146,6 +186,7 @@ async fn look(store: &Store, patience: Option<Duration>) -> Result<Examined, Sto
         });
     }
     seen.keys = NamedKeys::of(store).await?;
+    seen.certificates = certificates(store).await?;
     let instances = store.list::<Instance>(Find::default()).await?;
     seen.instances = instances.into_iter().map(|row| row.value.id.to_string()).collect();
     let operations = store.list::<Operation>(Find::default()).await?;

@@ -17,7 +17,7 @@ pub use adapters::{Adapters, Real, build_environment, fake, git_environment, rea
 pub use clock::SystemClock;
 pub use compose::{ComposeError, Composed, Platform, compose};
 pub use crossed::{AbortAt, CountIn};
-pub use examine::{Examined, OutboxSeen, damage, examine, may_take_over};
+pub use examine::{CertificateSeen, Examined, OutboxSeen, damage, examine, may_take_over};
 pub use executes::Executes;
 pub use keys::{KeysSeen, KeysUnknown, NamedKeys, keys_seen};
 pub use layout::Layout;

@@ -13,6 +13,7 @@ mod permissions;
 mod ports;
 mod scene;
 mod store;
+mod tls;
 mod tools;
 
 use crate::{
@@ -44,13 +45,14 @@ pub(crate) struct Doctor {
 }
 
 /// The families, in the order they are printed.
-const CHECKS: [fn(&Scene) -> Vec<Finding>; 10] = [
+const CHECKS: [fn(&Scene) -> Vec<Finding>; 11] = [
     leftovers::look,
     permissions::look,
     disk::look,
     store::look,
     orphans::look,
     ports::look,
+    tls::look,
     clock::look,
     machine::look,
     engine::look,

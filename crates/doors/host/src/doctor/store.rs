@@ -262,6 +262,7 @@ mod tests {
             blobs: BTreeSet::new(),
             engines: Vec::new(),
             last_backup: None,
+            certificates: Vec::new(),
             keys: tow_platform::NamedKeys::default(),
         }
     }
