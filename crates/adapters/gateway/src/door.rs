@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
 /// For the next request on a connection kept alive.
 const KEPT: Duration = Duration::from_secs(75);
+/// For a client that takes nothing of its answer, though more of it is there.
+const STUCK: Duration = Duration::from_secs(60);
 /// A head with more bytes is answered with 431.
 pub(crate) const HEAD_SIZE: usize = 64 * 1024;
 /// More headers are answered with 431.
@@ -176,7 +178,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     let pace = Pace::default();
     arrival.pace = Some(pace.clone());
-    let stream = Paced::new(stream, pace.clone());
+    let stream = Paced::new(stream, pace.clone(), STUCK);
     let closing = gateway.closing.clone();
     let (asked, from) = (gateway.clone(), arrival.clone());
     let service = service_fn(move |request| {

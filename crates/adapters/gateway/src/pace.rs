@@ -1,5 +1,5 @@
-//! How long a client may take to say what it wants: a connection as HTTP/1.1 reads it, with a deadline for each head as a
-//! whole. Drop by drop is as slow as not at all.
+//! How long a client may take: a connection as HTTP/1.1 reads and writes it, with a deadline for each head as a whole (drop
+//! by drop is as slow as not at all), and one for taking more of an answer.
 
 use crate::door::HEAD;
 use std::io;
@@ -21,10 +21,12 @@ const LINGER: Duration = Duration::from_secs(2);
 const IDLE: u8 = 0;
 /// A part of its head was.
 const HEADING: u8 = 1;
-/// It is answered, or the connection is no longer HTTP.
+/// It is answered.
 const SERVING: u8 = 2;
 /// Its head took too long.
 const OVER: u8 = 3;
+/// It is no longer HTTP: how long it may stand still is said by its route.
+const OTHER: u8 = 4;
 
 /// Where a connection is; shared by the connection and whoever answers.
 #[derive(Clone, Default)]
@@ -47,6 +49,11 @@ impl Pace {
     pub(crate) fn answering(&self, unread: bool) -> Answering {
         self.0.unread.store(unread, SeqCst);
         Answering(self.clone())
+    }
+
+    /// From here on the connection carries another protocol.
+    pub(crate) fn other(&self) {
+        self.0.state.store(OTHER, SeqCst);
     }
 
     /// A head took too long.
@@ -73,13 +80,42 @@ pub(crate) struct Paced<S> {
     /// What `sleep` was last set to.
     set: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// How long a client may take nothing of what is there for it.
+    stuck: Duration,
+    /// Counts while it does.
+    taking: Option<Pin<Box<Sleep>>>,
     /// Our half is closed.
     closed: bool,
 }
 
 impl<S> Paced<S> {
-    pub(crate) fn new(inner: S, pace: Pace) -> Self {
-        Self { inner, pace, until: None, set: None, sleep: None, closed: false }
+    pub(crate) fn new(inner: S, pace: Pace, stuck: Duration) -> Self {
+        Self {
+            inner,
+            pace,
+            until: None,
+            set: None,
+            sleep: None,
+            stuck,
+            taking: None,
+            closed: false,
+        }
+    }
+
+    /// What came of handing bytes to the client; an error where it took none for too long.
+    fn taken(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if wrote.is_ready() || self.pace.0.state.load(SeqCst) == OTHER {
+            self.taking = None;
+            return wrote;
+        }
+        let stuck = self.stuck;
+        let taking = self.taking.get_or_insert_with(|| Box::pin(tokio::time::sleep(stuck)));
+        ready!(taking.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -134,7 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.taken(cx, wrote)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,10 +207,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.taken(cx, wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_for_too_long_is_left() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let pace = Pace::default();
+        pace.serving();
+        let mut paced = Paced::new(ours, pace.clone(), SHORT);
+        // One that takes a little now and then goes on, however long it is in all.
+        let slow = async {
+            let mut some = [0; 16];
+            for _ in 0..8 {
+                tokio::time::sleep(SHORT / 4).await;
+                theirs.read_exact(&mut some).await.unwrap();
+            }
+        };
+        let (wrote, ()) = tokio::join!(paced.write_all(&[0; 128]), slow);
+        wrote.unwrap();
+        let left = paced.write_all(&[0; 128]).await.unwrap_err();
+        assert_eq!(left.kind(), io::ErrorKind::TimedOut);
+        // Of another protocol it may stand still.
+        pace.other();
+        let stands = tokio::time::timeout(SHORT * 4, paced.write_all(&[0; 128])).await;
+        assert!(stands.is_err());
     }
 }

@@ -87,10 +87,10 @@ pub(crate) async fn handle(
         // was not taken is no request.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(pace) = &arrival.pace
-        && response.status() != StatusCode::SWITCHING_PROTOCOLS
-    {
-        response.body_mut().ends(pace.answering(!progress.ended()));
+    match &arrival.pace {
+        Some(pace) if response.status() == StatusCode::SWITCHING_PROTOCOLS => pace.other(),
+        Some(pace) => response.body_mut().ends(pace.answering(!progress.ended())),
+        None => {}
     }
     response
 }

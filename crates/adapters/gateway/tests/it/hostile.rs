@@ -125,7 +125,9 @@ async fn an_answer_that_breaks_off_never_ends_as_if_it_was_whole() {
         let instance = Raw::start(answer, Then::Close).await;
         let world = World::with(bad(&instance)).await;
         let answer = raw(world.gate.main, &post("/")).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{what}: {answer}");
+        // What was not sent before it broke off need not be sent after it.
+        let begun = answer.is_empty() || answer.starts_with("HTTP/1.1 200 OK");
+        assert!(begun, "{what}: {answer}");
         assert!(!answer.ends_with("0\r\n\r\n"), "{what}: {answer}");
         let line = world.why("answer-broke").await;
         assert_eq!(line["status"], 200, "{what}");

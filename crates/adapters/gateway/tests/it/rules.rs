@@ -85,7 +85,8 @@ async fn a_body_may_not_be_larger_than_its_route_takes() {
     let answer = answer.await.unwrap().unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(answer.headers()["connection"], "close");
-    let line = logged(dir.path(), |line| line["bytes_in"] == 1536).await;
+    let larger = |line: &serde_json::Value| line["bytes_in"].as_u64().is_some_and(|n| n > 1024);
+    let line = logged(dir.path(), larger).await;
     assert_eq!(line["why"], "gateway/body-too-large");
     // The instance is not to blame for it.
     let part = gate.seen().await.routes["r"].parts[&1].clone();
