@@ -69,9 +69,9 @@ pub(crate) struct State {
     /// What was started beside the process, to take its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) coming: Option<Process>,
-    /// Whose place was taken, while it ends what it began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) leaving: Option<Process>,
+    /// Whose place was taken, while they end what they began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leaving: Vec<Process>,
 }
 
 impl State {
@@ -100,7 +100,7 @@ impl State {
             group: None,
             runs: Vec::new(),
             coming: None,
-            leaving: None,
+            leaving: Vec::new(),
         }
     }
 

@@ -92,8 +92,8 @@ struct Supervisor {
     coming: Option<(Process, Instant)>,
     /// What was run until then, for where it does not come to anything.
     before: Option<Arc<SpecFile>>,
-    /// Whose place was taken, and when it is killed.
-    leaving: Option<(Process, Instant)>,
+    /// Whose place was taken, and when each is killed.
+    leaving: Vec<(Process, Instant)>,
     /// One that was to take its place failed: none is tried before then, and why.
     spoilt: Option<(Instant, String)>,
     reaper: Reaper,
@@ -181,7 +181,7 @@ pub(super) async fn supervise(
         note_at: None,
         coming: None,
         before: None,
-        leaving: None,
+        leaving: Vec::new(),
         spoilt: None,
         reaper,
         events,
@@ -261,7 +261,7 @@ impl Supervisor {
             Event::Became { attempt, failure } if attempt == self.state.attempt => {
                 self.became(failure);
             }
-            Event::Gone { pid } if self.is_leaving(pid) => self.left(),
+            Event::Gone { pid } if self.is_leaving(pid) => self.left(pid),
             Event::Gone { pid } if self.adopted => self.gone(pid, Exit::Unknown),
             Event::Came { pid, failure } => self.came(pid, failure),
             Event::Detached { pid } => self.detached(pid),
@@ -331,7 +331,7 @@ impl Supervisor {
     }
 
     fn wake(&self) -> Option<Instant> {
-        let beside = [self.coming, self.leaving].into_iter().flatten().map(|(_, until)| until);
+        let beside = self.coming.iter().chain(&self.leaving).map(|(_, until)| *until);
         beside.chain(self.note_at).chain(self.stage_wake()).min()
     }
 

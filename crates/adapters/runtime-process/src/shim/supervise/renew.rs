@@ -104,14 +104,14 @@ impl Supervisor {
         let (attempt, pid) = (self.state.attempt, Some(process.pid));
         let line = Attempt { attempt, at: process.at, pid, exit: None, ran: None };
         let _ = state::note(&self.folder, &line);
-        self.state.leaving = before;
+        self.state.leaving.extend(before);
         // Kept before the other is told: a crash must not leave two of which nobody knows.
         self.save(true);
         self.log.say(&format!("took its place: pid {}", process.pid));
         if let Some(before) = before {
-            self.leaving = Some((before, Instant::now() + LEAVE));
+            self.leaving.push((before, Instant::now() + LEAVE));
             if !was_adopted && !proc::lives(&before) {
-                self.left();
+                self.left(before.pid);
             } else {
                 signal_group(&before, Signal::TERM);
             }
@@ -141,20 +141,18 @@ impl Supervisor {
         if let Some(process) = self.state.coming.take().filter(proc::lives) {
             signal_group(&process, Signal::KILL);
         }
-        match self.state.leaving.filter(proc::lives) {
-            Some(process) => {
-                self.leaving = Some((process, Instant::now() + LEAVE));
-                signal_group(&process, Signal::TERM);
-                tokio::spawn(wait_for_adopted(process, self.events.clone()));
-            }
-            None => self.state.leaving = None,
+        self.state.leaving.retain(proc::lives);
+        for process in self.state.leaving.clone() {
+            self.leaving.push((process, Instant::now() + LEAVE));
+            signal_group(&process, Signal::TERM);
+            tokio::spawn(wait_for_adopted(process, self.events.clone()));
         }
     }
 
     /// A child other than the program ended.
     pub(super) fn gone_beside(&mut self, pid: u32, exit: Exit) {
         if self.is_leaving(pid) {
-            self.left();
+            self.left(pid);
         } else if self.coming.is_some_and(|(process, _)| process.pid == pid) {
             let how = match exit {
                 Exit::Code { code } => format!("exited with code {code}"),
@@ -166,23 +164,21 @@ impl Supervisor {
     }
 
     pub(super) fn is_leaving(&self, pid: u32) -> bool {
-        self.leaving.is_some_and(|(process, _)| process.pid == pid)
+        self.leaving.iter().any(|(process, _)| process.pid == pid)
     }
 
     /// Whoever left its place is done.
-    pub(super) fn left(&mut self) {
-        if let Some((process, _)) = self.leaving.take() {
-            self.log.say(&format!("pid {} is done and gone", process.pid));
-            self.state.leaving = None;
-            self.save(false);
-        }
+    pub(super) fn left(&mut self, pid: u32) {
+        self.leaving.retain(|(process, _)| process.pid != pid);
+        self.state.leaving.retain(|process| process.pid != pid);
+        self.log.say(&format!("pid {pid} is done and gone"));
+        self.save(false);
     }
 
     /// Is it of one that comes or leaves? When all is to end, these too.
     pub(super) fn is_beside(&self, member: &Stat) -> bool {
-        let beside = self.coming.into_iter().chain(self.leaving);
-        self.state.stop.is_none()
-            && beside.into_iter().any(|(process, _)| member.group == process.pid)
+        let mut beside = self.coming.iter().chain(&self.leaving);
+        self.state.stop.is_none() && beside.any(|(process, _)| member.group == process.pid)
     }
 
     /// What is late.
@@ -191,12 +187,12 @@ impl Supervisor {
         if self.coming.is_some_and(|(_, until)| until <= now) {
             self.spoil(format!("not ready within {} s", READY.as_secs()));
         }
-        if let Some((process, until)) = self.leaving
-            && until <= now
-        {
-            self.log.say(&format!("pid {} did not end in time: SIGKILL", process.pid));
-            signal_group(&process, Signal::KILL);
-            self.leaving = Some((process, now + READY));
+        for (process, until) in &mut self.leaving {
+            if *until <= now {
+                self.log.say(&format!("pid {} did not end in time: SIGKILL", process.pid));
+                signal_group(process, Signal::KILL);
+                *until = now + READY;
+            }
         }
         if self.note_at.is_some_and(|at| at <= now) {
             self.note_at = None;
