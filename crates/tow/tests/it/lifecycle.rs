@@ -302,6 +302,6 @@ fn what_is_to_be_run_before_a_stop_is_run_while_the_program_still_lives() {
     let began = std::time::Instant::now();
     up.tow(["stop", "ferry"]).exits(0);
     let took = began.elapsed();
-    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(up.json(&["ps", "ferry"]).as_array().map(Vec::len), Some(0));
 }
