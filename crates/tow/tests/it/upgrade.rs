@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
 #![allow(clippy::print_stdout, reason = "what was measured is a result")]
 
-use crate::ferry::{Ferry, TOW, pids, served, status};
+use crate::ferry::{Ferry, TOW, pids, served, status, try_get};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tow_gateway::EdgeClient;
+use tow_ports::Edge as _;
 use tow_testkit::binary::{Binary, until};
 use tow_testkit::load::Load;
 
@@ -81,6 +83,36 @@ fn another_build_takes_over_without_a_request_lost() {
     // The same again is nothing.
     let copy = up.data().join("bin").join(build(&up));
     assert_eq!(upgrade(&up, &copy).exits(0).json()["changed"], false);
+}
+
+#[test]
+fn what_is_in_flight_outlasts_two_upgrades_and_a_deployment() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let url = status(&up, "ferry")["url"].as_str().unwrap().to_string();
+    let before = served(&url);
+    let asked = url.clone();
+    let slow = std::thread::spawn(move || try_get(&asked, "/slow?ms=8000"));
+    let edge = EdgeClient::new(up.data().join("run/gateway"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let in_flight = || {
+        let seen = runtime.block_on(edge.observe()).unwrap();
+        seen.targets.values().map(|counters| counters.in_flight).sum::<u64>()
+    };
+    until("it is in flight", || in_flight() == 1);
+    upgrade(&up, &another_build(&up, "tow-2")).exits(0);
+    assert_eq!(in_flight(), 1, "counted by whoever answers it");
+    upgrade(&up, &another_build(&up, "tow-3")).exits(0);
+    until("the one that answers it is left, and the last", || up.role("gateway").len() == 2);
+    // What answered it is replaced, and not ended before it has answered.
+    ferry.source("two");
+    up.deploy(ferry.path());
+    assert_ne!(served(&url), before);
+    let (code, body) = slow.join().unwrap().unwrap();
+    assert_eq!(code, 200, "{body}");
+    until("one gateway is left", || up.role("gateway").len() == 1);
+    assert_eq!(in_flight(), 0);
 }
 
 #[test]

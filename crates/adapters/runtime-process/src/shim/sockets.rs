@@ -8,8 +8,10 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use tow_record::InstanceSpec;
 
-/// The most that a program can have kept: their names must fit into one variable of its environment.
-const MOST: usize = 16_000;
+/// The most that a program can have kept.
+const MOST: usize = 11_000;
+/// Bytes of all their names, which must fit into one variable of its environment: the kernel takes 128 KiB.
+const NAMES: usize = 120 * 1024;
 /// Descriptors that the shim needs for all else.
 const ELSE: usize = 64;
 /// What a socket is called of which nobody said it, by the convention of LISTEN_FDNAMES.
@@ -109,9 +111,10 @@ impl Sockets {
             return Some(format!("{:?} is no listening TCP socket: not kept", held.name));
         }
         self.kept.retain(|other| other.name != held.name || other.name == UNNAMED);
-        if self.kept.len() >= room() {
-            let first = !std::mem::replace(&mut self.is_full, true);
-            return first.then(|| format!("more than {} sockets: no more are kept", room()));
+        let names: usize = self.all().map(|held| held.name.len() + 1).sum();
+        if self.kept.len() >= room() || names + held.name.len() > NAMES {
+            let (first, kept) = (!std::mem::replace(&mut self.is_full, true), self.kept.len());
+            return first.then(|| format!("{kept} sockets are kept, and no more"));
         }
         self.kept.push(held);
         None
@@ -237,6 +240,13 @@ mod tests {
         assert!(sockets.keep("c".into(), file.into()).unwrap().contains("not kept"));
         sockets.forget("b");
         assert_eq!(names(&sockets), "a");
+        let (long, room) = ("x".repeat(250), NAMES / 251);
+        let mut words = 0;
+        for number in 0..room + 3 {
+            words += usize::from(sockets.keep(format!("{number}{long}"), listen()).is_some());
+        }
+        assert_eq!(words, 1, "said once");
+        assert!(sockets.kept.len() < room, "what would not fit into the environment is not kept");
     }
 
     #[test]
