@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// What our shim calls a descriptor that lies between ours and is none.
+const OTHER: &str = "other";
 /// The control socket's name in the gateway's folder.
 const CONTROL: &str = "ctl.sock";
 /// Before it has that name.
@@ -30,6 +32,9 @@ pub(crate) fn handed_on() -> io::Result<Vec<(String, TcpListener)>> {
     let mut listeners = Vec::new();
     for index in 0..given.len() {
         let name = names.get(index).copied().unwrap_or_default().to_string();
+        if name == OTHER {
+            continue;
+        }
         // One that is no listener is not ours to judge: the others are served.
         listeners.extend(given.take_tcp_listener(index).ok().flatten().map(|one| (name, one)));
     }

@@ -2,6 +2,7 @@
 //! gateway's shim is for: its sockets outlive it.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(clippy::print_stdout, reason = "what was measured is a result")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -91,6 +92,24 @@ async fn real_gateway() {
     machine.down().await;
 }
 
+fn stopped(id: &str) -> Route {
+    Route {
+        id: id.into(),
+        hosts: vec!["web.localhost".into()],
+        path: "/".into(),
+        port: 0,
+        component: "default/web".into(),
+        environment: "development".into(),
+        targets: vec![],
+        state: State::Stopped,
+        reason: "stopped".into(),
+        wakes: false,
+        split: None,
+        mode: Mode::Serving,
+        rules: RouteRules::default(),
+    }
+}
+
 /// The status line that a new connection gets.
 fn status(at: SocketAddr) -> String {
     let mut stream = TcpStream::connect(at).expect("nobody is refused");
@@ -105,21 +124,7 @@ fn status(at: SocketAddr) -> String {
 async fn a_killed_gateway_refuses_nobody() {
     let machine = Machine::up().await;
     let at: SocketAddr = machine.seen().await.listening[0].parse().unwrap();
-    let route = Route {
-        id: "r".into(),
-        hosts: vec!["web.localhost".into()],
-        path: "/".into(),
-        port: 0,
-        component: "default/web".into(),
-        environment: "development".into(),
-        targets: vec![],
-        state: State::Stopped,
-        reason: "stopped".into(),
-        wakes: false,
-        split: None,
-        mode: Mode::Serving,
-        rules: RouteRules::default(),
-    };
+    let route = stopped("r");
     let ack =
         machine.edge.apply(&RouteSet { epoch: 1, revision: 1, routes: vec![route] }).await.unwrap();
     let mut boot = machine.boot("").await;
@@ -138,5 +143,40 @@ async fn a_killed_gateway_refuses_nobody() {
         assert_eq!((seen.revision, seen.ports), (1, ack.ports.clone()));
         assert_eq!(machine.seen().await.listening, [at.to_string()]);
     }
+    machine.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_ports_outlive_a_killed_gateway() {
+    let machine = Machine::up().await;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let count = limit.unwrap_or(20_000).saturating_sub(2_000).min(5_000);
+    let routes: Vec<Route> = (0..count).map(|number| stopped(&format!("r{number}"))).collect();
+    let began = Instant::now();
+    let ack = machine.edge.apply(&RouteSet { epoch: 1, revision: 1, routes }).await.unwrap();
+    let applied = began.elapsed();
+    let ports: std::collections::BTreeSet<u16> = ack.ports.values().copied().collect();
+    assert_eq!(ports.len() as u64, count, "each has its own");
+    let boot = machine.boot("").await;
+    let pid = machine.seen().await.pid.unwrap();
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    let killed = Instant::now();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    machine.boot(&boot).await;
+    let back = killed.elapsed();
+    assert_eq!(machine.edge.observe().await.unwrap().ports, ack.ports, "all on the same ports");
+    let asked = tokio::task::spawn_blocking(move || {
+        ports
+            .iter()
+            .step_by(97)
+            .map(|port| status(([127, 0, 0, 1], *port).into()))
+            .collect::<Vec<_>>()
+    });
+    for line in asked.await.unwrap() {
+        assert_eq!(line, "HTTP/1.1 503 Service Unavailable");
+    }
+    println!(
+        "measured: {count} ports applied in {applied:?}, and back on all of them {back:?} after a kill"
+    );
     machine.down().await;
 }

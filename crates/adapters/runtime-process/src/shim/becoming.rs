@@ -18,6 +18,8 @@ use std::process::Command;
 
 /// The first number of a handed-on socket, by systemd's convention.
 const FIRST: i32 = 3;
+/// What a descriptor is called that is none of ours.
+const OTHER: &str = "other";
 
 /// `tow shim-exec [init]`, standard input being a socket to the shim: a [`Told`] on it says what to become; its end
 /// means that the shim died first, and then nothing is run. What keeps the program from running is written to it.
@@ -44,14 +46,16 @@ fn become_program(told: &Told, mut fds: Vec<OwnedFd>, shim: &OwnedFd) -> String 
         return "there is no program to run".into();
     };
     let streams = fds.split_off(told.sockets.min(fds.len()));
-    for (number, socket) in (FIRST..).zip(&fds) {
-        if socket.as_raw_fd() != number {
-            return format!("descriptor {number} is taken, LISTEN_FDS cannot be handed on");
-        }
+    for socket in &fds {
         if let Err(err) = rustix::io::fcntl_setfd(socket, FdFlags::empty()) {
-            return format!("descriptor {number}: {err}");
+            return format!("descriptor {}: {err}", socket.as_raw_fd());
         }
     }
+    let numbers: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let names = match listed(&numbers, &told.names) {
+        Ok(names) => names,
+        Err(why) => return why,
+    };
     if let Err(err) = std::env::set_current_dir(&told.dir) {
         return format!("cannot enter {}: {err}", told.dir.display());
     }
@@ -66,12 +70,28 @@ fn become_program(told: &Told, mut fds: Vec<OwnedFd>, shim: &OwnedFd) -> String 
     command.args(args).env_clear().envs(&told.env);
     if !fds.is_empty() {
         command.env("LISTEN_PID", std::process::id().to_string());
-        command.env("LISTEN_FDS", fds.len().to_string());
-        if told.names.len() == fds.len() {
-            command.env("LISTEN_FDNAMES", told.names.join(":"));
-        }
+        command.env("LISTEN_FDS", names.len().to_string());
+        command.env("LISTEN_FDNAMES", names.join(":"));
     }
     explain(Path::new(program), &command.exec())
+}
+
+/// The names of all descriptors from the first to the last that is handed on. What came with whoever started the platform may
+/// lie between them, above where it is closed: it has the name of nothing, and whoever is handed on sockets passes it by.
+/// The first must be in its place, for those who know nothing of names.
+fn listed(numbers: &[i32], names: &[String]) -> Result<Vec<String>, String> {
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+        return Ok(Vec::new());
+    };
+    if *first != FIRST || !numbers.is_sorted() {
+        return Err(format!("descriptor {FIRST} is taken, LISTEN_FDS cannot be handed on"));
+    }
+    let mut named: std::collections::BTreeMap<i32, String> =
+        (FIRST..=*last).map(|number| (number, OTHER.to_string())).collect();
+    for (place, number) in numbers.iter().enumerate() {
+        named.insert(*number, names.get(place).cloned().unwrap_or_default());
+    }
+    Ok(named.into_values().collect())
 }
 
 /// Nothing to read, but for a role; output and errors as given. These are open for reading too, so that the program is never without a
@@ -124,4 +144,21 @@ pub(crate) fn explain(program: &Path, err: &io::Error) -> String {
         _ => err.to_string(),
     };
     format!("cannot run {named}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_is_named_as_none_of_ours() {
+        let names: Vec<String> = ["listen", "port-1", "port-2"].map(Into::into).into();
+        assert_eq!(listed(&[3, 4, 5], &names).unwrap(), ["listen", "port-1", "port-2"]);
+        assert_eq!(
+            listed(&[3, 4, 7], &names).unwrap(),
+            ["listen", "port-1", "other", "other", "port-2"]
+        );
+        assert!(listed(&[4, 5, 6], &names).is_err());
+        assert!(listed(&[], &[]).unwrap().is_empty());
+    }
 }
