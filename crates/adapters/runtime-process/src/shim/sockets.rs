@@ -4,6 +4,7 @@
 use crate::folder::Folder;
 use crate::state::Process;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use tow_record::InstanceSpec;
@@ -32,6 +33,10 @@ impl Held {
         let at = socket.local_addr().map(|at| at.to_string()).unwrap_or_default();
         Self { name, socket, at }
     }
+
+    fn key(&self) -> String {
+        if self.name == UNNAMED { format!("{UNNAMED} {}", self.at) } else { self.name.clone() }
+    }
 }
 
 /// All of them.
@@ -39,8 +44,10 @@ impl Held {
 pub(super) struct Sockets {
     /// As the spec lists them; fewer where they could not be had.
     bound: Vec<Held>,
-    /// In the order in which they were given.
-    kept: Vec<Held>,
+    /// By name, those without one by where they listen.
+    kept: BTreeMap<String, Held>,
+    /// Bytes of their names.
+    names: usize,
     /// A program was told that no more can be kept.
     is_full: bool,
 }
@@ -100,7 +107,7 @@ impl Sockets {
 
     /// Those that are handed on.
     pub(super) fn all(&self) -> impl Iterator<Item = &Held> {
-        self.bound.iter().chain(&self.kept)
+        self.bound.iter().chain(self.kept.values())
     }
 
     /// Keeps a socket that the program gave; one of the same name goes. The word for the log where it can't be kept.
@@ -110,26 +117,35 @@ impl Sockets {
         if !listens || held.at.is_empty() {
             return Some(format!("{:?} is no listening TCP socket: not kept", held.name));
         }
-        self.kept.retain(|other| other.name != held.name || other.name == UNNAMED);
-        let names: usize = self.all().map(|held| held.name.len() + 1).sum();
-        if self.kept.len() >= room() || names + held.name.len() > NAMES {
+        self.forget(&held.key());
+        if self.kept.len() >= room() || self.names + held.name.len() > NAMES {
             let (first, kept) = (!std::mem::replace(&mut self.is_full, true), self.kept.len());
             return first.then(|| format!("{kept} sockets are kept, and no more"));
         }
-        self.kept.push(held);
+        self.put(held);
         None
     }
 
     /// The program needs these no more.
     pub(super) fn forget(&mut self, name: &str) {
-        self.kept.retain(|held| held.name != name);
-        self.is_full = false;
+        if name == UNNAMED {
+            self.kept.retain(|_, held| held.name != UNNAMED);
+            self.names = self.kept.values().map(|held| held.name.len() + 1).sum();
+        } else if let Some(held) = self.kept.remove(name) {
+            self.names -= held.name.len() + 1;
+            self.is_full = false;
+        }
+    }
+
+    fn put(&mut self, held: Held) {
+        self.names += held.name.len() + 1;
+        self.kept.insert(held.key(), held);
     }
 
     /// Writes down what they are called, for another shim.
     pub(super) fn note(&self, folder: &Folder) {
         let names: Vec<(&str, &str)> =
-            self.kept.iter().map(|held| (held.name.as_str(), held.at.as_str())).collect();
+            self.kept.values().map(|held| (held.name.as_str(), held.at.as_str())).collect();
         // Without it they are kept all the same, under another name.
         let bytes = serde_json::to_vec(&names).unwrap_or_default();
         let _ = crate::folder::replace(&folder.sockets(), &bytes, false);
@@ -157,7 +173,7 @@ impl Sockets {
             names.into_iter().map(|(name, address)| (address, name)).collect();
         for socket in found.into_iter().take(room()) {
             let name = at(&socket).and_then(|address| names.get(&address).cloned());
-            self.kept.push(Held::new(name.unwrap_or_else(|| UNNAMED.into()), socket));
+            self.put(Held::new(name.unwrap_or_else(|| UNNAMED.into()), socket));
         }
     }
 }
@@ -235,7 +251,7 @@ mod tests {
         assert_eq!(sockets.keep("a".into(), listen()), None);
         assert_eq!(sockets.keep("b".into(), listen()), None);
         assert_eq!(sockets.keep("a".into(), listen()), None);
-        assert_eq!(names(&sockets), "b a");
+        assert_eq!(names(&sockets), "a b");
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(sockets.keep("c".into(), file.into()).unwrap().contains("not kept"));
         sockets.forget("b");

@@ -21,7 +21,7 @@ const LEAVE: Duration = Duration::from_secs(15 * 60);
 /// After one that failed none is tried for so long.
 const SPOILT: Duration = Duration::from_secs(20);
 /// Names of kept sockets are written down so long after a change; more changes come with it.
-const NOTE: Duration = Duration::from_millis(50);
+const NOTE: Duration = Duration::from_millis(250);
 
 impl Supervisor {
     /// Starts what the spec says beside what runs, where these are not the same. Nothing to do where nothing runs: the
