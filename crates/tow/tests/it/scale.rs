@@ -310,9 +310,13 @@ fn scaling(name: &str, scale: &str) -> Ferry {
     ferry
 }
 
+/// It sleeps, and nothing of it is left: until the gateway knows, the one that goes still answers.
 fn asleep(up: &Binary, name: &str) -> bool {
     let line = status(up, name);
-    line["state"] == "asleep" && line["instances"] == serde_json::json!({"ready": 0, "wanted": 0})
+    let none = serde_json::json!({"ready": 0, "wanted": 0});
+    line["state"] == "asleep"
+        && line["instances"] == none
+        && up.json(&["ps", name]).as_array().is_some_and(Vec::is_empty)
 }
 
 /// The events of scaling, oldest first: from, to.
