@@ -11,6 +11,7 @@
 mod oracle;
 
 use crate::ferry::{Ferry, TOW, status};
+use crate::upgrade;
 use oracle::Reverted;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -47,11 +48,13 @@ enum Act {
     Kill,
     /// A shim of what serves is killed: what it watched lives on.
     Shim,
+    /// Another build takes the platform's place, after one that knows an older store was refused.
+    Upgrade,
 }
 
 impl Fire {
     fn of(is_full: bool, seed: u64) -> Self {
-        use Act::{Bad, Config, Deploy, Kill, Rollback, Scale, Shim, Unhealthy};
+        use Act::{Bad, Config, Deploy, Kill, Rollback, Scale, Shim, Unhealthy, Upgrade};
         let times = |act: Act, full: usize, short: usize| {
             std::iter::repeat_n(act, if is_full { full } else { short })
         };
@@ -63,6 +66,7 @@ impl Fire {
             .chain(times(Rollback, 3, 1))
             .chain(times(Kill, 3, 2))
             .chain(times(Shim, 2, 1))
+            .chain(times(Upgrade, 2, 1))
             .collect();
         let mut chance = seed | 1;
         for at in (1..acts.len()).rev() {
@@ -169,6 +173,7 @@ impl World {
                 }
             }
             Act::Shim => self.kill_shim(),
+            Act::Upgrade => self.upgrade(),
         }
         until("it is live", || self.is_live());
     }
@@ -194,6 +199,26 @@ impl World {
     }
 }
 
+/// One that passes for an older `tow`.
+const OLDER: &str = "case \"$1\" in --version) echo tow 0.0.1;; *) exec \"$TOW\" \"$@\";; esac";
+
+impl World {
+    fn upgrade(&self) {
+        let up = &self.up;
+        let database = up.data().join("tow.db");
+        let name = format!("older-{}", self.turn);
+        let older = upgrade::script(up, &name, &OLDER.replace("$TOW", TOW));
+        upgrade::ahead(&database);
+        let refused = upgrade::upgrade(up, &older);
+        upgrade::back(&database);
+        assert_eq!(refused.problem()["code"], "store/newer-schema", "{refused}");
+        let before = upgrade::build(up);
+        let other = upgrade::another_build(up, &format!("tow-{}", self.turn));
+        upgrade::upgrade(up, &other).exits(0);
+        assert_ne!(upgrade::build(up), before);
+    }
+}
+
 impl Fire {
     fn delivery(&self, deadline: &str) -> String {
         let drain = self.long.as_secs() + 10;
@@ -213,9 +238,13 @@ impl Fire {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how much is asked for, and in which order")]
+fn said(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 #[test]
 fn no_request_fails_whatever_is_done_underneath() {
-    let said = |name: &str| std::env::var(name).ok();
     let seed = said("TOW_FIRE_SEED").and_then(|text| text.parse().ok()).unwrap_or(20_261_122);
     let fire = Fire::of(said("TOW_FIRE").as_deref() == Some("full"), seed);
     let up = Binary::up(TOW);
