@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// As many as are wanted.
 const WANTED: usize = 10_000;
-/// Two descriptors for each of them, at the gateway's side as at ours, and some for all else.
-const ELSE: usize = 256;
+/// Two descriptors for each of them, at the gateway's side as at ours, and some for all else: the gateway keeps some back.
+const ELSE: usize = 1_024;
 /// A WebSocket's handshake; nobody here looks at its key.
 const ASKS: &str = "GET /ws HTTP/1.1\r\nhost: h1.example.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
