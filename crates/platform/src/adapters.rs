@@ -7,7 +7,8 @@ use std::{
 };
 use tow_names::Network;
 use tow_ports::{
-    AcmeSetting, Blobs, Builder, Certifier, Clock, Crossings, Edge, Images, Keys, Locations, Runtime, Sources, Web,
+    AcmeSetting, Blobs, Builder, Certifier, Clock, Crossings, Edge, Images, Keys, Locations,
+    Runtime, Sources, Web,
 };
 use tow_record::InstanceSpec;
 

@@ -38,6 +38,7 @@ const AUDIENCES: &[(&str, Audience)] = &[
     ("plan.", Audience::Owners),
     ("release.", Audience::Readers),
     ("rollout.", Audience::Readers),
+    ("route.", Audience::Readers),
     ("run.", Audience::Owners),
     ("session.", Audience::Person),
     ("sign-in-link.", Audience::Person),

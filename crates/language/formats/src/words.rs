@@ -5,7 +5,7 @@ use tow_model::kinds::workload::{
     NAME_PATTERN, TYPE_PATTERN, VARIABLE_PATTERN,
 };
 
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 14] = [
     (
         NAME_PATTERN,
         "2 to 63 lower-case letters, digits or '-', beginning and ending with a letter or digit",
@@ -23,6 +23,7 @@ const RULES: [(&str, &str); 13] = [
     ),
     (CPU_PATTERN, "cores as in \"0.5\" or \"2\", or thousandths as in \"250m\""),
     (HEADER_PATTERN, "letters, digits, '-' or '_'"),
+    ("^[A-Za-z0-9-]+$", "letters, digits or '-'"),
     (VARIABLE_PATTERN, "a name without '='"),
     (
         "^([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$",

@@ -5,9 +5,7 @@ use crate::AppError;
 use std::{future::Future, sync::Arc};
 use tow_api::Endpoint;
 use tow_names::{Digest, EntityRef, Namespace, Timestamp};
-use tow_ports::{
-    Blobs, Builder, Certifier, Clock, Edge, Images, Keys, Locations, Runtime, Web,
-};
+use tow_ports::{Blobs, Builder, Certifier, Clock, Edge, Images, Keys, Locations, Runtime, Web};
 use tow_record::{Actor, EventBody, NewEvent};
 use tow_store::{Author, Batch, CommitError, Idempotent, Store};
 

@@ -40,7 +40,11 @@ fn given(host: &str) -> ServedCertificate {
     ServedCertificate { host: host.into(), chain, key, until: None }
 }
 
-pub(crate) fn set(version: &str, authority: &ServedCertificate, all: &[&ServedCertificate]) -> CertificateSet {
+pub(crate) fn set(
+    version: &str,
+    authority: &ServedCertificate,
+    all: &[&ServedCertificate],
+) -> CertificateSet {
     CertificateSet {
         epoch: 1,
         version: version.into(),

@@ -333,7 +333,9 @@ impl World {
             "password.set" | "sign-in-link.create" => has(PEOPLE),
             "token.delete" => self.people.iter().any(|one| said.contains(one.name)),
             id if id.starts_with("catalog.") => by_id && request.method != "POST",
-            id if id.starts_with("plan.") => has(&["vault-dock", "keep", "vault-free"]),
+            id if ["plan.", "route.", "rollout."].iter().any(|of| id.starts_with(of)) => {
+                has(&["vault-dock", "keep", "vault-free"])
+            }
             _ => false,
         }
     }

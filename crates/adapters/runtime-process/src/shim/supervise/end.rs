@@ -20,7 +20,8 @@ impl Supervisor {
         self.quiet();
         self.state.phase = Phase::Stopping;
         self.save(false);
-        let first = self.file.spec.before_stop.clone().filter(|_| why == Why::Stop && !self.becoming);
+        let first =
+            self.file.spec.before_stop.clone().filter(|_| why == Why::Stop && !self.becoming);
         if let Some(argv) = first {
             self.log.say(&format!("stopping: {} first", argv.join(" ")));
             self.prepare(argv, grace);
