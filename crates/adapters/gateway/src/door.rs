@@ -7,7 +7,6 @@ use crate::served::Gateway;
 use crate::table::Entrance;
 use crate::tls::{self, Tls};
 use http::Request;
-use http::header::{COOKIE, HeaderMap, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -133,9 +132,8 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
 ) {
     let closing = gateway.closing.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (gateway, arrival) = (gateway.clone(), arrival.clone());
-        join_cookies(request.headers_mut());
         async move { Ok::<_, Infallible>(proxy::handle(gateway, arrival, request).await) }
     });
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -156,17 +154,6 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
-    }
-}
-
-/// HTTP/2 may send each cookie in a field of its own; whoever stands behind us wants one (RFC 9113, 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
-        headers.insert(COOKIE, joined);
     }
 }
 
@@ -220,20 +207,5 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     } else if error.is_parse() {
         let status = if error.is_parse_too_large() { 431 } else { 400 };
         exchange::note(&gateway, &arrival, status, "malformed");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cookies_of_several_fields_become_one() {
-        let mut headers = HeaderMap::new();
-        for cookie in ["a=1", "b=2; c=3"] {
-            headers.append(COOKIE, HeaderValue::from_static(cookie));
-        }
-        join_cookies(&mut headers);
-        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
 }

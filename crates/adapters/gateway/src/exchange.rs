@@ -6,6 +6,7 @@ use crate::access::{self, Line};
 use crate::body::Progress;
 use crate::headers;
 use crate::pace::Pace;
+use crate::page::Complaint;
 use crate::served::Gateway;
 use crate::table::{Entrance, Goal, Served};
 use crate::trace::Trace;
@@ -165,9 +166,14 @@ impl Exchange {
         self.complete = true;
     }
 
-    /// The answer broke off on the instance's side.
+    /// The answer broke off on the instance's side; or because the rest of the request was not to be had, which is the
+    /// client's doing and speaks against nobody.
     pub(crate) fn broke(&mut self) {
         self.complete = true;
+        if let Some(fault) = self.progress.fault() {
+            self.why = Complaint::body(fault, None).code();
+            return;
+        }
         self.why = "answer-broke";
         if let Some(tried) = &self.tried {
             tried.goal.target.erred();

@@ -175,8 +175,7 @@ fn forwarded(headers: &mut HeaderMap, known: &Known<'_>) {
     let addresses: Vec<String> = way.addresses.iter().map(ToString::to_string).collect();
     insert(headers, X_FORWARDED_FOR, &addresses.join(", "));
     insert(headers, X_FORWARDED_PROTO, way.proto);
-    let port = way.port.or_else(|| host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()));
-    insert(headers, X_FORWARDED_PORT, &port.unwrap_or(known.local.port()).to_string());
+    insert(headers, X_FORWARDED_PORT, &port(known, host).to_string());
     let mut elements: Vec<String> = way
         .addresses
         .iter()
@@ -200,6 +199,16 @@ fn forwarded(headers: &mut HeaderMap, known: &Known<'_>) {
         insert(headers, X_FORWARDED_HOST, host);
     }
     insert(headers, FORWARDED, &elements.join(", "));
+}
+
+/// The port that was asked for: that of the host, or the one that its protocol has where the host names none.
+fn port(known: &Known<'_>, host: &str) -> u16 {
+    let named = || host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    known.way.port.or_else(named).unwrap_or(match known.way.proto {
+        _ if host.is_empty() => known.local.port(),
+        "https" => 443,
+        _ => 80,
+    })
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -359,6 +368,13 @@ mod tests {
         let mut answer = map(&[("set-cookie", "tow_session=evil; Path=/"), ("set-cookie", "a=1")]);
         to_client(&mut answer, &HeaderValue::from_static("r"), false);
         assert_eq!(answer.get_all(SET_COOKIE).iter().count(), 1);
+    }
+
+    #[test]
+    fn cookies_of_several_fields_become_one() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::body::Upload;
 use crate::target::lock;
 use hyper::client::conn::http2::SendRequest;
 use std::future::Future;
+use std::io;
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// The sending half; its clones share the connection.
 pub(crate) type Shared = SendRequest<Upload>;
@@ -19,14 +21,24 @@ pub(crate) struct Multiplex {
 }
 
 impl Multiplex {
-    /// The connection, and whether it was opened just now.
-    pub(crate) async fn get<E>(
+    /// The connection, and whether it was opened just now. Where none is to be had, nobody waits for longer than
+    /// `within`, however many others wait too.
+    pub(crate) async fn get(
         &self,
-        open: impl Future<Output = Result<Shared, E>>,
-    ) -> Result<(Shared, bool), E> {
+        open: impl Future<Output = io::Result<Shared>>,
+        within: Duration,
+    ) -> io::Result<(Shared, bool)> {
         if let Some(shared) = self.open() {
             return Ok((shared, false));
         }
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("none within {within:?}"));
+        tokio::time::timeout(within, self.get_slowly(open)).await.map_err(|_| late())?
+    }
+
+    async fn get_slowly(
+        &self,
+        open: impl Future<Output = io::Result<Shared>>,
+    ) -> io::Result<(Shared, bool)> {
         let _opening = self.opening.lock().await;
         if let Some(shared) = self.open() {
             return Ok((shared, false));
@@ -44,5 +56,24 @@ impl Multiplex {
     pub(crate) fn close(&self) {
         let shared = lock(&self.shared).take();
         drop(shared);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[tokio::test]
+    async fn who_waits_for_others_waits_no_longer_than_they() {
+        const WITHIN: Duration = Duration::from_millis(200);
+        let multiplex = Multiplex::default();
+        let began = Instant::now();
+        let all = (0..50).map(|_| multiplex.get(std::future::pending(), WITHIN));
+        for one in futures::future::join_all(all).await {
+            assert_eq!(one.err().map(|error| error.kind()), Some(io::ErrorKind::TimedOut));
+        }
+        // One after the other they would take ten seconds.
+        assert!(began.elapsed() < WITHIN * 25, "{:?}", began.elapsed());
     }
 }

@@ -13,7 +13,7 @@ use crate::target::{InFlight, Target};
 use crate::tunnel;
 use crate::upstream::{self, Failed};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
+    CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
     TRANSFER_ENCODING,
 };
 use http::uri::PathAndQuery;
@@ -162,20 +162,18 @@ async fn route(
             return Ok(Outcome::Led(status, to));
         }
         if let Some(limit) = paused(served, exchange.client)? {
-            if held.is_none() {
-                held = gateway.begin_pause(served, limit);
-            }
-            let Some(held) = &held else { return Err(Complaint::too_many_paused(&served.route)) };
+            let Some(held) = gateway.begin_pause(&mut held, served, limit) else {
+                return Err(Complaint::too_many_paused(&served.route));
+            };
             if !gateway.hold(&table, held).await {
                 return Err(Complaint::paused(&served.route, limit));
             }
             continue;
         }
         if served.goals.is_empty() && served.route.wakes {
-            if held.is_none() {
-                held = gateway.begin_hold(served);
-            }
-            let Some(held) = &held else { return Err(Complaint::too_many_wait(&served.route)) };
+            let Some(held) = gateway.begin_hold(&mut held, served) else {
+                return Err(Complaint::too_many_wait(&served.route));
+            };
             if !gateway.hold(&table, held).await {
                 return Err(Complaint::not_awake(&served.route));
             }
@@ -347,10 +345,9 @@ fn admitted(request: &Request<Incoming>) -> Result<String, Complaint> {
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(Complaint::unknown_coding());
     }
-    // RFC 9112, 7.1: chunked once, and 6.3: never beside a length.
-    let codings = headers.get_all(TRANSFER_ENCODING).iter().count();
-    if codings > 1 || (codings == 1 && headers.contains_key(CONTENT_LENGTH)) {
-        return Err(Complaint::bad_request("The length of the body is said twice."));
+    // RFC 9112, 7.1: chunked once. A length beside it is gone by now (6.3).
+    if headers.get_all(TRANSFER_ENCODING).iter().nth(1).is_some() {
+        return Err(Complaint::bad_request("The body is said to be chunked twice."));
     }
     let mut expected = headers.get_all(EXPECT).iter();
     if expected.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {

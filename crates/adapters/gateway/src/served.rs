@@ -381,16 +381,39 @@ impl Gateway {
         tokio::time::timeout_at(waits.until, news.changed()).await.is_ok()
     }
 
-    /// Begins to wait for a first instance; none where as many wait as may.
-    pub(crate) fn begin_hold(&self, served: &Served) -> Option<Held> {
-        let waits = self.routes.wait(&served.counts, false)?;
-        Some(Held { until: Instant::now() + self.manner.hold, _waits: waits })
+    /// Begins to wait for a first instance, or goes on with it; none where as many wait as may.
+    pub(crate) fn begin_hold<'a>(
+        &self,
+        held: &'a mut Option<Held>,
+        served: &Served,
+    ) -> Option<&'a Held> {
+        self.begin(held, served, false, self.manner.hold)
     }
 
-    /// Begins to wait until the route serves again; none where as many wait as may.
-    pub(crate) fn begin_pause(&self, served: &Served, limit: Duration) -> Option<Held> {
-        let waits = self.routes.wait(&served.counts, true)?;
-        Some(Held { until: Instant::now() + limit, _waits: waits })
+    /// Begins to wait until the route serves again, or goes on with it; none where as many wait as may.
+    pub(crate) fn begin_pause<'a>(
+        &self,
+        held: &'a mut Option<Held>,
+        served: &Served,
+        limit: Duration,
+    ) -> Option<&'a Held> {
+        self.begin(held, served, true, limit)
+    }
+
+    /// Who waited for something else until now begins anew: with another deadline, and counted elsewhere.
+    fn begin<'a>(
+        &self,
+        held: &'a mut Option<Held>,
+        served: &Served,
+        paused: bool,
+        within: Duration,
+    ) -> Option<&'a Held> {
+        if held.as_ref().is_none_or(|held| !held.waits.is_for(&served.counts, paused)) {
+            *held = None;
+            let waits = self.routes.wait(&served.counts, paused)?;
+            *held = Some(Held { until: Instant::now() + within, waits });
+        }
+        held.as_ref()
     }
 
     /// Closes what was idle for long. To be called now and then.
@@ -402,7 +425,7 @@ impl Gateway {
 /// A request that waits, and until when.
 pub(crate) struct Held {
     until: Instant,
-    _waits: Waits,
+    waits: Waits,
 }
 
 /// Keeps a change, by itself or with all else, whichever is less. The new table is not served before that.

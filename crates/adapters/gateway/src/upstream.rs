@@ -106,7 +106,7 @@ async fn multiplexed(
     let repeatable = is_repeatable(&request);
     in_http2(&mut request);
     loop {
-        let (mut shared, fresh) = match target.multiplex().get(connect_http2(target)).await {
+        let (mut shared, fresh) = match target.multiplex().get(connect_http2(target), CONNECT).await {
             Ok(shared) => shared,
             Err(error) => return Err(Failed::Connect(request, error)),
         };

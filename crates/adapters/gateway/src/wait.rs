@@ -21,6 +21,13 @@ pub(crate) struct Waits {
     all: Arc<AtomicU64>,
 }
 
+impl Waits {
+    /// Does it wait at this route, for this?
+    pub(crate) fn is_for(&self, counts: &Arc<Counts>, paused: bool) -> bool {
+        self.paused == paused && Arc::ptr_eq(&self.here, counts)
+    }
+}
+
 impl Drop for Waits {
     fn drop(&mut self) {
         counter(&self.here, self.paused).fetch_sub(1, SeqCst);

@@ -11,6 +11,13 @@ const NOTHING: u64 = 100;
 /// Longer than all bounds of what is counted, in milliseconds.
 const ENDLESS: u64 = 20_000;
 
+/// Times are judged by so many windows that follow each other: a machine that is busy elsewhere for a moment makes one
+/// window slow, and no worse release of what it runs.
+const WINDOWS: usize = 2;
+/// Times are judged by so many times as many answers as errors are, in each of these windows: of 20 the two slowest say
+/// what 95 of a hundred take.
+const MORE: u64 = 5;
+
 /// What the window says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -22,10 +29,21 @@ pub enum Verdict {
     NotYet,
 }
 
-/// Counts another look in, and forgets what the window does not need. With another start of the gateway all begins anew:
+/// So many looks after its beginning a window ends.
+fn looks(window: Duration) -> usize {
+    usize::try_from(window.micros() / LOOK.micros()).unwrap_or(1).max(1)
+}
+
+/// Where the last window begins and ends, as far as it was looked at.
+pub fn last(samples: &[Tally], window: Duration) -> Option<(&Tally, &Tally)> {
+    let end = samples.len().checked_sub(1)?;
+    Some((&samples[end.saturating_sub(looks(window))], &samples[end]))
+}
+
+/// Counts another look in, and forgets what the windows do not need. With another start of the gateway all begins anew:
 /// it counts from zero.
 pub fn counted(samples: &[Tally], look: Tally, window: Duration) -> Vec<Tally> {
-    let most = usize::try_from(window.micros() / LOOK.micros()).unwrap_or(1) + 1;
+    let most = WINDOWS * looks(window) + 1;
     let mut kept: Vec<Tally> =
         samples.iter().filter(|sample| sample.boot == look.boot).cloned().collect();
     kept.push(look);
@@ -33,59 +51,71 @@ pub fn counted(samples: &[Tally], look: Tally, window: Duration) -> Vec<Tally> {
     kept.split_off(from)
 }
 
-/// Judges the window from the first of the samples to the last. `before`: all that the old ones had answered when the new
+/// Judges the last window, and of times the one before it, too. `before`: all that the old ones had answered when the new
 /// ones began; `beside`: the old ones serve at the same time, which is what counts then.
 pub fn judge(numbers: &Watched, samples: &[Tally], before: &RoutePart, beside: bool) -> Verdict {
-    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
-        return Verdict::NotYet;
+    let Some(window) = last(samples, numbers.window) else { return Verdict::NotYet };
+    let old = |(first, last): (&Tally, &Tally)| {
+        let now = last.old.since(&first.old);
+        if beside && now.requests >= numbers.requests { now } else { before.clone() }
     };
-    let new = last.new.since(&first.new);
+    let (new, old_now) = (window.1.new.since(&window.0.new), old(window));
     if new.requests < numbers.requests {
         return Verdict::NotYet;
     }
-    let now = last.old.since(&first.old);
-    let old = if beside && now.requests >= numbers.requests { &now } else { before };
+    if let Some(bad) = failing(numbers, &new, &old_now) {
+        return Verdict::Bad(bad);
+    }
+    // A start is slow, and so is a busy moment: times are judged by whole windows, all of which say the same.
+    let (each, have) = (looks(numbers.window), samples.len());
+    let windows = (0..WINDOWS).filter_map(|back| {
+        let end = have.checked_sub(1 + back * each)?;
+        Some((&samples[end.checked_sub(each)?], &samples[end]))
+    });
+    let slow: Vec<String> = windows
+        .map_while(|window| slower(numbers, &window.1.new.since(&window.0.new), &old(window)))
+        .collect();
+    match slow.into_iter().nth(WINDOWS - 1) {
+        // The last window's numbers would do, too; the first is where it began.
+        Some(began) => Verdict::Bad(began),
+        None => Verdict::Well,
+    }
+}
+
+/// More of the new fails than is allowed.
+fn failing(numbers: &Watched, new: &RoutePart, old: &RoutePart) -> Option<String> {
     // Of too few requests nothing is known, neither that they failed nor that they were quick.
     let known = old.requests >= numbers.requests;
-    let allowed = |of: u64| {
-        let said = numbers.errors.saturating_mul(of);
-        let twice = if known { 200 * old.errors * of / old.requests.max(1) } else { 0 };
-        said.max(twice)
+    let said = numbers.errors.saturating_mul(new.requests);
+    let twice = if known { 200 * old.errors * new.requests / old.requests.max(1) } else { 0 };
+    if new.errors * 100 <= said.max(twice) {
+        return None;
+    }
+    let then = match known {
+        true => format!("{} of {}", share(old.errors, old.requests), old.requests),
+        false => "nothing to compare with".into(),
     };
-    if new.errors * 100 > allowed(new.requests) {
-        let then = match known {
-            true => format!("{} of {}", share(old.errors, old.requests), old.requests),
-            false => "nothing to compare with".into(),
-        };
-        let bad = share(new.errors, new.requests);
-        return Verdict::Bad(format!("{bad} of {} requests failed (before: {then})", new.requests));
-    }
-    // A start is slow: times are judged by a whole window.
-    let whole = last.at.since(first.at).plus_half_look() >= numbers.window;
-    if let (true, true, Some(now), Some(then)) = (whole, known, within(&new), within(old))
-        && now > numbers.latency.saturating_mul(then)
-        && now >= then + NOTHING
-    {
-        return Verdict::Bad(format!(
-            "95 of 100 answers came within {}, of {} (before: within {}, of {})",
-            millis(now),
-            new.requests,
-            millis(then),
-            old.requests
-        ));
-    }
-    Verdict::Well
+    let bad = share(new.errors, new.requests);
+    Some(format!("{bad} of {} requests failed (before: {then})", new.requests))
 }
 
-/// A look is never made to the moment.
-trait HalfALook {
-    fn plus_half_look(self) -> Self;
-}
-
-impl HalfALook for Duration {
-    fn plus_half_look(self) -> Self {
-        Self::from_micros(self.micros() + LOOK.micros() / 2)
+/// The new takes longer than is allowed, and there are answers enough to say so.
+fn slower(numbers: &Watched, new: &RoutePart, old: &RoutePart) -> Option<String> {
+    let enough = numbers.requests.saturating_mul(MORE);
+    if new.requests < enough || old.requests < numbers.requests {
+        return None;
     }
+    let (now, then) = (within(new)?, within(old)?);
+    if now <= numbers.latency.saturating_mul(then) || now < then + NOTHING {
+        return None;
+    }
+    Some(format!(
+        "95 of 100 answers came within {}, of {} (before: within {}, of {})",
+        millis(now),
+        new.requests,
+        millis(then),
+        old.requests
+    ))
 }
 
 /// The time within which 95 of a hundred answers came, in milliseconds, as finely as it is counted.

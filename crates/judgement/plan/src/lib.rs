@@ -38,7 +38,9 @@ pub use gate::gate;
 pub use heal::{Ailment, ailment};
 pub use kind::{AtSwitch, Meaning, meaning};
 pub use pods::{PodWanted, container_order, pods, revision};
-pub use rollout::{InstanceDraft, Next, View, answered, bakes, header, next, under_way};
+pub use rollout::{
+    InstanceDraft, Next, View, answered, bakes, header, is_to_run, next, returns, under_way,
+};
 pub use routes::{Clash, Placed, clashes, primary_port, routes, workload_urls};
 pub use settle::{Settled, settled};
 pub use spec::{SpecError, SpecInput, instance_spec};

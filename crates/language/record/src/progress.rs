@@ -5,7 +5,7 @@ use crate::{Pod, RoutePart, Scale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tow_names::Timestamp;
+use tow_names::{Id, Timestamp};
 
 /// The stages of a rollout. Going back is none of them: it follows from the operation's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -100,12 +100,20 @@ pub struct Progress {
     /// The deployment that serves again, since it went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back_to: Option<i64>,
+    /// The operation that deploys again what was before, where nothing of it was left to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Id>,
 }
 
 impl Progress {
     /// Nothing is to be said of it yet.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Is there anything to go back to once it took over?
+    pub fn has_before(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| !before.serving.is_empty())
     }
 
     /// Another stage, from now on. What was counted in the one before says nothing about it.

@@ -5,6 +5,7 @@ use crate::run::{deployed, which};
 use crate::{App, AppError, Call, Handle, OpCtx};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tow_api::Endpoint;
 use tow_api::cron::{
     list::{CronView, ListCrons, Reply},
     pause::{Body, PauseCron},
@@ -70,33 +71,13 @@ fn when(run: &Run) -> (tow_names::Timestamp, &str) {
 
 impl Handle<PauseCron> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<PauseCron>) -> Result<CronView, AppError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let done = self
-                .write(ctx, &call, async |batch| self.turn(ctx, &call.body, true, batch).await)
-                .await;
-            match done {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
-            }
-        }
+        self.turned(ctx, &call, true).await
     }
 }
 
 impl Handle<ResumeCron> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<ResumeCron>) -> Result<CronView, AppError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let done = self
-                .write(ctx, &call, async |batch| self.turn(ctx, &call.body, false, batch).await)
-                .await;
-            match done {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
-            }
-        }
+        self.turned(ctx, &call, false).await
     }
 }
 
@@ -129,6 +110,26 @@ impl App {
             return Err(AppError::new("run/no-program", what).next("tow cron list"));
         }
         Ok((place, facts, workload, said))
+    }
+
+    async fn turned<E>(
+        &self,
+        ctx: &OpCtx,
+        call: &Call<E>,
+        pause: bool,
+    ) -> Result<CronView, AppError>
+    where
+        E: Endpoint<Body = Body, Reply = CronView>,
+    {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let work = async |batch: &mut Batch| self.turn(ctx, &call.body, pause, batch).await;
+            match self.write(ctx, call, work).await {
+                Err(error) if error.is("object/moved") && tries < TRIES => {}
+                done => return done,
+            }
+        }
     }
 
     /// Pauses or goes on. What was due while it was paused was not wanted.

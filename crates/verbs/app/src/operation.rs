@@ -98,6 +98,7 @@ impl App {
             failure: op.failure.clone(),
             remark: op.remark.clone(),
             back_to: op.progress.back_to,
+            again: op.progress.again.as_ref().map(ToString::to_string),
             started_at: op.started_at,
             finished_at: op.finished_at,
         })

@@ -3,13 +3,15 @@
 use crate::handle::body;
 use crate::{App, AppError, Call, Handle, OpCtx};
 use serde_json::{Value, json};
+use tow_api::Endpoint;
 use tow_api::rollout::{
     abort::AbortRollout,
     list::{Counted, ListRollouts, Reply, RolloutView},
     pause::{Body, PauseRollout},
     resume::ResumeRollout,
 };
-use tow_record::{Held, Operation, RoutePart, Stage};
+use tow_model::kinds::bake::Watched;
+use tow_record::{Held, Operation, Placement, Record as _, RoutePart, Stage};
 use tow_store::{Batch, PlaceFacts};
 
 /// How often a change is tried again where the rollout went on meanwhile: it is looked at every second.
@@ -40,16 +42,7 @@ enum Wish {
 
 impl Handle<PauseRollout> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<PauseRollout>) -> Result<RolloutView, AppError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let work =
-                async |batch: &mut Batch| self.wished(ctx, &call.body, Wish::Stay, batch).await;
-            match self.write(ctx, &call, work).await {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
-            }
-        }
+        self.wish(ctx, &call, Wish::Stay).await
     }
 }
 
@@ -59,35 +52,37 @@ impl Handle<ResumeRollout> for App {
         ctx: &OpCtx,
         call: Call<ResumeRollout>,
     ) -> Result<RolloutView, AppError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let work =
-                async |batch: &mut Batch| self.wished(ctx, &call.body, Wish::GoOn, batch).await;
-            match self.write(ctx, &call, work).await {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
-            }
-        }
+        self.wish(ctx, &call, Wish::GoOn).await
     }
 }
 
 impl Handle<AbortRollout> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<AbortRollout>) -> Result<RolloutView, AppError> {
+        self.wish(ctx, &call, Wish::GoBack).await
+    }
+}
+
+impl App {
+    async fn wish<E>(
+        &self,
+        ctx: &OpCtx,
+        call: &Call<E>,
+        wish: Wish,
+    ) -> Result<RolloutView, AppError>
+    where
+        E: Endpoint<Body = Body, Reply = RolloutView>,
+    {
         let mut tries = 0;
         loop {
             tries += 1;
-            let work =
-                async |batch: &mut Batch| self.wished(ctx, &call.body, Wish::GoBack, batch).await;
-            match self.write(ctx, &call, work).await {
+            let work = async |batch: &mut Batch| self.wished(ctx, &call.body, wish, batch).await;
+            match self.write(ctx, call, work).await {
                 Err(error) if error.is("object/moved") && tries < TRIES => {}
                 done => return done,
             }
         }
     }
-}
 
-impl App {
     async fn wished(
         &self,
         ctx: &OpCtx,
@@ -109,6 +104,12 @@ impl App {
                 Some("it took over, and what was before is being stopped")
             }
             Wish::Stay if op.progress.stage == Stage::Retire => Some("it took over already"),
+            Wish::GoBack if takes_over(&op, &facts) && !op.progress.has_before() => {
+                Some("it takes over just now, and there is nothing to go back to")
+            }
+            Wish::Stay if takes_over(&op, &facts) && !stays(&op, &facts) => {
+                Some("it takes over just now, and nobody watches it then")
+            }
             _ => None,
         };
         if let Some(why) = over {
@@ -140,6 +141,9 @@ impl App {
         };
         if op.progress != before || op.cancelled_by != row.value.cancelled_by {
             batch.update(&op, row.version);
+            // Its last switch, which would leave nothing to wish for, begins with the placement.
+            let placement = &facts.placement;
+            batch.expect::<Placement>(placement.value.id(), placement.version);
             let what = body(
                 format!("the rollout of {} {word}", place.short()),
                 Value::Null,
@@ -159,8 +163,10 @@ impl App {
         let placement = &facts.placement.value;
         let deployed = self.store().deployed(&op.place, op.deployment.unwrap_or(0)).await?;
         let counted = |part: &RoutePart| Counted { requests: part.requests, errors: part.errors };
-        let (first, last) = (progress.samples.first(), progress.samples.last());
-        let new = first.zip(last).map(|(first, last)| counted(&last.new.since(&first.new)));
+        let said = facts.environment.as_ref().and_then(|spec| spec.bake.clone());
+        let window = Watched::numbers(&said.unwrap_or_default()).window;
+        let new = tow_plan::bake::last(&progress.samples, window);
+        let new = new.map(|(first, last)| counted(&last.new.since(&first.new)));
         let doing = match (&facts.environment, op.deployment) {
             (_, None) if op.build.is_some() => Some("builds".to_string()),
             (Some(environment), _) => tow_plan::under_way(op, placement, environment),
@@ -194,4 +200,15 @@ impl App {
             started_at: op.started_at,
         })
     }
+}
+
+/// Its last switch was begun, and waits for the gateway.
+fn takes_over(op: &Operation, facts: &PlaceFacts) -> bool {
+    !op.switched && op.deployment == Some(facts.placement.value.deployment)
+}
+
+/// Is it watched once it took over?
+fn stays(op: &Operation, facts: &PlaceFacts) -> bool {
+    let serving = &facts.placement.value.serving;
+    facts.environment.as_ref().is_some_and(|spec| tow_plan::bakes(op, serving, spec).is_some())
 }

@@ -3,7 +3,7 @@
 use crate::handle::{body, component_ref};
 use crate::{App, AppError, Call, Handle, OpCtx};
 use serde_json::json;
-use std::net::IpAddr;
+use tow_api::Endpoint;
 use tow_api::route::{
     explain::{self, ExplainRoute},
     list::{ListRoutes, Reply, RouteView},
@@ -11,7 +11,7 @@ use tow_api::route::{
     pause::PauseRoutes,
     serve::{Ending, ServeRoutes},
 };
-use tow_names::{Duration, EntityRef, Name, Place};
+use tow_names::{Duration, EntityRef, Network, Place};
 use tow_record::{Mode, Route, RouteSet};
 use tow_store::Batch;
 
@@ -67,91 +67,73 @@ impl Handle<ExplainRoute> for App {
     }
 }
 
+/// What is to be done with the requests of a place.
+enum Wish {
+    Maintain {
+        retry_after: Duration,
+        allow: Vec<String>,
+        message: String,
+    },
+    Pause(Duration),
+    /// What was begun so ends; the other goes on.
+    Serve(Ending),
+}
+
 impl Handle<MaintainRoutes> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<MaintainRoutes>) -> Result<ModeView, AppError> {
         let maintain::Body { component, environment, retry_after, allow, message } = &call.body;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let work = async |batch: &mut Batch| {
-                let place = self.served_place(ctx, component, environment.as_deref()).await?;
-                for network in allow {
-                    is_network(network)?;
-                }
-                let mode = Mode::Maintenance {
-                    retry_after: retry_after.unwrap_or(RETRY),
-                    allow: allow.clone(),
-                    message: message.clone(),
-                };
-                self.turned(
-                    ctx,
-                    &place,
-                    "route.maintenance",
-                    "refused for maintenance",
-                    mode,
-                    batch,
-                )
-                .await
-            };
-            match self.write(ctx, &call, work).await {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
-            }
-        }
+        let (retry_after, message) = (retry_after.unwrap_or(RETRY), message.clone());
+        let wish = Wish::Maintain { retry_after, allow: allow.clone(), message };
+        self.wish_of_requests(ctx, &call, (component, environment.as_deref()), &wish).await
     }
 }
 
 impl Handle<PauseRoutes> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<PauseRoutes>) -> Result<ModeView, AppError> {
-        let asked = &call.body;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let work = async |batch: &mut Batch| {
-                let place =
-                    self.served_place(ctx, &asked.component, asked.environment.as_deref()).await?;
-                let limit = asked.limit.unwrap_or(LIMIT);
-                if limit == Duration::ZERO || limit > LONGEST {
-                    return Err(AppError::new(
-                        "input/invalid",
-                        format!("a request can't be held for {limit}: expected up to {LONGEST}"),
-                    )
-                    .hint("for longer than that: tow maintenance on"));
-                }
-                let mode = Mode::Paused { limit };
-                self.turned(ctx, &place, "route.paused", "held", mode, batch).await
-            };
-            match self.write(ctx, &call, work).await {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
-            }
-        }
+        let of = (call.body.component.as_str(), call.body.environment.as_deref());
+        let wish = Wish::Pause(call.body.limit.unwrap_or(LIMIT));
+        self.wish_of_requests(ctx, &call, of, &wish).await
     }
 }
 
 impl Handle<ServeRoutes> for App {
     async fn handle(&self, ctx: &OpCtx, call: Call<ServeRoutes>) -> Result<ModeView, AppError> {
-        let asked = &call.body;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let work = async |batch: &mut Batch| {
-                let place =
-                    self.served_place(ctx, &asked.component, asked.environment.as_deref()).await?;
-                let mode = self.store().place(&place).await?.placement.value.mode;
-                let ends = match mode {
-                    Mode::Serving => false,
-                    Mode::Maintenance { .. } => asked.ends == Ending::Maintenance,
-                    Mode::Paused { .. } => asked.ends == Ending::Pause,
-                };
-                let mode = if ends { Mode::Serving } else { mode };
-                self.turned(ctx, &place, "route.serving", "handed on again", mode, batch).await
-            };
-            match self.write(ctx, &call, work).await {
-                Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
+        let of = (call.body.component.as_str(), call.body.environment.as_deref());
+        self.wish_of_requests(ctx, &call, of, &Wish::Serve(call.body.ends)).await
+    }
+}
+
+impl Wish {
+    /// What it makes of what is done now; the kind of its event, and its word.
+    fn makes(&self, now: &Mode) -> Result<(Mode, &'static str, &'static str), AppError> {
+        Ok(match self {
+            Self::Maintain { retry_after, allow, message } => {
+                for network in allow {
+                    network.parse::<Network>().map_err(|error| {
+                        AppError::new("input/invalid", error.to_string())
+                            .hint("--allow takes one network; it may be said several times")
+                    })?;
+                }
+                let (allow, message) = (allow.clone(), message.clone());
+                let mode = Mode::Maintenance { retry_after: *retry_after, allow, message };
+                (mode, "route.maintenance", "refused for maintenance")
             }
-        }
+            Self::Pause(limit) if *limit == Duration::ZERO || *limit > LONGEST => {
+                let why = format!("a request can't be held for {limit}: expected up to {LONGEST}");
+                return Err(AppError::new("input/invalid", why)
+                    .hint("for longer than that: tow maintenance on"));
+            }
+            Self::Pause(limit) => (Mode::Paused { limit: *limit }, "route.paused", "held"),
+            Self::Serve(ends) => {
+                let is_meant = match now {
+                    Mode::Serving => false,
+                    Mode::Maintenance { .. } => *ends == Ending::Maintenance,
+                    Mode::Paused { .. } => *ends == Ending::Pause,
+                };
+                let mode = if is_meant { Mode::Serving } else { now.clone() };
+                (mode, "route.serving", "handed on again")
+            }
+        })
     }
 }
 
@@ -177,8 +159,6 @@ impl App {
         component: &str,
         environment: Option<&str>,
     ) -> Result<Place, AppError> {
-        let name = environment.unwrap_or("development");
-        Name::new(name).map_err(|error| AppError::new("input/invalid", error.to_string()))?;
         let (place, facts) = self.runnable(ctx, component, environment).await?;
         if facts.placement.version == 0 {
             return Err(AppError::new(
@@ -190,17 +170,37 @@ impl App {
         Ok(place)
     }
 
-    async fn turned(
+    async fn wish_of_requests<E: Endpoint<Reply = ModeView>>(
+        &self,
+        ctx: &OpCtx,
+        call: &Call<E>,
+        (component, environment): (&str, Option<&str>),
+        wish: &Wish,
+    ) -> Result<ModeView, AppError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let work = async |batch: &mut Batch| {
+                let place = self.served_place(ctx, component, environment).await?;
+                self.set_mode(ctx, &place, wish, batch).await
+            };
+            match self.write(ctx, call, work).await {
+                Err(error) if error.is("object/moved") && tries < TRIES => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn set_mode(
         &self,
         ctx: &OpCtx,
         place: &Place,
-        kind: &str,
-        word: &str,
-        mode: Mode,
+        wish: &Wish,
         batch: &mut Batch,
     ) -> Result<ModeView, AppError> {
         let row = self.store().place(place).await?.placement;
         let mut placement = row.value;
+        let (mode, kind, word) = wish.makes(&placement.mode)?;
         if placement.mode != mode {
             let before = std::mem::replace(&mut placement.mode, mode.clone());
             batch.update(&placement, row.version);
@@ -263,25 +263,6 @@ fn taken_apart(url: &str) -> Result<(String, Option<u16>, String), AppError> {
     Ok((host.to_ascii_lowercase(), port, path.to_string()))
 }
 
-/// An address, or one with the length of its prefix.
-fn is_network(text: &str) -> Result<(), AppError> {
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (text, None),
-    };
-    let most = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => 0,
-    };
-    let fits = length.is_none_or(|length| length.parse::<u8>().is_ok_and(|n| n <= most));
-    if most > 0 && fits {
-        return Ok(());
-    }
-    Err(AppError::new("input/invalid", format!("{text:?} is no network"))
-        .hint("an address with the length of its prefix, as in 10.0.0.0/8 or 2001:db8::/32, or one address"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,16 +282,6 @@ mod tests {
         }
         for bad in ["", "ftp://x/", "http://", "http://x:99999/"] {
             assert!(taken_apart(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn networks_are_addresses_with_a_length() {
-        for good in ["10.0.0.0/8", "127.0.0.1", "2001:db8::/32", "::1"] {
-            assert!(is_network(good).is_ok(), "{good}");
-        }
-        for bad in ["10.0.0.0/33", "localhost", "10.0.0/8", "::1/129", "", "/8"] {
-            assert!(is_network(bad).is_err(), "{bad}");
         }
     }
 }

@@ -41,14 +41,18 @@ impl App {
     async fn webhook(&self, ctx: &OpCtx, id: &str) -> Result<Row<Webhook>, AppError> {
         self.authorize(ctx, Action::Govern, &Object::platform())?;
         let row = self.store().get::<Webhook>(id).await?;
-        row.ok_or_else(|| {
-            AppError::not_found(format!("webhook {id}")).hint("tow webhook list names them")
-        })
+        row.ok_or_else(|| gone(id))
     }
 
     async fn outbox(&self, webhook: &Webhook) -> Result<Row<Outbox>, AppError> {
-        let row = self.store().get::<Outbox>(webhook.id.as_str()).await?;
-        row.ok_or_else(|| internal(format!("webhook {} has no outbox", webhook.id)))
+        if let Some(row) = self.store().get::<Outbox>(webhook.id.as_str()).await? {
+            return Ok(row);
+        }
+        // Both go in one batch, but are read one after the other: it may have been deleted in between.
+        match self.store().get::<Webhook>(webhook.id.as_str()).await? {
+            Some(_) => Err(internal(format!("webhook {} has no outbox", webhook.id))),
+            None => Err(gone(webhook.id.as_str())),
+        }
     }
 
     async fn shown(&self, webhook: Webhook) -> Result<WebhookView, AppError> {
@@ -66,6 +70,10 @@ impl App {
             .and_then(|bytes| WebhookSecret::of(&bytes))
             .ok_or_else(|| internal("a digest is not 32 bytes"))
     }
+}
+
+fn gone(id: &str) -> AppError {
+    AppError::not_found(format!("webhook {id}")).hint("tow webhook list names them")
 }
 
 fn view(webhook: Webhook, outbox: Option<&Outbox>) -> WebhookView {

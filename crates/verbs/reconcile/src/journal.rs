@@ -7,7 +7,7 @@ use crate::{
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
 use tow_record::{
-    Desired, Effect, Instance, Operation, ReadMember, Record as _, Run, Step, StepRow, StepState,
+    Desired, Effect, Instance, Operation, Run, Step, StepRow, StepState,
 };
 use tow_store::{Batch, Find, environment_ref};
 
@@ -15,6 +15,14 @@ impl Reconciler {
     pub(crate) fn batch(&self) -> Batch {
         let mut batch = Batch::new();
         batch.fence(self.fence());
+        batch
+    }
+
+    /// A step begins: only while the operation is as it was read. Whoever deploys again may end a bake at any moment, and
+    /// somebody may break the rollout off: what has ended begins nothing, and what goes back takes nothing over.
+    pub(crate) fn beginning(&self, driven: &Driven) -> Batch {
+        let mut batch = self.batch();
+        batch.expect::<Operation>(driven.op.value.id.as_str(), driven.op.version);
         batch
     }
 
@@ -56,7 +64,7 @@ impl Reconciler {
         };
         let title = format!("build source {}", spec.source.short());
         let row = self.row(driven, Effect::Build { spec }, title);
-        let mut batch = self.batch();
+        let mut batch = self.beginning(driven);
         batch.create(&row);
         self.parts.store.commit(batch).await?;
         Ok(())
@@ -67,7 +75,7 @@ impl Reconciler {
         let command = run.command.as_ref().map(|argv| argv.join(" ")).unwrap_or_default();
         let title = format!("{} command of {}: {command}", run.kind.as_str(), run.workload);
         let row = self.row(driven, Effect::Run { run: run.id.clone() }, title);
-        let mut batch = self.batch();
+        let mut batch = self.beginning(driven);
         batch.create(&row);
         batch.create(run);
         self.parts.store.commit(batch).await?;
@@ -110,7 +118,7 @@ impl Reconciler {
         let title =
             format!("start {}/{} {}", instance.workload, instance.replica, instance.container);
         let row = self.row(driven, Effect::Start { instance: Box::new(instance.clone()) }, title);
-        let mut batch = self.batch();
+        let mut batch = self.beginning(driven);
         batch.create(&row);
         batch.create(&instance);
         self.parts.store.commit(batch).await?;
@@ -131,15 +139,7 @@ impl Reconciler {
         let title =
             format!("stop {}/{} {}", instance.workload, instance.replica, instance.container);
         let row = self.row(driven, Effect::Stop { instance: id.clone(), grace }, title);
-        let mut batch = self.batch();
-        // Whoever deploys again may end a bake at any moment: what has ended begins nothing.
-        batch.expect_read(&ReadMember {
-            kind: Operation::KIND.into(),
-            id: driven.op.value.id.to_string(),
-            version: driven.op.version,
-            uid: String::new(),
-            what: "the operation".into(),
-        });
+        let mut batch = self.beginning(driven);
         batch.create(&row);
         batch.update(&instance, found.version);
         self.parts.store.commit(batch).await?;
@@ -159,7 +159,7 @@ impl Reconciler {
             None => return Ok(()),
         };
         let row = self.row(driven, Effect::Remove { instance: id.clone() }, title);
-        let mut batch = self.batch();
+        let mut batch = self.beginning(driven);
         batch.create(&row);
         self.parts.store.commit(batch).await?;
         Ok(())

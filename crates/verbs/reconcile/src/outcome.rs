@@ -349,6 +349,12 @@ impl Reconciler {
                         let place = op.place.short();
                         format!("{place} went back to deployment {back}: {}", failure.message)
                     }
+                    // Whether that comes to anything is for the operation to say that does it.
+                    _ if op.progress.again.is_some() => format!(
+                        "{} is deployed again as it was before: {}",
+                        op.place.short(),
+                        failure.message
+                    ),
                     Some(1) => format!("{} does not run: {}", op.place.short(), failure.message),
                     _ => format!("{} stays as it was: {}", op.place.short(), failure.message),
                 },

@@ -25,7 +25,6 @@ impl Reconciler {
         let found = self.immutable.deployed(&self.parts.store, &failed.place, number).await?;
         let Some(found) = found else { return Ok(()) };
         let (deployment, release) = (&found.0, &found.1);
-        failed.progress.back_to = Some(number);
         let op = Operation {
             id: Id::fresh("op"),
             place: failed.place.clone(),
@@ -57,6 +56,7 @@ impl Reconciler {
             created_by: REVERTER.into(),
             request: failed.request.clone(),
         };
+        failed.progress.again = Some(op.id.clone());
         batch.create(&op);
         let why = failed.failure.as_ref().map_or("", |failure| failure.message.as_str());
         batch.event(NewEvent {

@@ -28,7 +28,7 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         let Some(deployed) = &driven.deployed else { return Ok(()) };
         let mut op = driven.op.value.clone();
-        let mut batch = self.batch();
+        let mut batch = self.beginning(driven);
         let mut placement: Placement = driven.placement.value.clone();
         if op.progress.before.is_none() && !op.heal && !op.stops && op.reverts.is_none() {
             op.progress.before = Some(before(driven));
@@ -138,9 +138,11 @@ impl Reconciler {
                 op.switched = true;
                 if !op.heal {
                     let watched = tow_plan::bakes(&op, &placement.serving, &driven.environment);
-                    let stage = if watched.is_some() { Stage::Bake } else { Stage::Retire };
+                    let returns = tow_plan::returns(&op);
+                    let stays = watched.is_some() || returns;
+                    let stage = if stays { Stage::Bake } else { Stage::Retire };
                     op.progress = op.progress.at(stage, now);
-                    if let Some(watched) = watched {
+                    if let Some(watched) = watched.filter(|_| !returns) {
                         self.note(driven, format!("bake for {}", watched.time), batch);
                     }
                 }

@@ -22,6 +22,12 @@ pub fn bakes(op: &Operation, pods: &[Pod], environment: &EnvironmentSpec) -> Opt
     Watched::of(environment.tier, environment.bake.as_ref())
 }
 
+/// Was it broken off when its last switch was begun already? Then it takes over and goes back, if there is anything to go
+/// back to.
+pub fn returns(op: &Operation) -> bool {
+    op.progress.aborted_by.is_some() && op.progress.has_before()
+}
+
 /// `23:10:05 UTC`
 pub(super) fn clock(at: Timestamp) -> String {
     let text = at.to_string();
@@ -110,7 +116,9 @@ impl Rollout<'_> {
 
     /// Waits no longer than until the next look.
     pub(super) fn till_next_look(&self, next: Next) -> Next {
+        // One that is due and was not made, as while the gateway does not answer, is no reason to look again at once.
         let look = self.op.progress.samples.last().map(|last| last.at.plus(LOOK));
+        let look = look.filter(|look| *look > self.now);
         match (next, look) {
             (Next::Wait(until, why), Some(look)) => {
                 Next::Wait(Some(until.map_or(look, |until| until.min(look))), why)

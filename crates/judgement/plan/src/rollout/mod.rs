@@ -7,6 +7,7 @@
 //! what was before is left to go back to, the operation ends and another one deploys it again.
 
 mod back;
+mod command;
 mod gate;
 mod hold;
 mod retire;
@@ -14,20 +15,18 @@ mod shift;
 mod start;
 mod words;
 
-pub use hold::{answered, bakes};
+pub use command::is_to_run;
+pub use hold::{answered, bakes, returns};
 pub use shift::header;
 pub use words::under_way;
 
-use crate::{
-    Course, Delivered, course, delivered, meaning, pods, recreate,
-    run::{RunOrder, ordered},
-};
+use crate::{Course, Delivered, course, delivered, meaning, pods, recreate};
 use std::collections::BTreeMap;
 use tow_model::kinds::environment::EnvironmentSpec;
 use tow_names::{Duration, Id, Timestamp};
 use tow_record::{
     Deployment, Desired, Effect, Exit, Failure, Instance, Observed, Operation, Phase, Placement,
-    Pod, Progress, Reason, Release, Run, RunKind, Stage, StepRow, StepState, Turn,
+    Pod, Progress, Reason, Release, Run, RunKind, Stage, StepRow, Turn,
 };
 
 /// What a decision looks at besides the operation.
@@ -231,52 +230,6 @@ impl<'a> Rollout<'a> {
 
     fn wanted(&self) -> Vec<crate::PodWanted> {
         pods(self.release, self.deployment)
-    }
-
-    /// The commands of a release before or after its switch, one after the other: begins the next one, or waits for one
-    /// that is under way. `None`: there are none, or all ended.
-    fn command(&self, kind: RunKind) -> Option<Next> {
-        let op = self.op;
-        if op.heal || op.stops || !brings(op.reason) {
-            return None;
-        }
-        for (workload, delivered) in &self.deliveries {
-            let said = match kind {
-                RunKind::Release => delivered.release.as_ref(),
-                _ => delivered.post_deploy.as_ref(),
-            };
-            let Some(argv) = said else { continue };
-            let id = Run::of_operation(&op.id, op.started_at, workload, kind);
-            let begun = self
-                .journal
-                .iter()
-                .rfind(|row| matches!(&row.step.effect, Effect::Run { run } if *run == id));
-            match begun.map(|row| row.state) {
-                Some(StepState::Started) => {
-                    let title = begun.map(|row| row.step.title.clone()).unwrap_or_default();
-                    return Some(Next::Wait(None, title));
-                }
-                Some(_) => {}
-                None => {
-                    let run = ordered(RunOrder {
-                        id,
-                        deployment: self.deployment,
-                        release: self.release,
-                        environment: self.view.environment,
-                        workload,
-                        kind,
-                        command: Some(argv.clone()),
-                        cause: format!("deployment {}", self.deployment.number),
-                        by: &op.created_by,
-                        request: &op.request,
-                        due: None,
-                        at: self.now,
-                    })?;
-                    return Some(Next::Run(Box::new(run)));
-                }
-            }
-        }
-        None
     }
 }
 

@@ -2,16 +2,16 @@
 //! once they serve. Whatever becomes ready, ends, turns bad, is paused or broken off: nothing that serves is stopped, no
 //! switch takes the last ready pod of a workload away, and in the end either all is new or all is as before.
 
-use crate::given::{deployment, environment, place, release, web};
+use crate::given::{deployment, environment, observed, operation, place, release, web};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use tow_model::kinds::environment::{EnvironmentSpec, Tier};
 use tow_names::{Duration, Id, Timestamp};
 use tow_plan::{Next, View, next};
 use tow_record::{
-    Before, Deployment, Desired, Executes, Exit, Held, Instance, Isolation, Observed, ObservedEdge,
-    ObservedInstance, Operation, Phase, Placement, Pod, Progress, Reason, Release, RouteCounters,
-    RoutePart, Stage, Trying, Turn,
+    Before, Deployment, Desired, Exit, Held, Instance, Observed, ObservedEdge, ObservedInstance,
+    Operation, Phase, Placement, Pod, Reason, Release, RouteCounters, RoutePart, Stage, Trying,
+    Turn,
 };
 
 /// What a started process does.
@@ -46,57 +46,6 @@ struct World {
     again: bool,
 }
 
-fn seen(id: &Id, phase: Phase, ready: bool) -> ObservedInstance {
-    ObservedInstance {
-        id: id.clone(),
-        phase,
-        ready,
-        ready_since: ready.then_some(Timestamp(0)),
-        pid: Some(1),
-        restarts: 0,
-        exit: None,
-        probe: None,
-        isolation: Isolation::None,
-        listening: Vec::new(),
-        usage: None,
-        message: String::new(),
-    }
-}
-
-fn operation(number: i64, of: &Deployment) -> Operation {
-    Operation {
-        id: Id::parse(&format!("op-{number}")).unwrap(),
-        place: place(),
-        plan: None,
-        reason: Reason::Deploy,
-        heal: false,
-        build: None,
-        release: None,
-        artifact: None,
-        deployment: Some(number),
-        replicas: of.replicas.clone(),
-        scaled: BTreeMap::new(),
-        stops: false,
-        config: 0,
-        variables: BTreeMap::new(),
-        runtime: Executes::default(),
-        salt: 0,
-        release_number: Some(of.release),
-        deadline: Some(Timestamp(60_000_000)),
-        drain_until: None,
-        switched: false,
-        progress: Progress::default(),
-        reverts: None,
-        cancelled_by: None,
-        failure: None,
-        remark: None,
-        started_at: Timestamp(0),
-        finished_at: None,
-        created_by: "user:default/ann".into(),
-        request: String::new(),
-    }
-}
-
 impl World {
     /// `old` replicas of release 1 serve; release 2 with `new` replicas is wanted, and taken over by as `said` has it.
     fn new(old: u32, new: u32, said: &serde_json::Value, to_come: Vec<Fate>) -> Self {
@@ -117,7 +66,7 @@ impl World {
             fates: BTreeMap::new(),
             to_come,
             parts: BTreeMap::new(),
-            op: operation(2, &two),
+            op: operation(&two),
             deployments: BTreeMap::from([(1, (one.clone(), before.clone())), (2, (two, after))]),
             environment,
             next_id: 0,
@@ -126,7 +75,7 @@ impl World {
         };
         for pod in tow_plan::pods(&before, &one) {
             let id = world.row(&pod.workload, pod.replica, &pod.revision, 1);
-            world.seen.insert(id.clone(), seen(&id, Phase::Running, true));
+            world.seen.insert(id.clone(), observed(&id, Phase::Running, true));
             world.fates.insert(id.clone(), Fate::Good);
             world.placement.serving.push(Pod {
                 workload: pod.workload,
@@ -232,14 +181,14 @@ impl World {
                 let id = self.row(&draft.workload, draft.replica, &draft.revision, number);
                 let fate = self.to_come.pop().unwrap_or(Fate::Good);
                 let seen = match fate {
-                    Fate::NeverReady => seen(&id, Phase::Running, false),
+                    Fate::NeverReady => observed(&id, Phase::Running, false),
                     Fate::CrashLoop => ObservedInstance {
                         exit: Some(Exit::Code { code: 1 }),
-                        ..seen(&id, Phase::CrashLoop, false)
+                        ..observed(&id, Phase::CrashLoop, false)
                     },
                     _ => ObservedInstance {
                         ready_since: Some(self.now),
-                        ..seen(&id, Phase::Running, true)
+                        ..observed(&id, Phase::Running, true)
                     },
                 };
                 self.fates.insert(id.clone(), fate);
@@ -345,7 +294,7 @@ impl World {
     fn deploy_again(&mut self) {
         let (mut before, release) = self.deployments[&1].clone();
         before.number = 3;
-        let mut op = operation(3, &before);
+        let mut op = operation(&before);
         op.reason = Reason::Rollback;
         op.reverts = self.op.deployment;
         op.deadline = Some(self.now.plus(Duration::from_secs(60)));

@@ -9,8 +9,9 @@ use tow_model::kinds::{
 use tow_names::{Digest, EntityRef, Id, Name, Namespace, Place, Timestamp};
 use tow_plan::{Admitted, Refusal, SpecError, SpecInput, instance_spec, refusals};
 use tow_record::{
-    BuildTool, Can, Deployment, Desired, Executes, Instance, InstanceSpec, Isolation, Reason,
-    Release, ReleaseWorkload, RuntimeFacts, State,
+    BuildTool, Can, Deployment, Desired, Executes, Instance, InstanceSpec, Isolation,
+    ObservedInstance, Operation, Phase, Progress, Reason, Release, ReleaseWorkload, RuntimeFacts,
+    State,
 };
 
 pub(crate) fn component() -> EntityRef {
@@ -157,4 +158,57 @@ pub(crate) fn spec(json: &serde_json::Value, runtime: Executes) -> Result<Instan
         artifact: None,
         config: &BTreeMap::new(),
     })
+}
+
+/// An instance as its runtime sees it.
+pub(crate) fn observed(id: &Id, phase: Phase, ready: bool) -> ObservedInstance {
+    ObservedInstance {
+        id: id.clone(),
+        phase,
+        ready,
+        ready_since: ready.then_some(Timestamp(0)),
+        pid: Some(1),
+        restarts: 0,
+        exit: None,
+        probe: None,
+        isolation: Isolation::None,
+        listening: Vec::new(),
+        usage: None,
+        message: String::new(),
+    }
+}
+
+/// The operation that makes a deployment live.
+pub(crate) fn operation(deployment: &Deployment) -> Operation {
+    Operation {
+        id: Id::parse(&format!("op-{}", deployment.number)).unwrap(),
+        place: place(),
+        plan: None,
+        reason: Reason::Deploy,
+        heal: false,
+        build: None,
+        release: None,
+        artifact: None,
+        deployment: Some(deployment.number),
+        replicas: deployment.replicas.clone(),
+        scaled: BTreeMap::new(),
+        stops: false,
+        config: 0,
+        variables: BTreeMap::new(),
+        runtime: Executes::default(),
+        salt: 0,
+        release_number: Some(deployment.release),
+        deadline: Some(Timestamp(60_000_000)),
+        drain_until: None,
+        switched: false,
+        progress: Progress::default(),
+        reverts: None,
+        cancelled_by: None,
+        failure: None,
+        remark: None,
+        started_at: Timestamp(0),
+        finished_at: None,
+        created_by: "user:default/ann".into(),
+        request: String::new(),
+    }
 }

@@ -1,15 +1,15 @@
 //! A rollout against a small world that does as it likes: whatever becomes ready, crashes or vanishes, the decisions
 //! keep the promises.
 
-use crate::given::{deployment, environment, place, release, web};
+use crate::given::{deployment, environment, observed, operation, place, release, web};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use tow_model::kinds::environment::Tier;
 use tow_names::{Duration, Id, Timestamp};
 use tow_plan::{Next, View, next};
 use tow_record::{
-    Deployment, Desired, Exit, Instance, Isolation, Observed, ObservedEdge, ObservedInstance,
-    Operation, Phase, Placement, Pod, Progress, Reason, Release, TargetCounters, Turn,
+    Deployment, Desired, Exit, Instance, Observed, ObservedEdge, ObservedInstance, Operation,
+    Phase, Placement, Pod, Reason, Release, TargetCounters, Turn,
 };
 
 /// What a started process does.
@@ -31,57 +31,6 @@ struct Small {
     release: Release,
     next_id: u32,
     fates: Vec<Fate>,
-}
-
-fn observed(id: &Id, phase: Phase, ready: bool) -> ObservedInstance {
-    ObservedInstance {
-        id: id.clone(),
-        phase,
-        ready,
-        ready_since: ready.then_some(Timestamp(0)),
-        pid: Some(1),
-        restarts: 0,
-        exit: None,
-        probe: None,
-        isolation: Isolation::None,
-        listening: Vec::new(),
-        usage: None,
-        message: String::new(),
-    }
-}
-
-fn operation(deployment: &Deployment) -> Operation {
-    Operation {
-        id: Id::parse("op-2").unwrap(),
-        place: place(),
-        plan: None,
-        reason: Reason::Deploy,
-        heal: false,
-        build: None,
-        release: None,
-        artifact: None,
-        deployment: Some(deployment.number),
-        replicas: deployment.replicas.clone(),
-        scaled: BTreeMap::new(),
-        stops: false,
-        config: 0,
-        variables: BTreeMap::new(),
-        runtime: tow_record::Executes::default(),
-        salt: 0,
-        release_number: Some(deployment.release),
-        deadline: Some(Timestamp(60_000_000)),
-        drain_until: None,
-        switched: false,
-        progress: Progress::default(),
-        reverts: None,
-        cancelled_by: None,
-        failure: None,
-        remark: None,
-        started_at: Timestamp(0),
-        finished_at: None,
-        created_by: "user:default/ann".into(),
-        request: String::new(),
-    }
 }
 
 impl Small {

@@ -66,9 +66,12 @@ pub struct OperationView {
     pub build: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// The deployment that serves again, or is deployed again, since it went back.
+    /// The deployment that serves again since it went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back_to: Option<i64>,
+    /// The operation that deploys again what was before it, where nothing of that was left to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.

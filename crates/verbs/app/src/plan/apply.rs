@@ -13,7 +13,7 @@ use tow_record::{
     Effect, Operation, Placement, Plan, Progress, ReadMember, Reason, Record as _, Stage, Step,
     StepRow, StepState,
 };
-use tow_store::{Batch, Find, Row};
+use tow_store::{Batch, Find, PlaceFacts, Row};
 
 /// How often it is tried again where something moved that may be without meaning.
 const TRIES: u32 = 4;
@@ -62,7 +62,7 @@ impl App {
 
         let facts = self.store().place(&plan.place).await?;
         if let Some(other) = &facts.operation {
-            self.end_bake(ctx, other, batch).await?;
+            self.end_bake(ctx, other, &facts, batch).await?;
         }
         for member in &plan.read_set {
             // Its row as it is now, which says the same as the one that was read: only decisions make a plan stale.
@@ -175,19 +175,30 @@ fn under_way(other: &Operation) -> AppError {
 }
 
 impl App {
-    /// What only bakes has taken over: a change ends its watch as good, in the commit in which it begins itself. What was
-    /// kept warm goes with the new change's own end. Anything else that is under way is in its way.
+    /// What only bakes has taken over: a change ends its watch as good, paused or not, in the commit in which it begins
+    /// itself. What was kept warm goes with the new change's own end. Anything else that is under way is in its way: that
+    /// somebody broke it off, or that a command of it is still to come, too.
     async fn end_bake(
         &self,
         ctx: &OpCtx,
         other: &Row<Operation>,
+        facts: &PlaceFacts,
         batch: &mut Batch,
     ) -> Result<(), AppError> {
         let op = &other.value;
         let subject = Some(op.id.to_string());
         let journal = self.store().list::<StepRow>(Find { subject, ..Find::default() }).await?;
         let open = journal.iter().any(|row| row.value.state == StepState::Started);
-        if !op.switched || op.failure.is_some() || op.progress.stage != Stage::Bake || open {
+        let rows: Vec<StepRow> = journal.iter().map(|row| row.value.clone()).collect();
+        let deployed = self.store().deployed(&op.place, op.deployment.unwrap_or(0)).await?;
+        let comes = match (&deployed, &facts.environment) {
+            (Some((_, release)), Some(environment)) => {
+                tow_plan::is_to_run(op, &rows, release, environment)
+            }
+            _ => false,
+        };
+        let bakes = op.switched && op.failure.is_none() && op.progress.stage == Stage::Bake;
+        if !bakes || op.progress.aborted_by.is_some() || open || comes {
             return Err(under_way(op));
         }
         let mut ended = op.clone();
