@@ -72,13 +72,12 @@ pub fn judge(numbers: &Watched, samples: &[Tally], before: &RoutePart, beside: b
         let end = have.checked_sub(1 + back * each)?;
         Some((&samples[end.checked_sub(each)?], &samples[end]))
     });
-    let slow: Vec<String> = windows
+    let mut slow: Vec<String> = windows
         .map_while(|window| slower(numbers, &window.1.new.since(&window.0.new), &old(window)))
         .collect();
-    match slow.into_iter().nth(WINDOWS - 1) {
-        // The last window's numbers would do, too; the first is where it began.
-        Some(began) => Verdict::Bad(began),
-        None => Verdict::Well,
+    match slow.len() {
+        WINDOWS => Verdict::Bad(slow.swap_remove(0)),
+        _ => Verdict::Well,
     }
 }
 
@@ -168,10 +167,28 @@ mod tests {
         Watched::numbers(&tow_model::kinds::bake::Baking::default())
     }
 
-    /// Judges `second` looks in which `new` came evenly.
+    /// Looks at windows, the first of which begins at zero, in each of which this came.
+    fn windows(each: &[&RoutePart], beside: &RoutePart) -> Vec<Tally> {
+        let (mut new, mut old) = (RoutePart::default(), RoutePart::default());
+        let mut samples = vec![look(0, new.clone(), old.clone())];
+        for part in each {
+            // All of it in the middle of the window.
+            for n in 1..=5 {
+                if n == 3 {
+                    new.add(part);
+                    old.add(beside);
+                }
+                let second = i64::try_from(samples.len()).unwrap_or(0);
+                samples =
+                    counted(&samples, look(second, new.clone(), old.clone()), numbers().window);
+            }
+        }
+        samples
+    }
+
+    /// Judges two windows, in each of which this came.
     fn judged(new: RoutePart, before: RoutePart, beside: RoutePart) -> Verdict {
-        let none = RoutePart::default();
-        let samples = [look(0, none.clone(), none), look(5, new, beside.clone())];
+        let samples = windows(&[&new, &new], &beside);
         judge(&numbers(), &samples, &before, beside.requests > 0)
     }
 
@@ -240,14 +257,23 @@ mod tests {
     }
 
     #[test]
-    fn errors_count_at_once_and_times_over_a_whole_window() {
+    fn errors_count_at_once_and_times_over_windows_that_follow_each_other() {
         let none = RoutePart::default;
         let before = part(300, 0, 3);
-        let two = |new| [look(0, none(), none()), look(1, new, none())];
-        let slow = judge(&numbers(), &two(part(100, 0, 12)), &before, false);
-        assert_eq!(slow, Verdict::Well);
-        let failing = judge(&numbers(), &two(part(100, 100, 1)), &before, false);
-        assert!(matches!(failing, Verdict::Bad(_)));
+        let after = |each: &[&RoutePart]| {
+            judge(&numbers(), &windows(each, &none()), &before, false)
+        };
+        let (slow, quick) = (part(100, 0, 12), part(100, 0, 3));
+        assert_eq!(after(&[&slow]), Verdict::Well, "a start is slow");
+        assert_eq!(after(&[&quick, &slow]), Verdict::Well, "a busy moment");
+        assert_eq!(after(&[&slow, &quick, &slow]), Verdict::Well, "they follow each other");
+        assert!(matches!(after(&[&slow, &slow]), Verdict::Bad(_)));
+        assert!(matches!(after(&[&quick, &slow, &slow]), Verdict::Bad(_)));
+        let few = part(99, 0, 12);
+        assert_eq!(after(&[&few, &few]), Verdict::Well, "of so few some are always slow");
+        assert_eq!(after(&[&slow, &few]), Verdict::Well);
+        let looks = [look(0, none(), none()), look(1, part(100, 100, 1), none())];
+        assert!(matches!(judge(&numbers(), &looks, &before, false), Verdict::Bad(_)));
         assert_eq!(judge(&numbers(), &[], &before, false), Verdict::NotYet);
     }
 
@@ -259,7 +285,9 @@ mod tests {
             samples = counted(&samples, look(second, none(), none()), Duration::from_secs(5));
         }
         let seconds: Vec<i64> = samples.iter().map(|s| s.at.0 / 1_000_000).collect();
-        assert_eq!(seconds, [14, 15, 16, 17, 18, 19]);
+        assert_eq!(seconds, (9..20).collect::<Vec<_>>());
+        let window = last(&samples, Duration::from_secs(5)).map(|(first, last)| last.at.since(first.at));
+        assert_eq!(window, Some(Duration::from_secs(5)));
         let other = Tally { boot: "c".into(), ..look(20, none(), none()) };
         assert_eq!(counted(&samples, other, Duration::from_secs(5)).len(), 1);
     }

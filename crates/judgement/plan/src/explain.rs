@@ -27,30 +27,62 @@ pub struct Explained<'a> {
     pub near: Vec<String>,
 }
 
-/// `host` in lower case; `port`: the one asked, where it is not the gateway's own.
+/// By which name the gateway knows a host: the name itself, else `*.` and the longest rest of it.
+fn heard_as(routes: &[Route], host: &str) -> Option<String> {
+    let mut names = routes.iter().flat_map(|route| &route.hosts);
+    names.any(|name| name.eq_ignore_ascii_case(host)).then(|| host.to_string()).or_else(|| {
+        let rests = host.match_indices('.').filter(|(at, _)| !host[..*at].ends_with('.') && *at > 0);
+        let mut wild = rests.map(|(at, _)| format!("*{}", &host[at..]));
+        wild.find(|wild| routes.iter().any(|route| is_for(route, wild)))
+    })
+}
+
+fn is_for(route: &Route, name: &str) -> bool {
+    route.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The `*.` of a route that stands for this host, too.
+fn wild<'a>(route: &'a Route, host: &str) -> Option<&'a String> {
+    route.hosts.iter().find(|known| {
+        let rest = known.strip_prefix('*').map(str::to_ascii_lowercase);
+        rest.is_some_and(|rest| rest.starts_with('.') && host.len() > rest.len() && host.ends_with(&rest))
+    })
+}
+
+/// `host`: without a port; `port`: the one asked, where it is not the gateway's own.
 pub fn explain<'a>(
     routes: &'a [Route],
     host: &str,
     port: Option<u16>,
     path: &str,
 ) -> Explained<'a> {
+    let host = &host.trim_end_matches('.').to_ascii_lowercase();
     let own = port.filter(|port| routes.iter().any(|route| route.port == *port));
-    let heard = |route: &&Route| match own {
-        Some(port) => route.port == port,
-        None => route.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)),
+    let name = heard_as(routes, host).filter(|_| own.is_none());
+    let by = match (own, &name) {
+        (Some(port), _) => format!("port {port}"),
+        (None, Some(name)) => format!("host {name}"),
+        (None, None) => format!("host {host}"),
     };
-    let by = match own {
-        Some(port) => format!("port {port}"),
-        None => format!("host {host}"),
-    };
-    let mut heard: Vec<&Route> = routes.iter().filter(heard).collect();
+    let (mut heard, others): (Vec<&Route>, Vec<&Route>) =
+        routes.iter().partition(|route| match (own, &name) {
+            (Some(port), _) => route.port == port,
+            (None, Some(name)) => is_for(route, name),
+            (None, None) => false,
+        });
     if heard.is_empty() {
         let near = near(routes, host);
         let why = format!("no route is for {by}");
         return Explained { route: None, why, others: Vec::new(), near };
     }
-    // As the gateway has it: the longest prefix first, of equals the first in the table.
-    heard.sort_by_key(|route| std::cmp::Reverse(prefix(route).len()));
+    // As the gateway has it: the longest prefix first, of equals the one with the least id.
+    heard.sort_by(|one, other| {
+        (prefix(other).len(), &one.id).cmp(&(prefix(one).len(), &other.id))
+    });
+    let behind = others.into_iter().filter(|_| own.is_none()).filter_map(|route| {
+        let wild = wild(route, host)?;
+        Some(NotThis { route, why: format!("{} comes before its {wild}", name.as_ref()?) })
+    });
     let chosen = heard.iter().copied().find(|route| begins(path, prefix(route)));
     let others = heard
         .iter()
@@ -66,6 +98,7 @@ pub fn explain<'a>(
                 _ => format!("{path} does not begin with its path {}", prefix(route)),
             },
         })
+        .chain(behind)
         .collect();
     let why = match chosen {
         Some(route) if heard.len() == 1 => {
@@ -97,29 +130,13 @@ fn near(routes: &[Route], host: &str) -> Vec<String> {
     let mut all: Vec<(usize, String)> = routes
         .iter()
         .flat_map(|route| &route.hosts)
-        .map(|known| (distance(known, host), known.clone()))
+        .map(|known| (strsim::levenshtein(known, host), known.clone()))
         .filter(|(far, known)| *far <= 1 + host.len() / 5 || first(known) == first(host))
         .collect();
     all.sort();
     all.dedup();
     all.truncate(NEAR);
     all.into_iter().map(|(_, known)| known).collect()
-}
-
-/// How many letters are put in, left out or changed.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (n, letter) in one.chars().enumerate() {
-        let mut corner = n;
-        row[0] = n + 1;
-        for (m, wanted) in other.iter().enumerate() {
-            let changed = corner + usize::from(letter != *wanted);
-            corner = row[m + 1];
-            row[m + 1] = changed.min(row[m] + 1).min(corner + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -164,6 +181,41 @@ mod tests {
             let found = explain(&routes, host, port, path).route.map(|route| route.id.as_str());
             assert_eq!(found, chosen, "{host} {port:?} {path}");
         }
+    }
+
+    /// The cases of the gateway's own look-up.
+    #[test]
+    fn hosts_with_a_star_stand_for_all_below_unless_one_is_closer() {
+        let routes = [
+            route("any", "*.example.test", "/", 0),
+            route("deep", "*.A.example.test", "/", 0),
+            route("exact", "x.a.example.test", "/only", 0),
+            route("b", "twice.test", "/", 0),
+            route("a", "twice.test", "/", 0),
+        ];
+        for (host, path, chosen) in [
+            ("b.example.test", "/", Some("any")),
+            ("B.Example.Test.", "/", Some("any")),
+            ("y.b.example.test", "/", Some("any")),
+            ("y.a.example.test", "/", Some("deep")),
+            ("z.y.a.example.test", "/", Some("deep")),
+            ("a.example.test", "/", Some("any")),
+            // The host that is known by its whole name is that one's, whatever the path.
+            ("x.a.example.test", "/", None),
+            ("x.a.example.test", "/only", Some("exact")),
+            ("example.test", "/", None),
+            (".example.test", "/", None),
+            ("*.example.test", "/", Some("any")),
+            ("twice.test", "/", Some("a")),
+        ] {
+            let found = explain(&routes, host, None, path).route.map(|route| route.id.as_str());
+            assert_eq!(found, chosen, "{host} {path}");
+        }
+        let found = explain(&routes, "y.a.example.test", None, "/");
+        assert!(found.why.starts_with("host *.a.example.test is its own"), "{}", found.why);
+        let [other] = found.others.as_slice() else { panic!("{:?}", found.others) };
+        assert_eq!(other.route.id, "any");
+        assert_eq!(other.why, "*.a.example.test comes before its *.example.test");
     }
 
     #[test]
