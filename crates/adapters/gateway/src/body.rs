@@ -46,6 +46,8 @@ pub(crate) struct Progress {
     frames: AtomicU64,
     bytes: AtomicU64,
     ended: AtomicBool,
+    /// Somebody waits for the next piece.
+    wanted: AtomicBool,
     fault: AtomicU8,
 }
 
@@ -61,6 +63,10 @@ impl Progress {
     /// All of it was handed on.
     pub(crate) fn ended(&self) -> bool {
         self.ended.load(Relaxed)
+    }
+    /// The next piece is the client's to send; else it is there, or whoever takes it did not ask for it yet.
+    pub(crate) fn wanted(&self) -> bool {
+        self.wanted.load(Relaxed)
     }
     /// Why it went no further, where that is the client's doing.
     pub(crate) fn fault(&self) -> Option<Fault> {
@@ -166,12 +172,14 @@ impl Body for Upload {
         let frame = match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
+                this.progress.wanted.store(true, Relaxed);
                 ready!(this.patience.poll(cx));
                 this.progress.failed(Fault::Still);
                 return Poll::Ready(Some(Err(BodyError::Still(this.patience.within))));
             }
         };
         this.patience.moved();
+        this.progress.wanted.store(false, Relaxed);
         this.progress.frames.fetch_add(1, Relaxed);
         let frame = match frame {
             Some(Ok(frame)) => frame,
@@ -309,6 +317,7 @@ impl Body for Answer {
         if let Some(exchange) = &mut this.exchange {
             match &frame {
                 Some(Ok(frame)) => exchange.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Err(BodyError::Still(_))) => exchange.stood_still(),
                 Some(Err(_)) => exchange.broke(),
                 None => exchange.complete(),
             }

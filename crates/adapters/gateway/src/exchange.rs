@@ -3,7 +3,7 @@
 //! written down, once.
 
 use crate::access::{self, Line};
-use crate::body::Progress;
+use crate::body::{Fault, Progress};
 use crate::headers;
 use crate::pace::Pace;
 use crate::page::Complaint;
@@ -166,11 +166,21 @@ impl Exchange {
         self.complete = true;
     }
 
-    /// The answer broke off on the instance's side; or because the rest of the request was not to be had, which is the
-    /// client's doing and speaks against nobody.
+    /// Nothing more came of the answer for too long. Where more was wanted of the client, that is why.
+    pub(crate) fn stood_still(&mut self) {
+        let owed = self.progress.wanted().then_some(Fault::Still);
+        self.ended_early(self.progress.fault().or(owed));
+    }
+
+    /// The answer broke off on the instance's side, or because the rest of the request was not to be had.
     pub(crate) fn broke(&mut self) {
+        self.ended_early(self.progress.fault());
+    }
+
+    /// `fault`: the client's, which speaks against nobody.
+    fn ended_early(&mut self, fault: Option<Fault>) {
         self.complete = true;
-        if let Some(fault) = self.progress.fault() {
+        if let Some(fault) = fault {
             self.why = Complaint::body(fault, None).code();
             return;
         }

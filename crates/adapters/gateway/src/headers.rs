@@ -404,6 +404,29 @@ mod tests {
     }
 
     #[test]
+    fn the_port_is_the_hosts_or_that_of_the_protocol() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 7080));
+        let trace = Trace::of(&HeaderMap::new());
+        let request = HeaderValue::from_static("r");
+        for (host, secure, expected) in [
+            ("shop.test", true, "443"),
+            ("shop.test", false, "80"),
+            ("shop.test:8443", true, "8443"),
+            ("[::1]", false, "80"),
+            ("[::1]:7080", false, "7080"),
+            // It asked an address: that is all that is known.
+            ("", false, "7080"),
+        ] {
+            let mut headers = HeaderMap::new();
+            let way = Way::of(&headers, SocketAddr::from(([10, 0, 0, 1], 1)), secure, &[]);
+            let (chunked, http2) = (false, false);
+            let (way, request, trace) = (&way, &request, &trace);
+            forwarded(&mut headers, &Known { way, local, host, request, trace, chunked, http2 });
+            assert_eq!(headers[X_FORWARDED_PORT], expected, "{host:?}");
+        }
+    }
+
+    #[test]
     fn trailers_say_nothing_that_only_a_head_may() {
         let mut trailers = map(&[
             ("x-sum", "1"),

@@ -13,8 +13,7 @@ use crate::target::{InFlight, Target};
 use crate::tunnel;
 use crate::upstream::{self, Failed};
 use http::header::{
-    CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
-    TRANSFER_ENCODING,
+    CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, LOCATION, SET_COOKIE, TRANSFER_ENCODING,
 };
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};

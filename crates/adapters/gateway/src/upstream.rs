@@ -106,7 +106,8 @@ async fn multiplexed(
     let repeatable = is_repeatable(&request);
     in_http2(&mut request);
     loop {
-        let (mut shared, fresh) = match target.multiplex().get(connect_http2(target), CONNECT).await {
+        let (mut shared, fresh) = match target.multiplex().get(connect_http2(target), CONNECT).await
+        {
             Ok(shared) => shared,
             Err(error) => return Err(Failed::Connect(request, error)),
         };
@@ -225,7 +226,8 @@ async fn exchange(
     Ok(response)
 }
 
-/// Waits for an answer's head: so long from the last piece of the request.
+/// Waits for an answer's head: so long from the last piece of the request that was taken. A client that has not sent the
+/// next one is waited for elsewhere.
 async fn answer(
     answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>,
     progress: &Progress,
@@ -236,8 +238,8 @@ async fn answer(
     let answer = loop {
         match timeout(within, answer.as_mut()).await {
             Ok(answer) => break answer,
-            // A long upload is not a late answer.
-            Err(_) if !progress.ended() || progress.frames() != seen => seen = progress.frames(),
+            // A long upload is not a late answer; one that the instance takes nothing more of is.
+            Err(_) if progress.wanted() || progress.frames() != seen => seen = progress.frames(),
             Err(_) => return Err(Failed::Late),
         }
     };

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tow_names::Duration as Length;
-use tow_record::{Route, RouteRules};
+use tow_record::{Route, RouteRules, RouteTarget};
 
 /// A gateway with a good route, `good.localhost`, and a bad one, `bad.localhost`.
 struct World {
@@ -248,4 +248,78 @@ async fn an_instance_that_fails_again_and_again_is_asked_after_the_others() {
     assert_eq!(world.gate.get("bad.localhost", "/").await.status, 502);
     until("it was asked", || async { world.gate.seen().await.targets["broken"].requests > before })
         .await;
+}
+
+/// What the client owes speaks against nobody, whenever that turns out.
+#[tokio::test]
+async fn an_answer_that_breaks_for_want_of_the_request_is_the_clients_doing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut early = route("bad", "bad.localhost", &[]);
+    early.targets.push(RouteTarget {
+        instance: "bad".into(),
+        address: listener.local_addr().unwrap().to_string(),
+        release: 1,
+        deployment: 1,
+    });
+    early.rules.idle = Some(Length::from_millis(400));
+    let world = World::with(early).await;
+    tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut some = [0; 4096];
+        // It begins to answer before it has all.
+        let _ = stream.read(&mut some).await;
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        while let Ok(1..) = stream.read(&mut some).await {
+            let _ = stream.write_all(b"2\r\nhi\r\n").await;
+        }
+    });
+    let mut stream = TcpStream::connect(world.gate.main).await.unwrap();
+    let head = b"POST / HTTP/1.1\r\nHost: bad.localhost\r\nContent-Length: 9\r\n\r\nhalf";
+    stream.write_all(head).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer));
+    let _ = read.await.expect("it ends");
+    let line = logged(world.dir.path(), |line| line["route"] == "bad").await;
+    assert_eq!((&line["status"], &line["instance"]), (&200.into(), &"bad".into()), "{line}");
+    let seen = world.gate.seen().await;
+    assert_eq!(seen.routes["bad"].parts[&1].errors, 0, "{line}");
+    assert_eq!(seen.targets["bad"].errors, 0, "{line}");
+    assert_ne!(line["why"], "answer-broke");
+}
+
+#[tokio::test]
+async fn an_instance_that_stops_taking_a_body_is_late() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = |address: &std::net::SocketAddr| RouteTarget {
+        instance: "bad".into(),
+        address: address.to_string(),
+        release: 1,
+        deployment: 1,
+    };
+    let rules = RouteRules { timeout: Some(Length::from_millis(500)), ..RouteRules::default() };
+    let mut deaf = Route { rules, ..route("bad", "bad.localhost", &[]) };
+    deaf.targets.push(target(&listener.local_addr().unwrap()));
+    let world = World::with(deaf).await;
+    // It accepts, and that is all.
+    let accepted = tokio::spawn(async move { listener.accept().await.unwrap() });
+    let mut stream = TcpStream::connect(world.gate.main).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nHost: bad.localhost\r\nContent-Length: 1000000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut from, mut to) = stream.split();
+    let sending = async {
+        let piece = vec![7; 64 * 1024];
+        while to.write_all(&piece).await.is_ok() {}
+        std::future::pending::<()>().await;
+    };
+    let mut answer = [0; 12];
+    tokio::select! {
+        read = tokio::time::timeout(SOON, from.read_exact(&mut answer)) => drop(read.expect("it is told").unwrap()),
+        () = sending => {}
+    }
+    assert_eq!(&answer, b"HTTP/1.1 504", "{}", String::from_utf8_lossy(&answer));
+    let line = world.why("gateway/instance-late").await;
+    assert_eq!(line["instance"], "bad");
+    drop(accepted);
+    world.good_is_well().await;
 }

@@ -3,6 +3,7 @@
 use crate::support::{Gate, Instance, get, logged, route, until};
 use std::time::Duration;
 use tow_names::Duration as Length;
+use tow_ports::Edge;
 use tow_record::{Mode, Route};
 
 fn with(instance: &Instance, mode: Mode) -> Route {
@@ -115,4 +116,32 @@ async fn what_is_held_for_too_long_is_a_504() {
     until("it is there", || async { gate.seen().await.routes["r"].requests == 2 }).await;
     gate.apply(3, vec![with(&one, maintenance(&[]))]).await;
     assert_eq!(held.await.unwrap().status, 503);
+}
+
+/// Who waited through a pause for what sleeps waits anew: somebody is woken for it, and not only as long as the pause was.
+#[tokio::test]
+async fn what_is_held_by_a_pause_wakes_what_sleeps_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::start(dir.path());
+    let one = Instance::start("one").await;
+    let asleep = |mode: Mode| Route { wakes: true, mode, ..route("r", "web.localhost", &[]) };
+    let short = Mode::Paused { limit: Length::from_millis(1_500) };
+    gate.apply(1, vec![asleep(short)]).await;
+    let main = gate.main;
+    let asked = tokio::spawn(async move { get(main, "web.localhost", "/", &[]).await });
+    until("it is held", || async {
+        gate.seen().await.routes.get("r").is_some_and(|route| route.requests == 1)
+    })
+    .await;
+    assert_eq!(gate.seen().await.routes["r"].waiting, 0);
+    let called = gate.edge.clone();
+    let called = tokio::spawn(async move { called.changed().await });
+    gate.apply(2, vec![asleep(Mode::Serving)]).await;
+    until("it waits to be woken", || async { gate.seen().await.routes["r"].waiting == 1 }).await;
+    tokio::time::timeout(crate::support::SOON, called).await.expect("it calls").unwrap();
+    // The pause would be over by now.
+    tokio::time::sleep(Duration::from_millis(1_700)).await;
+    assert!(!asked.is_finished());
+    gate.apply(3, vec![Route { wakes: true, ..route("r", "web.localhost", &[&one]) }]).await;
+    assert_eq!(asked.await.unwrap().body, "one");
 }
