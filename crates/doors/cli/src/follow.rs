@@ -91,19 +91,14 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         for line in failure.log.iter().filter(|_| !shown) {
             cx.printer.error_line(&format!("  {} {line}", "│".dimmed()));
         }
+        let after = after_it(cx, &outcome, view).await?;
         let problem = Failure::new(
             &format!("rollout/{}", failure.gate),
             format!("{} failed at {}: {}", outcome.component, failure.gate, failure.message),
         );
         let mut problem = problem.hint(tells_more(&outcome, view, &failure.gate));
         if let Failure::Problem(problem) = &mut problem {
-            problem.untouched = match outcome.deployment {
-                _ if view.back_to.is_some() => {
-                    format!("deployment {} serves again", view.back_to.unwrap_or_default())
-                }
-                Some(1) => "nothing ran before, and nothing runs now".into(),
-                _ => "what ran before was left as it was".into(),
-            };
+            problem.untouched = after;
         }
         return Err(stayed.failed(cx, problem));
     }
@@ -119,6 +114,30 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         State::Failed | State::Unknown => Err(Failure::Shown(Exit::Failed)),
         _ => Ok(()),
     }
+}
+
+/// What serves after a failure. Where what was before is deployed again, that is waited for: till then nobody can say.
+async fn after_it(cx: &Context, outcome: &Outcome, view: &OperationView) -> Verdict<String> {
+    if let Some(back) = view.back_to {
+        return Ok(format!("deployment {back} serves again"));
+    }
+    let Some(again) = &view.again else {
+        return Ok(match outcome.deployment {
+            Some(1) => "nothing ran before, and nothing runs now".into(),
+            _ => "what ran before was left as it was".into(),
+        });
+    };
+    cx.printer.say("  nothing of what was before is left to go back to: it is deployed again");
+    let done = follow(cx, again).await?.view;
+    Ok(match (&done.failure, done.release, done.deployment) {
+        (Some(failure), _, _) => {
+            format!("what was before is not back: {}: {}", failure.gate, failure.message)
+        }
+        (None, Some(release), Some(number)) => {
+            format!("release {release} serves again, as deployment {number}")
+        }
+        (None, _, _) => "what was before serves again".into(),
+    })
 }
 
 /// What did not hold, where it was the build.

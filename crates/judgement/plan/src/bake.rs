@@ -260,9 +260,8 @@ mod tests {
     fn errors_count_at_once_and_times_over_windows_that_follow_each_other() {
         let none = RoutePart::default;
         let before = part(300, 0, 3);
-        let after = |each: &[&RoutePart]| {
-            judge(&numbers(), &windows(each, &none()), &before, false)
-        };
+        let after =
+            |each: &[&RoutePart]| judge(&numbers(), &windows(each, &none()), &before, false);
         let (slow, quick) = (part(100, 0, 12), part(100, 0, 3));
         assert_eq!(after(&[&slow]), Verdict::Well, "a start is slow");
         assert_eq!(after(&[&quick, &slow]), Verdict::Well, "a busy moment");
@@ -286,7 +285,8 @@ mod tests {
         }
         let seconds: Vec<i64> = samples.iter().map(|s| s.at.0 / 1_000_000).collect();
         assert_eq!(seconds, (9..20).collect::<Vec<_>>());
-        let window = last(&samples, Duration::from_secs(5)).map(|(first, last)| last.at.since(first.at));
+        let window =
+            last(&samples, Duration::from_secs(5)).map(|(first, last)| last.at.since(first.at));
         assert_eq!(window, Some(Duration::from_secs(5)));
         let other = Tally { boot: "c".into(), ..look(20, none(), none()) };
         assert_eq!(counted(&samples, other, Duration::from_secs(5)).len(), 1);

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use tow_names::{Duration, Timestamp, covers, is_public_host};
-use tow_record::{AcmeOrder, AcmeStage, Certificate, CertificateSource, RouteSet};
+use tow_record::{
+    AcmeOrder, AcmeStage, Certificate, CertificateFacts, CertificateSource, RouteSet,
+};
 
 /// The next try where the authority was not reached: at first, and at most.
 const UNREACHED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
@@ -32,7 +34,7 @@ pub fn hosts(set: &RouteSet, certificates: &[Certificate]) -> BTreeSet<String> {
 pub enum Next {
     /// Begin an order.
     Begin,
-    /// The answers are shown: tell the authority.
+    /// Tell the authority that the answers are there.
     Tell,
     /// See how far it is.
     Look,
@@ -40,12 +42,11 @@ pub enum Next {
     Wait(Timestamp),
 }
 
-/// Decides. `shown`: the gateway answers what the order needs to be answered.
+/// Decides. The gateway shows what an order's answers are before anything is decided.
 pub fn next(
     certificate: Option<&Certificate>,
     order: Option<&AcmeOrder>,
     directory: &str,
-    shown: bool,
     now: Timestamp,
 ) -> Next {
     let order = order.filter(|order| order.directory == directory);
@@ -55,13 +56,24 @@ pub fn next(
         return Next::Wait(order.next_at);
     }
     match order.map(|order| &order.stage) {
-        Some(AcmeStage::Proving { told: false, .. }) if shown => Next::Tell,
-        Some(AcmeStage::Proving { told: false, .. }) => Next::Wait(now.plus(LOOK)),
+        Some(AcmeStage::Proving { told: false, .. }) => Next::Tell,
         Some(AcmeStage::Proving { told: true, .. }) => Next::Look,
         Some(AcmeStage::Due) | None => match certificate.map(Certificate::due) {
             Some(due) if due > now => Next::Wait(due),
             _ => Next::Begin,
         },
+    }
+}
+
+/// Why a certificate that an authority made is of no use: it would not be kept, or made anew at once, for ever.
+pub fn useless(facts: &CertificateFacts, host: &str, now: Timestamp) -> Option<String> {
+    let names = || facts.names.join(", ");
+    match facts.names.iter().any(|name| covers(name, host)) {
+        false => Some(format!("the authority made a certificate of {} instead", names())),
+        true if facts.until <= now => {
+            Some(format!("the authority made a certificate that was good until {}", facts.until))
+        }
+        true => None,
     }
 }
 
@@ -114,15 +126,14 @@ mod tests {
 
     #[test]
     fn an_order_goes_on_step_by_step() {
-        assert_eq!(next(None, None, "d", false, NOW), Next::Begin);
+        assert_eq!(next(None, None, "d", NOW), Next::Begin);
         let mut one = order(proving(false));
-        assert!(matches!(next(None, Some(&one), "d", false, NOW), Next::Wait(_)));
-        assert_eq!(next(None, Some(&one), "d", true, NOW), Next::Tell);
+        assert_eq!(next(None, Some(&one), "d", NOW), Next::Tell);
         one.stage = proving(true);
-        assert_eq!(next(None, Some(&one), "d", true, NOW), Next::Look);
-        assert_eq!(next(None, Some(&one), "another", true, NOW), Next::Begin);
+        assert_eq!(next(None, Some(&one), "d", NOW), Next::Look);
+        assert_eq!(next(None, Some(&one), "another", NOW), Next::Begin);
         one.next_at = NOW.plus(Duration::from_secs(9));
-        assert_eq!(next(None, Some(&one), "d", true, NOW), Next::Wait(one.next_at));
+        assert_eq!(next(None, Some(&one), "d", NOW), Next::Wait(one.next_at));
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub struct Explained<'a> {
 fn heard_as(routes: &[Route], host: &str) -> Option<String> {
     let mut names = routes.iter().flat_map(|route| &route.hosts);
     names.any(|name| name.eq_ignore_ascii_case(host)).then(|| host.to_string()).or_else(|| {
-        let rests = host.match_indices('.').filter(|(at, _)| !host[..*at].ends_with('.') && *at > 0);
+        let rests =
+            host.match_indices('.').filter(|(at, _)| !host[..*at].ends_with('.') && *at > 0);
         let mut wild = rests.map(|(at, _)| format!("*{}", &host[at..]));
         wild.find(|wild| routes.iter().any(|route| is_for(route, wild)))
     })
@@ -45,7 +46,9 @@ fn is_for(route: &Route, name: &str) -> bool {
 fn wild<'a>(route: &'a Route, host: &str) -> Option<&'a String> {
     route.hosts.iter().find(|known| {
         let rest = known.strip_prefix('*').map(str::to_ascii_lowercase);
-        rest.is_some_and(|rest| rest.starts_with('.') && host.len() > rest.len() && host.ends_with(&rest))
+        rest.is_some_and(|rest| {
+            rest.starts_with('.') && host.len() > rest.len() && host.ends_with(&rest)
+        })
     })
 }
 
@@ -76,9 +79,7 @@ pub fn explain<'a>(
         return Explained { route: None, why, others: Vec::new(), near };
     }
     // As the gateway has it: the longest prefix first, of equals the one with the least id.
-    heard.sort_by(|one, other| {
-        (prefix(other).len(), &one.id).cmp(&(prefix(one).len(), &other.id))
-    });
+    heard.sort_by(|one, other| (prefix(other).len(), &one.id).cmp(&(prefix(one).len(), &other.id)));
     let behind = others.into_iter().filter(|_| own.is_none()).filter_map(|route| {
         let wild = wild(route, host)?;
         Some(NotThis { route, why: format!("{} comes before its {wild}", name.as_ref()?) })

@@ -203,7 +203,7 @@ pub struct Operation {
     pub cancelled_by: Option<String>,
     /// Why it failed; from then on it only clears away.
     pub failure: Option<Failure>,
-    /// What did not go well after there was no way back: the release is live all the same.
+    /// What did not go well after it took over, and is no reason to go back: the release is live all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<Failure>,
     /// When it began.

@@ -88,8 +88,17 @@ async fn one_that_never_gets_ready_brings_all_of_the_old_back() {
         }
     }
     let failed = person.operation(&id).await.unwrap();
-    assert_eq!((failed.state, failed.back_to), (State::Failed, Some(1)));
+    // It does not say that anything serves again before it does.
+    assert_eq!((failed.state, failed.back_to), (State::Failed, None));
+    let events = platform.store().events(Some(0), 1_000, None).await.unwrap();
+    let ended = events.into_iter().filter(|event| event.kind == "operation.failed");
+    let said: Vec<String> = ended.map(|event| event.body.summary).collect();
+    assert!(said[0].contains("is deployed again as it was before: "), "{said:?}");
+    let again = failed.again.expect("the operation that deploys it again");
+    assert!(!person.operation(&again).await.unwrap().finished);
     platform.settle().await;
+    let done = person.operation(&again).await.unwrap();
+    assert_eq!((done.state, done.deployment, done.failure), (State::Live, Some(3), None));
     assert_eq!(releases_served(&platform), [1; 4]);
     let all = deployments(&person).await;
     let system = "system:rollout".to_string();

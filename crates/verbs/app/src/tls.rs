@@ -75,7 +75,9 @@ impl App {
             AppError::new(code, why).untouched("the certificates, and what the gateway shows")
         };
         if asked.chain.len() > LONGEST || asked.key.len() > LONGEST {
-            return Err(refuse("tls/unreadable", "no certificate and no key is that long".into()));
+            let why = format!("no certificate and no key is longer than {} KiB", LONGEST / 1024);
+            return Err(refuse("tls/unreadable", why)
+                .hint("a PEM file of one host's certificate and those that signed it, not a bundle of all roots"));
         }
         let facts = self.parts.certifier.read(&asked.chain, Some(&asked.key)).map_err(|error| {
             refuse("tls/unreadable", error.to_string())

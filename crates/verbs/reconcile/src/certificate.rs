@@ -12,8 +12,8 @@ use tow_names::{Digest, Timestamp};
 use tow_plan::certificate::{self, LOOK, Next, PATIENCE};
 use tow_ports::{AcmeError, AcmeSetting, Progress};
 use tow_record::{
-    AcmeAccount, AcmeOrder, AcmeStage, Authority, Certificate, CertificateSet, CertificateSource,
-    EventBody, NewEvent, RouteSet, ServedCertificate,
+    AcmeAccount, AcmeOrder, AcmeStage, Authority, Certificate, CertificateFacts, CertificateSet,
+    CertificateSource, EventBody, NewEvent, RouteSet, Sealed, ServedCertificate,
 };
 use tow_store::{Find, Row};
 
@@ -21,6 +21,13 @@ use tow_store::{Find, Row};
 const ACTOR: &str = "system:certificate";
 /// How the gateway's spec calls the address that speaks HTTPS.
 const HTTPS: &str = "https=";
+
+/// A certificate that an authority made, and that can be shown.
+struct Usable {
+    chain: String,
+    facts: CertificateFacts,
+    key: Sealed,
+}
 
 impl Reconciler {
     pub(crate) async fn certificates(&self) -> Result<Ticked, ReconcileError> {
@@ -70,7 +77,7 @@ impl Reconciler {
         certificates: &[Row<Certificate>],
         orders: &[Row<AcmeOrder>],
     ) -> Result<CertificateSet, ReconcileError> {
-        let open = |context: &str, sealed: &tow_record::Sealed| {
+        let open = |context: &str, sealed: &Sealed| {
             let plain = self.parts.keys.open(context, sealed).map_err(|err| err.to_string());
             plain.and_then(|plain| String::from_utf8(plain).map_err(|err| err.to_string()))
         };
@@ -131,7 +138,7 @@ impl Reconciler {
             let (certificate, order) = (by_host.remove(&host), of_host.remove(&host));
             let (known, under_way) =
                 (certificate.as_ref().map(|row| &row.value), order.as_ref().map(|row| &row.value));
-            let next = certificate::next(known, under_way, &setting.directory, true, now);
+            let next = certificate::next(known, under_way, &setting.directory, now);
             if let Next::Wait(then) = next {
                 until = until.min(then);
                 continue;
@@ -173,8 +180,8 @@ impl Reconciler {
             Next::Begin => self.order_begins(setting, &order).await,
             Next::Tell => self.order_told(setting, &order).await,
             Next::Look => match self.order_looked(setting, &order).await {
-                Ok(Some(chain)) => {
-                    return self.keep_certificate(chain, order, version, certificate).await;
+                Ok(Some(made)) => {
+                    return self.keep_certificate(made, &order, version, certificate).await;
                 }
                 Ok(None) => Ok(AcmeOrder { next_at: now.plus(LOOK), ..order.clone() }),
                 Err(error) => Err(error),
@@ -248,18 +255,29 @@ impl Reconciler {
         &self,
         setting: &AcmeSetting,
         order: &AcmeOrder,
-    ) -> Result<Option<String>, AcmeError> {
+    ) -> Result<Option<Usable>, AcmeError> {
         let AcmeStage::Proving { order: at, key, .. } = &order.stage else { return Ok(None) };
         let credentials = self.acme_credentials(setting).await?;
         let key = self.opened_text(&AcmeOrder::context(&order.host), key)?;
         let certifier = &self.parts.certifier;
-        match certifier.look(setting, &credentials, at, &order.host, &key).await? {
-            Progress::Done(chain) => Ok(Some(chain)),
-            Progress::Pending => Ok(None),
+        let chain = match certifier.look(setting, &credentials, at, &order.host, &key).await? {
+            Progress::Done(chain) => chain,
+            Progress::Pending => return Ok(None),
+        };
+        // Whatever is wrong with it is this host's trouble, and keeps no other from its certificate.
+        let broken = |why: String| AcmeError { why, refused: true, again: None };
+        let facts = certifier.read(&chain, Some(&key)).map_err(|error| {
+            broken(format!("the authority's certificate is of no use: {error}"))
+        })?;
+        if let Some(why) = certificate::useless(&facts, &order.host, self.now()) {
+            return Err(broken(why));
         }
+        let sealed = self.parts.keys.seal(&Certificate::context(&order.host), key.as_bytes());
+        let key = sealed.map_err(|error| AcmeError::unreached(error.to_string()))?;
+        Ok(Some(Usable { chain, facts, key }))
     }
 
-    fn opened_text(&self, context: &str, sealed: &tow_record::Sealed) -> Result<String, AcmeError> {
+    fn opened_text(&self, context: &str, sealed: &Sealed) -> Result<String, AcmeError> {
         let broken = |why: String| AcmeError { why, refused: true, again: None };
         let plain = self.parts.keys.open(context, sealed).map_err(|err| broken(err.to_string()))?;
         String::from_utf8(plain).map_err(|err| broken(err.to_string()))
@@ -285,23 +303,19 @@ impl Reconciler {
     /// The certificate is there: it takes the place of the one before, and its order is done.
     async fn keep_certificate(
         &self,
-        chain: String,
-        order: AcmeOrder,
+        made: Usable,
+        order: &AcmeOrder,
         version: i64,
         before: Option<Row<Certificate>>,
     ) -> Result<(), ReconcileError> {
-        let AcmeStage::Proving { key, .. } = &order.stage else { return Ok(()) };
         let (host, now) = (order.host.clone(), self.now());
-        let plain = self.parts.keys.open(&AcmeOrder::context(&host), key)?;
-        let text = String::from_utf8_lossy(&plain);
-        let facts = self.parts.certifier.read(&chain, Some(&text))?;
-        let summary = format!("{} made a certificate of {host}", facts.issuer);
+        let summary = format!("{} made a certificate of {host}", made.facts.issuer);
         let certificate = Certificate {
-            key: self.parts.keys.seal(&Certificate::context(&host), &plain)?,
+            key: made.key,
             host: host.clone(),
-            facts,
+            facts: made.facts,
             source: CertificateSource::Acme,
-            chain,
+            chain: made.chain,
             added_by: ACTOR.into(),
             added_at: now,
         };

@@ -85,8 +85,8 @@ impl Reconciler {
         }
     }
 
-    /// A command of the release did not end well. Before the switch the release is not deployed; after it there is no way
-    /// back, and the step says what happened.
+    /// A command of the release did not end well. Before the switch the release is not deployed; after it the release
+    /// stays, and operation and deployment say what happened.
     pub(crate) async fn run_failed(
         &self,
         driven: &Driven,

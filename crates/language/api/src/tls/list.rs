@@ -15,10 +15,10 @@ pub struct CertificateView {
     pub facts: Option<CertificateFacts>,
     /// Where it is from.
     pub source: CertificateSource,
-    /// `good`, `expired`, `not-yet`, `ordered` (the first one is under way), `failing` (the first one, or the next, is
-    /// not made; `reason` says why).
+    /// Of the one that is shown: `good`, `expired`, `not-yet`. Where there is none yet: `ordered` (it is under way) or
+    /// `failing` (it is not made).
     pub state: String,
-    /// Why another one is not made yet; empty where that is not so.
+    /// Why the first one, or the next, is not made yet; empty where that is not so.
     #[serde(default)]
     pub reason: String,
     /// When the authority is asked the next time.

@@ -33,6 +33,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::new("cli/file", format!("{}: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::new("cli/file", format!("{}: {error}", path.display()))
+            .hint("--cert and --key name PEM files that you may read; no certificate was changed")
+    })
 }

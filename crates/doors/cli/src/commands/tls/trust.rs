@@ -58,6 +58,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
         Some(path) => {
             let bad = |error: std::io::Error| {
                 Failure::new("cli/file", format!("{}: {error}", path.display()))
+                    .hint("--write names a file that you may write, in a folder that is there")
             };
             std::fs::write(path, &reply.chain).map_err(bad)?;
             std::path::absolute(path).map_err(bad)?.display().to_string()
