@@ -111,6 +111,51 @@ impl Named {
     }
 }
 
+impl Where {
+    /// Where the first of some words can't be what the verb is about, it is the component: `tow scale shop web=3`. Where
+    /// --component says it, no word does.
+    pub(crate) fn first_of(
+        mut self,
+        words: &mut Vec<String>,
+        is_other: impl Fn(&str) -> bool,
+    ) -> Self {
+        let said = self.component.is_none() && words.len() > 1;
+        if said && words.first().is_some_and(|word| !is_other(word)) {
+            self.component = Some(words.remove(0));
+        }
+        self
+    }
+}
+
+/// For verbs about one workload of a component: `tow cron pause tick`, `tow cron pause shop tick`, and as elsewhere
+/// `tow cron pause shop -w tick`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct OfWorkload {
+    /// The component (else the one this folder's files name); a single word is the workload, unless -w says that
+    #[arg(value_name = "COMPONENT")]
+    first: Option<String>,
+    /// The workload (else the only one there is to choose)
+    #[arg(value_name = "WORKLOAD", conflicts_with_all = ["component", "workload"])]
+    second: Option<String>,
+    /// The workload, said as for other verbs
+    #[arg(short, long, value_name = "NAME")]
+    workload: Option<String>,
+    #[command(flatten)]
+    at: Where,
+}
+
+impl OfWorkload {
+    /// Where, and which workload where one was said.
+    pub(crate) fn taken_apart(self) -> (Where, Option<String>) {
+        let Self { first, second, workload, mut at } = self;
+        if second.is_none() && (workload.is_none() || at.component.is_some()) {
+            return (at, first.or(workload));
+        }
+        at.component = first.or(at.component);
+        (at, second.or(workload))
+    }
+}
+
 /// See the module.
 pub(crate) struct Context {
     pub(crate) printer: Printer,
@@ -141,5 +186,46 @@ impl Context {
         };
         let client = Client::trusting(&local.url, local.token.as_deref(), &trust)?;
         Ok(self.client.get_or_init(|| client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_is_named_alone_or_after_its_component() {
+        let said = |first: Option<&str>, second: Option<&str>, w: Option<&str>, c: Option<&str>| {
+            let own = |word: Option<&str>| word.map(str::to_string);
+            let at = Where { component: own(c), environment: None };
+            let which = OfWorkload { first: own(first), second: own(second), workload: own(w), at };
+            let (at, workload) = which.taken_apart();
+            (at.component, workload)
+        };
+        let (shop, tick) = (|| Some("shop".to_string()), || Some("tick".to_string()));
+        assert_eq!(said(None, None, None, None), (None, None));
+        assert_eq!(said(Some("tick"), None, None, None), (None, tick()));
+        assert_eq!(said(Some("shop"), Some("tick"), None, None), (shop(), tick()));
+        assert_eq!(said(Some("shop"), None, Some("tick"), None), (shop(), tick()));
+        assert_eq!(said(Some("tick"), None, None, Some("shop")), (shop(), tick()));
+        assert_eq!(said(None, None, Some("tick"), Some("shop")), (shop(), tick()));
+        assert_eq!(said(None, None, None, Some("shop")), (shop(), None));
+    }
+
+    #[test]
+    fn a_component_may_stand_before_what_the_verb_is_about() {
+        let said = |words: &[&str], component: Option<&str>| {
+            let mut words: Vec<String> = words.iter().map(|word| (*word).to_string()).collect();
+            let at = Where { component: component.map(str::to_string), environment: None };
+            let at = at.first_of(&mut words, |word| word.contains('='));
+            (at.component, words)
+        };
+        let list =
+            |words: &[&str]| words.iter().map(|word| (*word).to_string()).collect::<Vec<_>>();
+        assert_eq!(said(&["a=1", "b=2"], None), (None, list(&["a=1", "b=2"])));
+        assert_eq!(said(&["shop", "a=1"], None), (Some("shop".into()), list(&["a=1"])));
+        // Alone it is not what the verb is about, and is refused as such.
+        assert_eq!(said(&["shop"], None), (None, list(&["shop"])));
+        assert_eq!(said(&["x", "a=1"], Some("shop")), (Some("shop".into()), list(&["x", "a=1"])));
     }
 }

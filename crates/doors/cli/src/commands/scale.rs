@@ -8,8 +8,9 @@ use tow_api::plan::create::ChangeRequest;
 
 /// Run so many instances of a workload
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "tow scale [OPTIONS] [COMPONENT] <WORKLOAD=N>...")]
 pub(crate) struct Args {
-    /// As in web=3
+    /// As in web=3; before them the component may stand, else it is the one this folder's files name
     #[arg(required = true, value_name = "WORKLOAD=N")]
     replicas: Vec<String>,
     #[command(flatten)]
@@ -18,7 +19,8 @@ pub(crate) struct Args {
     how: How,
 }
 
-pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+pub(crate) async fn run(cx: &Context, mut args: Args) -> Verdict {
+    let at = args.at.first_of(&mut args.replicas, |word| word.contains('='));
     let mut replicas = BTreeMap::new();
     for pair in &args.replicas {
         let read = pair.split_once('=').and_then(|(name, n)| Some((name, n.parse::<u32>().ok()?)));
@@ -33,6 +35,6 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
             }
         };
     }
-    let body = super::rollback::request(&args.at, ChangeRequest::Scale { replicas })?;
+    let body = super::rollback::request(&at, ChangeRequest::Scale { replicas })?;
     follow::change(cx, follow::now(), &body, &args.how).await
 }

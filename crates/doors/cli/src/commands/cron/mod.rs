@@ -5,7 +5,7 @@ mod pause;
 mod resume;
 mod trigger;
 
-use crate::context::{Context, Where};
+use crate::context::{Context, OfWorkload};
 use crate::failure::Verdict;
 use tow_api::cron::pause::Body;
 
@@ -28,22 +28,7 @@ pub(crate) async fn run(cx: &Context, verb: Verb) -> Verdict {
 }
 
 /// Which schedule.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Which {
-    /// The workload (else the only one with a schedule)
-    #[arg(value_name = "NAME")]
-    workload: Option<String>,
-    #[command(flatten)]
-    at: Where,
-}
-
-impl Which {
-    fn body(self, why: String) -> Verdict<Body> {
-        Ok(Body {
-            component: self.at.component()?,
-            environment: Some(self.at.environment()),
-            workload: self.workload,
-            why,
-        })
-    }
+fn body(which: OfWorkload, why: String) -> Verdict<Body> {
+    let (at, workload) = which.taken_apart();
+    Ok(Body { component: at.component()?, environment: Some(at.environment()), workload, why })
 }

@@ -1,7 +1,7 @@
-//! `tow cron pause NAME`.
+//! `tow cron pause [COMPONENT] WORKLOAD`.
 
-use super::Which;
-use crate::context::Context;
+use super::body;
+use crate::context::{Context, OfWorkload};
 use crate::failure::Verdict;
 use crate::render::{short, time};
 use tow_api::Nothing;
@@ -11,14 +11,14 @@ use tow_api::cron::pause::PauseCron;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: OfWorkload,
     /// Why, for whoever finds it paused
     #[arg(long, default_value = "")]
     why: String,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let body = args.which.body(args.why)?;
+    let body = body(args.which, args.why)?;
     let cron = cx.client()?.call::<PauseCron>(&Nothing {}, &Nothing {}, &body).await?;
     cx.printer.data(&cron, || {
         let by = cron.paused.as_ref().map(|paused| (time(paused.at), short(&paused.by)));

@@ -1,7 +1,7 @@
-//! `tow cron resume NAME`.
+//! `tow cron resume [COMPONENT] WORKLOAD`.
 
-use super::Which;
-use crate::context::Context;
+use super::body;
+use crate::context::{Context, OfWorkload};
 use crate::failure::Verdict;
 use crate::render::{short, time};
 use tow_api::Nothing;
@@ -11,11 +11,11 @@ use tow_api::cron::resume::ResumeCron;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: OfWorkload,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let body = args.which.body(String::new())?;
+    let body = body(args.which, String::new())?;
     let cron = cx.client()?.call::<ResumeCron>(&Nothing {}, &Nothing {}, &body).await?;
     cx.printer.data(&cron, || {
         let next = cron.next.map_or_else(|| "never".to_string(), time);

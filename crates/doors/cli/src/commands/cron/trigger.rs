@@ -1,8 +1,8 @@
-//! `tow cron trigger NAME`.
+//! `tow cron trigger [COMPONENT] WORKLOAD`.
 
-use super::Which;
+use super::body;
 use crate::commands::run::{Stay, stay};
-use crate::context::Context;
+use crate::context::{Context, OfWorkload};
 use crate::failure::Verdict;
 use tow_api::Nothing;
 use tow_api::cron::trigger::TriggerCron;
@@ -11,13 +11,13 @@ use tow_api::cron::trigger::TriggerCron;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: OfWorkload,
     #[command(flatten)]
     how: Stay,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let body = args.which.body(String::new())?;
+    let body = body(args.which, String::new())?;
     let run = cx.client()?.call::<TriggerCron>(&Nothing {}, &Nothing {}, &body).await?;
     stay(cx, run, args.how).await
 }

@@ -1,7 +1,7 @@
-//! `tow job run NAME`.
+//! `tow job run [COMPONENT] WORKLOAD`.
 
 use crate::commands::run::{Stay, stay};
-use crate::context::{Context, Where};
+use crate::context::{Context, OfWorkload};
 use crate::failure::Verdict;
 use tow_api::Nothing;
 use tow_api::run::create::{Body, CreateRun};
@@ -10,11 +10,8 @@ use tow_names::Duration;
 /// Run a job: a workload of kind job or cron, now
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The workload (else the only one that runs to an end)
-    #[arg(value_name = "NAME")]
-    workload: Option<String>,
     #[command(flatten)]
-    at: Where,
+    which: OfWorkload,
     /// How long an attempt may take, as in 30m
     #[arg(long, value_name = "TIME")]
     timeout: Option<Duration>,
@@ -26,10 +23,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let (at, workload) = args.which.taken_apart();
     let body = Body {
-        component: args.at.component()?,
-        environment: Some(args.at.environment()),
-        workload: args.workload,
+        component: at.component()?,
+        environment: Some(at.environment()),
+        workload,
         command: None,
         timeout: args.timeout,
         retries: args.retries,
