@@ -17,14 +17,16 @@ impl Supervisor {
     pub(super) fn resume(&mut self, found: Found) {
         self.resume_beside();
         match found {
-            Found::NotRunning if self.state.stop.is_some() => self.rest("stopped"),
-            Found::NotRunning => {
-                let wait = self
-                    .state
-                    .next
-                    .map_or(Duration::ZERO, |next| next.since(crate::wall::now()).std());
-                self.stage = Stage::Waiting(Instant::now() + wait);
-            }
+            Found::NotRunning => match self.state.stop {
+                Some(stop) => self.stop_beside(stop),
+                None => {
+                    let wait = self
+                        .state
+                        .next
+                        .map_or(Duration::ZERO, |next| next.since(crate::wall::now()).std());
+                    self.stage = Stage::Waiting(Instant::now() + wait);
+                }
+            },
             Found::Alive(process) => self.adopt(process),
             Found::Ended => {
                 self.adopted = true;

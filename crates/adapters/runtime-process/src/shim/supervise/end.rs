@@ -16,6 +16,10 @@ impl Supervisor {
     /// SIGTERM now, SIGKILL then.
     pub(super) fn end(&mut self, why: Why, stop: Stop) {
         let grace = stop.by.since(crate::wall::now()).std();
+        if why == Why::Stop {
+            // Else it would take the place of what is stopped, and run on.
+            self.call_off();
+        }
         self.stage = Stage::Ending { why, kill_at: Instant::now() + grace };
         self.quiet();
         self.state.phase = Phase::Stopping;

@@ -304,7 +304,7 @@ impl Supervisor {
                 // Kept before it is done and before it is answered: a crash must not bring it back.
                 self.save(true);
                 match self.stage {
-                    Stage::Waiting(_) => self.rest("stopped"),
+                    Stage::Waiting(_) => self.stop_beside(Stop { by }),
                     Stage::Up(_) => self.end(Why::Stop, Stop { by }),
                     Stage::Ending { why, kill_at } => {
                         let kill_at = kill_at.min(Instant::now() + grace.std());

@@ -4,10 +4,10 @@
 
 use super::super::notify::Word;
 use super::super::{child, supervise::begin::wait_for_adopted};
-use super::{Event, Stage, Supervisor};
+use super::{Event, Stage, Supervisor, Why};
 use crate::proc::{self, Stat};
 use crate::spec::SpecFile;
-use crate::state::{self, Attempt, Process};
+use crate::state::{self, Attempt, Process, Stop};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +101,8 @@ impl Supervisor {
         let was_adopted = std::mem::replace(&mut self.adopted, false);
         self.stage = Stage::Up(self.limit(&process));
         (self.spoilt, self.before) = (None, None);
+        // Whatever became of the one before is not this one's.
+        (self.ended, self.not_run, self.becoming, self.urged) = (None, None, false, false);
         let (attempt, pid) = (self.state.attempt, Some(process.pid));
         let line = Attempt { attempt, at: process.at, pid, exit: None, ran: None };
         let _ = state::note(&self.folder, &line);
@@ -133,6 +135,28 @@ impl Supervisor {
         self.state.message.clone_from(&words);
         self.spoilt = Some((Instant::now() + SPOILT, words));
         self.save(true);
+    }
+
+    /// What was to take the place of one that is stopped goes.
+    pub(super) fn call_off(&mut self) {
+        if self.coming.is_some() {
+            self.spoil("it is stopped".into());
+        }
+    }
+
+    /// A stop where no program runs: what is beside it ends too, until then.
+    pub(super) fn stop_beside(&mut self, stop: Stop) {
+        self.call_off();
+        if self.leaving.is_empty() {
+            self.rest("stopped");
+            return;
+        }
+        // They were told to end as they left their place.
+        let grace = stop.by.since(crate::wall::now()).std();
+        self.ended = Some(self.state.exit.unwrap_or(Exit::Unknown));
+        self.stage = Stage::Ending { why: Why::Stop, kill_at: Instant::now() + grace };
+        self.state.phase = Phase::Stopping;
+        self.save(false);
     }
 
     /// What another shim left beside: one that was not ready yet goes, and the spec brings another; one that leaves is
