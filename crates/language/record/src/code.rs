@@ -233,6 +233,7 @@ codes! {
     "delivery/secret" 0 "A secret of a build has a name that can't be set"
     "delivery/schedule" 0 "A schedule that is none, never comes, or belongs to no cron"
     "delivery/timezone" 0 "A time zone that does not exist"
+    "delivery/time" 0 "A time in which nothing could be done"
     "delivery/kind" 0 "Something is said that this kind of workload does not have"
     "delivery/path" 0 "A path leads out of the folder"
     "delivery/strategy" 0 "What is said of how a release takes over can't hold"

@@ -24,7 +24,8 @@ pub struct Baking {
     /// What is compared: the last so much time, moved on every second; 5 seconds where nothing is said, 30 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Duration>,
-    /// A window with fewer requests says nothing about errors and times; 20 where nothing is said.
+    /// A window with fewer requests says nothing about errors, nor one with less than five times as many about times; 20
+    /// where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub requests: Option<u32>,
@@ -33,7 +34,8 @@ pub struct Baking {
     #[schemars(range(min = 0, max = 100))]
     pub errors: Option<u32>,
     /// How many times as long as before answers may take, by the time within which 95 of a hundred came; 3 where nothing
-    /// is said. Less than a tenth of a second more is nothing.
+    /// is said. Less than a tenth of a second more is nothing. Judged by two windows that follow each other, each with
+    /// five times `requests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 100))]
     pub latency: Option<u32>,

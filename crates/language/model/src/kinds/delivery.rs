@@ -103,6 +103,7 @@ pub struct BuildLimits {
 
 /// The broken rules of `build`: folders stay below the one that holds `tow.yaml`, quantities are some, names can be set.
 fn check_build(build: &serde_json::Value, out: &mut Vec<Invalid>) {
+    check_times("/spec/build", build, &["/timeout"], out);
     let mut below = |at: String, path: &str| {
         if !stays_below(path) {
             out.push(Invalid::new(
@@ -405,6 +406,26 @@ fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
+/// Times in which something is to be done: none is left by 0, and nothing would ever go well.
+fn check_times(at: &str, said: &serde_json::Value, pointers: &[&str], out: &mut Vec<Invalid>) {
+    for pointer in pointers {
+        let time = said.pointer(pointer).and_then(serde_json::Value::as_str);
+        if let Some(time) = time.and_then(|text| text.parse::<Duration>().ok())
+            && time < Duration::from_millis(1)
+        {
+            out.push(
+                Invalid::new(
+                    format!("{at}{pointer}"),
+                    "delivery/time",
+                    format!("{time} is over at once"),
+                    "1ms or more",
+                )
+                .hint("where it is left out, the time that is usual holds"),
+            );
+        }
+    }
+}
+
 /// What is said of a workload's runs. `whole`: all that holds for it everywhere, so that what must be there is.
 fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec<Invalid>) {
     let kind = said["kind"].as_str();
@@ -446,6 +467,12 @@ fn check_workload(at: &str, said: &serde_json::Value, whole: bool, out: &mut Vec
             .hint("a region and a city; an offset such as +02:00 would not know of summer time"),
         );
     }
+    check_times(
+        at,
+        said,
+        &["/timeout", "/health/timeout", "/health/interval", "/health/deadline"],
+        out,
+    );
     scale::check(at, said, whole, out);
     strategy::check(at, said, whole, out);
     routes::check(at, said, out);
