@@ -18,6 +18,7 @@ mod conformance;
 mod container;
 mod crash;
 mod cron;
+mod crossed;
 mod crossings;
 mod deploy;
 mod dev;

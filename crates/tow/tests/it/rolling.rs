@@ -92,7 +92,7 @@ async fn one_that_never_gets_ready_brings_all_of_the_old_back() {
     assert_eq!((failed.state, failed.back_to), (State::Failed, None));
     let events = platform.store().events(Some(0), 1_000, None).await.unwrap();
     let ended = events.into_iter().filter(|event| event.kind == "operation.failed");
-    let said: Vec<String> = ended.map(|event| event.body.summary).collect();
+    let said: Vec<String> = ended.map(|event| event.body.unwrap().summary).collect();
     assert!(said[0].contains("is deployed again as it was before: "), "{said:?}");
     let again = failed.again.expect("the operation that deploys it again");
     assert!(!person.operation(&again).await.unwrap().finished);
