@@ -52,6 +52,16 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// All of it was handed on.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Nothing more of it is handed on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended() || self.fault().is_some()
+    }
+
     /// How many pieces were handed on.
     pub(crate) fn frames(&self) -> u64 {
         self.frames.load(Relaxed)
@@ -188,7 +198,7 @@ impl Body for Upload {
                 return Poll::Ready(Some(Err(error.into())));
             }
             None => {
-                this.progress.ended.store(true, Relaxed);
+                this.progress.end();
                 return Poll::Ready(None);
             }
         };
@@ -199,7 +209,7 @@ impl Body for Upload {
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
         if inner.is_end_stream() {
-            this.progress.ended.store(true, Relaxed);
+            this.progress.end();
         }
         Poll::Ready(Some(Ok(clean(frame))))
     }

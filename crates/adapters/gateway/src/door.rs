@@ -3,28 +3,26 @@
 use crate::exchange::{self, Arrival};
 use crate::pace::{Pace, Paced};
 use crate::proxy;
+use crate::room::Place;
 use crate::served::Gateway;
+use crate::streams::{Streams, Watched};
 use crate::table::Entrance;
+use crate::taking::Taking;
 use crate::tls::{self, Tls};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 /// For a request's head as a whole.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
-/// For the next request on a connection kept alive.
-const KEPT: Duration = Duration::from_secs(75);
-/// For a client that takes nothing of its answer, though more of it is there.
-const STUCK: Duration = Duration::from_secs(60);
 /// A head with more bytes is answered with 431.
 pub(crate) const HEAD_SIZE: usize = 64 * 1024;
 /// More headers are answered with 431.
@@ -72,55 +70,59 @@ pub(crate) fn open_with(
     let gateway = gateway.clone();
     tokio::spawn(async move {
         loop {
-            // Room first: where there is none, whoever comes waits at the listener, and nobody who is here suffers.
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
-                accepted = accept(&gateway, &listener) => accepted,
+                accepted = listener.accept() => accepted,
             };
-            match accepted {
-                Ok((stream, peer, room)) => {
-                    let tasks = gateway.tasks.clone();
-                    let arrival = (entrance, peer, tls.clone());
-                    tasks.spawn(connection(gateway.clone(), stream, arrival, room));
-                }
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
                     tokio::time::sleep(PAUSE).await;
+                    continue;
                 }
+            };
+            let arrival = (entrance, peer, tls.clone());
+            let served = gateway.clone();
+            if let Some(place) = gateway.room.free() {
+                gateway.tasks.spawn(connection(served, stream, arrival, place));
+                continue;
+            }
+            // Whoever comes after this one waits at the listener until there is room for it; one who is here already is
+            // answered whatever becomes of the door, since nobody else can.
+            let (there, come) = tokio::sync::oneshot::channel();
+            gateway.tasks.spawn(async move {
+                let place = served.room.take().await;
+                let _ = there.send(());
+                connection(served, stream, arrival, place).await;
+            });
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = come => {}
             }
         }
     });
     door
 }
 
-async fn accept(
-    gateway: &Gateway,
-    listener: &TcpListener,
-) -> std::io::Result<(TcpStream, SocketAddr, Arc<OwnedSemaphorePermit>)> {
-    if gateway.room.available_permits() == 0 {
-        tracing::warn!(connections = gateway.manner.connections, "as many connections as may be");
-    }
-    let room = gateway.room.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, Arc::new(room)))
-}
-
 async fn connection(
     gateway: Arc<Gateway>,
     stream: TcpStream,
     (entrance, peer, tls): (Entrance, SocketAddr, Option<Arc<Tls>>),
-    room: Arc<OwnedSemaphorePermit>,
+    room: Place,
 ) {
     // Answers and streamed events leave at once; clients that vanished are noticed in the end, so that they don't
     // hold a drain for ever.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let Ok(local) = stream.local_addr() else { return };
+    let pace = Pace::default();
     let arrival = Arrival { entrance, peer, local, secure: tls.is_some(), pace: None, room };
-    let Some(tls) = tls else { return http1(gateway, arrival, stream).await };
+    let stream = Taking::new(stream, pace.clone(), gateway.manner.stuck);
+    let Some(tls) = tls else { return http1(gateway, arrival, pace, stream).await };
     match tls.accept(stream).await {
-        Ok(stream) if tls::is_h2(&stream) => http2(gateway, arrival, stream).await,
-        Ok(stream) => http1(gateway, arrival, stream).await,
+        Ok(stream) if tls::is_h2(&stream) => http2(gateway, arrival, pace, stream).await,
+        Ok(stream) => http1(gateway, arrival, pace, stream).await,
         Err(error) => tracing::debug!(%error, "no TLS"),
     }
 }
@@ -129,14 +131,19 @@ async fn connection(
 async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     gateway: Arc<Gateway>,
     arrival: Arrival,
+    pace: Pace,
     stream: S,
 ) {
     let closing = gateway.closing.clone();
+    let (kept, stuck) = (gateway.manner.kept, gateway.manner.stuck);
+    let streams = Streams::new(pace, stuck);
     let service = service_fn(move |request: Request<Incoming>| {
         let (gateway, arrival) = (gateway.clone(), arrival.clone());
-        async move { Ok::<_, Infallible>(proxy::handle(gateway, arrival, request).await) }
+        async move {
+            Ok::<_, Infallible>(proxy::handle(gateway, arrival, request).await.map(Watched::new))
+        }
     });
-    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+    let connection = hyper::server::conn::http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_SIZE as u32)
@@ -144,14 +151,28 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .keep_alive_timeout(PING)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = closing.cancelled() => {
-            // Says that no further stream is taken; those under way are answered.
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let last = tokio::select! {
+        ended = connection.as_mut() => return note_end(ended),
+        () = closing.cancelled() => None,
+        () = streams.idle(kept) => Some(stuck),
     };
+    // Says that no further stream is taken; those under way are answered. Who never asked for anything may not even
+    // have begun to speak: that is not waited for.
+    connection.as_mut().graceful_shutdown();
+    let last = if streams.any() { last } else { Some(LAST_CALL) };
+    let Some(last) = last else {
+        return note_end(connection.await);
+    };
+    loop {
+        match tokio::time::timeout(last, connection.as_mut()).await {
+            Ok(ended) => return note_end(ended),
+            Err(_) if streams.open() => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn note_end(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
@@ -161,11 +182,11 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     gateway: Arc<Gateway>,
     mut arrival: Arrival,
+    pace: Pace,
     stream: S,
 ) {
-    let pace = Pace::default();
     arrival.pace = Some(pace.clone());
-    let stream = Paced::new(stream, pace.clone(), STUCK);
+    let stream = Paced::new(stream, pace.clone());
     let closing = gateway.closing.clone();
     let (asked, from) = (gateway.clone(), arrival.clone());
     let service = service_fn(move |request| {
@@ -179,7 +200,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(KEPT)
+        .header_read_timeout(gateway.manner.kept)
         .max_buf_size(HEAD_SIZE)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service)

@@ -7,6 +7,7 @@ use crate::body::{Fault, Progress};
 use crate::headers;
 use crate::pace::Pace;
 use crate::page::Complaint;
+use crate::room::Place;
 use crate::served::Gateway;
 use crate::table::{Entrance, Goal, Served};
 use crate::trace::Trace;
@@ -15,7 +16,6 @@ use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// Where and from whom a connection came.
@@ -29,7 +29,7 @@ pub(crate) struct Arrival {
     /// Of a connection that carries one request at a time.
     pub(crate) pace: Option<Pace>,
     /// What the connection takes of the gateway; held as long as anything of it lives.
-    pub(crate) room: Arc<OwnedSemaphorePermit>,
+    pub(crate) room: Place,
 }
 
 /// The try that is under way, or the last one.

@@ -1,11 +1,13 @@
-//! How long a client may take: a connection as HTTP/1.1 reads and writes it, with a deadline for each head as a whole (drop
-//! by drop is as slow as not at all), and one for taking more of an answer.
+//! How long a client may take for a head: a connection as HTTP/1.1 reads and writes it, with a deadline for each head as a
+//! whole (drop by drop is as slow as not at all). How far the connection is, whoever answers says.
 
+use crate::body::Progress;
 use crate::door::HEAD;
+use crate::target::lock;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,6 +29,8 @@ const SERVING: u8 = 2;
 const OVER: u8 = 3;
 /// It is no longer HTTP: how long it may stand still is said by its route.
 const OTHER: u8 = 4;
+/// It is answered, and the rest of its body still comes.
+const REST: u8 = 5;
 
 /// Where a connection is; shared by the connection and whoever answers.
 #[derive(Clone, Default)]
@@ -36,6 +40,10 @@ pub(crate) struct Pace(Arc<At>);
 struct At {
     state: AtomicU8,
     unread: AtomicBool,
+    /// Of the request whose rest comes.
+    rest: Mutex<Option<Arc<Progress>>>,
+    /// The client took less than there is for it.
+    full: AtomicBool,
 }
 
 impl Pace {
@@ -45,15 +53,40 @@ impl Pace {
         self.0.unread.store(false, SeqCst);
     }
 
-    /// Until the answer is over; then the next head may come. `unread`: not all of the request's body was read.
-    pub(crate) fn answering(&self, unread: bool) -> Answering {
-        self.0.unread.store(unread, SeqCst);
-        Answering(self.clone())
+    /// Until the answer is over; then the next head may come, once all of the request's body is there.
+    pub(crate) fn answering(&self, request: &Arc<Progress>) -> Answering {
+        self.0.unread.store(!request.ended(), SeqCst);
+        Answering(self.clone(), request.clone())
     }
 
     /// From here on the connection carries another protocol.
     pub(crate) fn other(&self) {
         self.0.state.store(OTHER, SeqCst);
+    }
+
+    pub(crate) fn is_other(&self) -> bool {
+        self.0.state.load(SeqCst) == OTHER
+    }
+
+    /// Does what the client was sent wait for it to take more?
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.full.load(Relaxed)
+    }
+
+    pub(crate) fn fills(&self, full: bool) {
+        self.0.full.store(full, Relaxed);
+    }
+
+    /// Where the rest of a body came, it may be there by now.
+    fn rested(&self) {
+        if self.0.state.load(SeqCst) != REST {
+            return;
+        }
+        let mut rest = lock(&self.0.rest);
+        if rest.as_ref().is_none_or(|request| request.is_over()) {
+            *rest = None;
+            let _ = self.0.state.compare_exchange(REST, IDLE, SeqCst, SeqCst);
+        }
     }
 
     /// A head took too long.
@@ -63,11 +96,18 @@ impl Pace {
 }
 
 /// Held as long as an answer is under way.
-pub(crate) struct Answering(Pace);
+pub(crate) struct Answering(Pace, Arc<Progress>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.state.store(IDLE, SeqCst);
+        let Self(pace, request) = self;
+        if request.is_over() {
+            pace.0.state.store(IDLE, SeqCst);
+        } else {
+            // What comes next is no head.
+            *lock(&pace.0.rest) = Some(request.clone());
+            pace.0.state.store(REST, SeqCst);
+        }
     }
 }
 
@@ -80,42 +120,13 @@ pub(crate) struct Paced<S> {
     /// What `sleep` was last set to.
     set: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// How long a client may take nothing of what is there for it.
-    stuck: Duration,
-    /// Counts while it does.
-    taking: Option<Pin<Box<Sleep>>>,
     /// Our half is closed.
     closed: bool,
 }
 
 impl<S> Paced<S> {
-    pub(crate) fn new(inner: S, pace: Pace, stuck: Duration) -> Self {
-        Self {
-            inner,
-            pace,
-            until: None,
-            set: None,
-            sleep: None,
-            stuck,
-            taking: None,
-            closed: false,
-        }
-    }
-
-    /// What came of handing bytes to the client; an error where it took none for too long.
-    fn taken(
-        &mut self,
-        cx: &mut Context<'_>,
-        wrote: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if wrote.is_ready() || self.pace.0.state.load(SeqCst) == OTHER {
-            self.taking = None;
-            return wrote;
-        }
-        let stuck = self.stuck;
-        let taking = self.taking.get_or_insert_with(|| Box::pin(tokio::time::sleep(stuck)));
-        ready!(taking.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    pub(crate) fn new(inner: S, pace: Pace) -> Self {
+        Self { inner, pace, until: None, set: None, sleep: None, closed: false }
     }
 }
 
@@ -127,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
+        this.pace.rested();
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
         if buf.filled().len() > before
             && this.pace.0.state.compare_exchange(IDLE, HEADING, SeqCst, SeqCst).is_ok()
@@ -170,8 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.taken(cx, wrote)
+        Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -207,8 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.taken(cx, wrote)
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -219,31 +229,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    const SHORT: Duration = Duration::from_millis(50);
-
-    #[tokio::test]
-    async fn a_client_that_takes_nothing_for_too_long_is_left() {
-        let (ours, mut theirs) = tokio::io::duplex(16);
+    #[test]
+    fn what_comes_after_an_answer_is_a_head_once_the_body_is_there() {
         let pace = Pace::default();
+        let state = || pace.0.state.load(SeqCst);
+        let whole = Arc::new(Progress::default());
+        whole.end();
         pace.serving();
-        let mut paced = Paced::new(ours, pace.clone(), SHORT);
-        // One that takes a little now and then goes on, however long it is in all.
-        let slow = async {
-            let mut some = [0; 16];
-            for _ in 0..8 {
-                tokio::time::sleep(SHORT / 4).await;
-                theirs.read_exact(&mut some).await.unwrap();
-            }
-        };
-        let (wrote, ()) = tokio::join!(paced.write_all(&[0; 128]), slow);
-        wrote.unwrap();
-        let left = paced.write_all(&[0; 128]).await.unwrap_err();
-        assert_eq!(left.kind(), io::ErrorKind::TimedOut);
-        // Of another protocol it may stand still.
-        pace.other();
-        let stands = tokio::time::timeout(SHORT * 4, paced.write_all(&[0; 128])).await;
-        assert!(stands.is_err());
+        drop(pace.answering(&whole));
+        assert_eq!(state(), IDLE);
+        let half = Arc::new(Progress::default());
+        pace.serving();
+        drop(pace.answering(&half));
+        pace.rested();
+        assert_eq!(state(), REST, "the rest of it comes");
+        half.end();
+        pace.rested();
+        assert_eq!(state(), IDLE);
+        // A request that came meanwhile is not taken for none.
+        pace.serving();
+        pace.rested();
+        assert_eq!(state(), SERVING);
     }
 }

@@ -88,7 +88,7 @@ pub(crate) async fn handle(
     }
     match &arrival.pace {
         Some(pace) if response.status() == StatusCode::SWITCHING_PROTOCOLS => pace.other(),
-        Some(pace) => response.body_mut().ends(pace.answering(!progress.ended())),
+        Some(pace) => response.body_mut().ends(pace.answering(&progress)),
         None => {}
     }
     response

@@ -1,5 +1,5 @@
 //! `tow gateway DIR [--listen [https=]ADDRESS]… [--trusted NETWORK]… [--connections NUMBER] [--drain SECONDS]
-//! [--hold SECONDS]`: the process.
+//! [--hold SECONDS] [--kept SECONDS] [--stuck SECONDS]`: the process.
 
 use crate::control;
 use crate::door;
@@ -18,7 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tow_names::Network;
 
 const USAGE: &str = "usage: tow gateway DIR [--listen [https=]IP:PORT]... [--trusted NETWORK]... \
-                     [--connections NUMBER] [--drain SECONDS] [--hold SECONDS]";
+                     [--connections NUMBER] [--drain SECONDS] [--hold SECONDS] [--kept SECONDS] \
+                     [--stuck SECONDS]";
 /// What a listener is called that speaks TLS.
 const HTTPS: &str = "https";
 /// How long requests in flight may take after SIGTERM.
@@ -27,8 +28,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 const LEAVE: Duration = Duration::from_secs(10 * 60);
 /// How long requests may wait for a first instance of what sleeps.
 const HOLD: Duration = Duration::from_secs(30);
-/// Descriptors that are not for connections: listeners, files, the control socket.
-const SPARE: u64 = 256;
+/// How long a connection is kept for its next request.
+const KEPT: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of its answer, though more of it is there.
+const STUCK: Duration = Duration::from_secs(60);
 /// Between two looks for connections that were idle for long.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -40,13 +43,15 @@ struct Asked {
     connections: usize,
     drain: Duration,
     hold: Duration,
+    kept: Duration,
+    stuck: Duration,
 }
 
 fn asked(args: Vec<OsString>) -> Result<Asked, String> {
     let mut dir = None;
     let (mut listen, mut trusted) = (Vec::new(), Vec::new());
     let mut connections = usize::MAX;
-    let (mut drain, mut hold) = (DRAIN, HOLD);
+    let (mut drain, mut hold, mut kept, mut stuck) = (DRAIN, HOLD, KEPT, STUCK);
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let mut value = |what: &str| {
@@ -62,11 +67,15 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
                 let text = value("--connections")?;
                 connections = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
             }
-            Some(name @ ("--drain" | "--hold")) => {
+            Some(name @ ("--drain" | "--hold" | "--kept" | "--stuck")) => {
                 let text = value(name)?;
                 let seconds = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
-                *(if name == "--drain" { &mut drain } else { &mut hold }) =
-                    Duration::from_secs(seconds);
+                *match name {
+                    "--drain" => &mut drain,
+                    "--hold" => &mut hold,
+                    "--kept" => &mut kept,
+                    _ => &mut stuck,
+                } = Duration::from_secs(seconds);
             }
             _ if dir.is_none() => dir = Some(PathBuf::from(arg)),
             _ => return Err(format!("{} was not expected", arg.to_string_lossy())),
@@ -79,6 +88,8 @@ fn asked(args: Vec<OsString>) -> Result<Asked, String> {
         connections,
         drain,
         hold,
+        kept,
+        stuck,
     })
 }
 
@@ -118,8 +129,8 @@ pub fn gateway_main(args: Vec<OsString>) -> i32 {
     }
 }
 
-/// As many connections as the machine lets us have; the usual soft limit of 1024 descriptors is 500 requests at once.
-/// Answers how many that are: each may need another one to an instance.
+/// As many descriptors as the machine lets us have; the usual soft limit of 1024 is 400 requests at once. Answers how many
+/// that are.
 fn raise_descriptor_limit() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -128,11 +139,11 @@ fn raise_descriptor_limit() -> usize {
         complain(&format!("cannot raise the limit of open files: {error}"));
     }
     let most = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20).min(1 << 20);
-    usize::try_from(most.saturating_sub(SPARE) / 2).unwrap_or(0).max(16)
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 async fn run(asked: Asked) -> io::Result<()> {
-    let connections = raise_descriptor_limit().min(asked.connections);
+    let descriptors = raise_descriptor_limit();
     let (left, mut listeners): (Vec<_>, Vec<(String, TcpListener)>) =
         sockets::handed_on()?.into_iter().partition(|(name, _)| ports::is_port(name));
     let notify = sockets::Notify::from_env();
@@ -146,7 +157,14 @@ async fn run(asked: Asked) -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     std::fs::create_dir_all(&asked.dir)?;
-    let manner = Manner { hold: asked.hold, trusted: asked.trusted, connections };
+    let manner = Manner {
+        hold: asked.hold,
+        trusted: asked.trusted,
+        descriptors,
+        connections: asked.connections,
+        kept: asked.kept,
+        stuck: asked.stuck,
+    };
     // Where another gateway is being replaced, what it is told from here on is told to us.
     let control = sockets::control(&asked.dir)?;
     let own = sockets::owner(&asked.dir);
@@ -220,5 +238,7 @@ mod tests {
             (asked.dir.as_path(), asked.trusted),
             (Path::new("/data/gateway"), proxies.to_vec())
         );
+        // What people are told of its limits.
+        assert_eq!((asked.kept, asked.stuck), (Duration::from_secs(75), Duration::from_secs(60)));
     }
 }

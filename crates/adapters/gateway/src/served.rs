@@ -6,6 +6,7 @@ use crate::change::Change;
 use crate::door::{self, Door};
 use crate::keep::{Keep, Kept};
 use crate::ports::Ports;
+use crate::room::Room;
 use crate::table::{Entrance, Served, Table};
 use crate::target::Targets;
 use crate::wait::{Routes, Waits};
@@ -16,7 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,8 +53,14 @@ pub(crate) struct Manner {
     pub(crate) hold: Duration,
     /// Proxies that are believed what they say of their clients.
     pub(crate) trusted: Vec<Network>,
-    /// So many connections may be open.
+    /// So many descriptors may be open.
+    pub(crate) descriptors: usize,
+    /// So many connections of clients may be open, and no more than descriptors allow.
     pub(crate) connections: usize,
+    /// How long a connection is kept for its next request.
+    pub(crate) kept: Duration,
+    /// How long a client may take nothing of its answer, though more of it is there.
+    pub(crate) stuck: Duration,
 }
 
 /// Everything that connections, listeners and the control socket share.
@@ -70,8 +77,8 @@ pub(crate) struct Gateway {
     doors: Mutex<BTreeMap<u16, Door>>,
     /// Connections and tunnels.
     pub(crate) tasks: TaskTracker,
-    /// One for each connection.
-    pub(crate) room: Arc<Semaphore>,
+    /// For connections.
+    pub(crate) room: Room,
     pub(crate) log: Arc<AccessLog>,
     /// What is shown to those who come by HTTPS.
     pub(crate) certificates: Arc<Certificates>,
@@ -96,7 +103,7 @@ impl Gateway {
             targets: Targets::default(),
             routes: Routes::default(),
             switched: watch::Sender::new(0),
-            room: Arc::new(Semaphore::new(manner.connections)),
+            room: Room::new(manner.descriptors, manner.connections),
             manner,
             keep: Keep::new(dir),
             boot: Id::fresh("boot").to_string(),
@@ -261,6 +268,8 @@ impl Gateway {
         doors: &mut BTreeMap<u16, Door>,
     ) {
         let table = table.into();
+        // Those that are closed below go on for a moment: room is made first.
+        self.room.fit(doors.len() + bound.len());
         self.table.store(table.clone());
         self.forget(&table);
         self.targets.sweep();
@@ -278,6 +287,7 @@ impl Gateway {
             }
             is_wanted
         });
+        self.room.fit(doors.len());
     }
 
     /// The port of each route after a change, and the listeners that must be opened for that. A route keeps its port;
@@ -419,6 +429,10 @@ impl Gateway {
     /// Closes what was idle for long. To be called now and then.
     pub(crate) fn sweep(&self) {
         self.targets.sweep();
+        // Where a table is on its way, it says so itself.
+        if let Ok(doors) = self.doors.try_lock() {
+            self.room.fit(doors.len());
+        }
     }
 }
 

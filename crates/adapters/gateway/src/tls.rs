@@ -7,8 +7,7 @@ use rustls::crypto::ring::default_provider;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -46,12 +45,18 @@ impl Tls {
     }
 
     /// The connection once both know each other; an error where that was not to be.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
         let late = || io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
         tokio::time::timeout(HANDSHAKE, self.shake_hands(stream)).await.map_err(|_| late())?
     }
 
-    async fn shake_hands(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
         let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         let mut start = acceptor.await?;
         if let Err(host) = self.certificates.know(&start.client_hello()) {
@@ -84,6 +89,6 @@ impl Tls {
 }
 
 /// Did both agree on HTTP/2?
-pub(crate) fn is_h2(stream: &TlsStream<TcpStream>) -> bool {
+pub(crate) fn is_h2<S>(stream: &TlsStream<S>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }

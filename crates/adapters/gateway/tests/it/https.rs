@@ -55,7 +55,7 @@ pub(crate) fn set(
 }
 
 /// A connection of somebody who trusts this one alone.
-async fn connect(
+pub(crate) async fn connect(
     at: SocketAddr,
     host: &str,
     trusts: &ServedCertificate,
@@ -75,7 +75,7 @@ async fn connect(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())
 }
 
-type H2 = hyper::client::conn::http2::SendRequest<Body>;
+pub(crate) type H2 = hyper::client::conn::http2::SendRequest<Body>;
 
 async fn h2(at: SocketAddr, host: &str, trusts: &ServedCertificate) -> H2 {
     let stream = connect(at, host, trusts, &["h2"]).await.unwrap();
@@ -88,7 +88,7 @@ async fn h2(at: SocketAddr, host: &str, trusts: &ServedCertificate) -> H2 {
     sender
 }
 
-async fn ask(sender: &mut H2, request: Request<Body>) -> Response<Incoming> {
+pub(crate) async fn ask(sender: &mut H2, request: Request<Body>) -> Response<Incoming> {
     tokio::time::timeout(SOON, sender.send_request(request)).await.unwrap().unwrap()
 }
 
@@ -96,11 +96,11 @@ fn get(url: &str) -> http::request::Builder {
     Request::get(url)
 }
 
-fn none() -> Body {
+pub(crate) fn none() -> Body {
     Full::new(Bytes::new()).boxed()
 }
 
-async fn text(response: Response<Incoming>) -> String {
+pub(crate) async fn text(response: Response<Incoming>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 

@@ -271,6 +271,18 @@ async fn answer(
             }
             Response::new(full(format!("{} {trailer}", received.load(SeqCst))))
         }
+        // Answers before it has all, and takes the rest nevertheless.
+        "/early" => {
+            let mut body = request.into_body();
+            tokio::spawn(async move {
+                while let Some(Ok(frame)) = body.frame().await {
+                    let count = frame.data_ref().map_or(0, Bytes::len);
+                    received.fetch_add(count as u64, SeqCst);
+                }
+            });
+            Response::new(full(name))
+        }
+        "/large" => Response::new(full(vec![7; 8 * 1024 * 1024])),
         // One event for each permit, three in all.
         "/events" => {
             let events = futures::stream::unfold((0, gate), |(count, gate)| async move {
