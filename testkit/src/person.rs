@@ -39,7 +39,8 @@ pub fn change(component: &str, environment: &str, change: ChangeRequest) -> Body
 }
 
 impl Person {
-    pub(crate) fn new(app: &App, name: &str, role: Role, groups: &[&str]) -> Self {
+    /// Of this name and role, in these groups.
+    pub fn new(app: &App, name: &str, role: Role, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|group| format!("group:default/{group}")).collect();
         let actor = Actor { name: name.into(), role, groups, limits: Limits::default() };
         let ctx = OpCtx { actor, request: "req-test".into() };

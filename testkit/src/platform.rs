@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tow_fake::{FakeClock, World};
 use tow_names::{Duration, Timestamp};
-use tow_platform::{App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked};
+use tow_platform::{Adapters, App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked};
 use tow_ports::{Clock as _, Crossings};
 use tow_record::{Delivery, Instance, Operation, Role, RouteSet, Run, StepRow, Webhook};
 use tow_store::{Find, Location, Store};
@@ -107,8 +107,17 @@ impl TestPlatform {
 
     /// Another platform on the same store and world, which takes over; this one goes on and is to be refused.
     pub async fn another(&self) -> Result<Platform, ComposeError> {
+        self.another_with(|_| {}).await
+    }
+
+    /// The same, on adapters of which some are others.
+    pub async fn another_with(
+        &self,
+        change: impl FnOnce(&mut Adapters),
+    ) -> Result<Platform, ComposeError> {
         let crossings: Arc<dyn Crossings> = self.watch.clone();
-        let adapters = tow_platform::fake(&self.world, self.clock.clone(), &crossings);
+        let mut adapters = tow_platform::fake(&self.world, self.clock.clone(), &crossings);
+        change(&mut adapters);
         let composed = Composed {
             store: self.location(),
             crossings,

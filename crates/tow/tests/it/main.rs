@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod acme_bad;
 mod apply;
 mod audit;
 mod backstage_client;
