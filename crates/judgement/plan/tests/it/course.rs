@@ -252,7 +252,8 @@ impl World {
                 placement.deployment = self.op.deployment.unwrap();
                 self.op.switched = true;
                 let watched = tow_plan::bakes(&self.op, &pods, &self.environment);
-                let stage = if watched.is_some() { Stage::Bake } else { Stage::Retire };
+                let stays = watched.is_some() || tow_plan::returns(&self.op);
+                let stage = if stays { Stage::Bake } else { Stage::Retire };
                 self.op.progress = self.op.progress.at(stage, self.now);
             }
             Turn::Part { weight } => {
@@ -493,4 +494,41 @@ fn old_workers_are_parked_while_it_is_watched() {
         }
     });
     assert!(watched);
+}
+
+#[test]
+fn what_is_broken_off_with_its_last_switch_begun_takes_over_and_goes_back() {
+    let mut world = World::new(2, 2, &serde_json::json!({}), Vec::new());
+    world.environment.bake = serde_json::from_value(serde_json::json!({"off": true})).unwrap();
+    let before = world.placement.serving.clone();
+    let pods = loop {
+        match world.decide() {
+            Next::Switch(pods, Turn::Over) => break pods,
+            next => assert!(world.carry_out(next)),
+        }
+    };
+    world.op.progress.aborted_by = Some("user:default/ann".into());
+    world.switch(pods, Turn::Over);
+    world.run(|_, _| {});
+    assert_eq!(world.turns, [Turn::Over, Turn::Back]);
+    assert_eq!(world.op.failure.as_ref().unwrap().gate, "aborted");
+    assert_eq!(world.placement.serving, before);
+    assert!(world.is_clean());
+}
+
+#[test]
+fn nobody_looks_again_at_once_where_a_canary_is_judged_no_more() {
+    let mut world = World::new(1, 1, &canary(), Vec::new());
+    let mut looks = 0;
+    world.run(|world, _| {
+        // Somebody turns it off in the middle: what was looked at is kept, and is older each time.
+        if world.op.progress.samples.len() == 3 {
+            let off = serde_json::json!({"off": true});
+            world.environment.bake = serde_json::from_value(off).unwrap();
+        }
+        // A wait for the past is what the world takes no.
+        looks += usize::from(matches!(world.decide(), Next::Wait(..)));
+    });
+    assert_eq!(world.turns.last(), Some(&Turn::Over));
+    assert!(looks < 100, "{looks}");
 }
