@@ -123,7 +123,8 @@ impl EdgeClient {
         exchange(stream, method, path, body).await
     }
 
-    /// Adds what is in flight at gateways whose place was taken: an instance is not idle before they are done with it.
+    /// Adds what is in flight at gateways whose place was taken, and who waits there: an instance is not idle before they
+    /// are done with it, and whoever began to wait is still to be woken for.
     async fn add_leaving(&self, seen: &mut ObservedEdge) {
         for stream in sockets::leaving(&self.dir).await {
             let asked = exchange(stream, Method::GET, "/observe", Vec::new());
@@ -133,6 +134,9 @@ impl EdgeClient {
             let Ok(left) = serde_json::from_slice::<ObservedEdge>(&bytes) else { continue };
             for (target, counters) in left.targets.into_iter().filter(|(_, c)| c.in_flight > 0) {
                 seen.targets.entry(target).or_default().in_flight += counters.in_flight;
+            }
+            for (route, counters) in left.routes.into_iter().filter(|(_, c)| c.waiting > 0) {
+                seen.routes.entry(route).or_default().waiting += counters.waiting;
             }
         }
     }

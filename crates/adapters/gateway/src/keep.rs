@@ -70,6 +70,11 @@ impl Keep {
         Self { dir: dir.to_path_buf(), state: Arc::default() }
     }
 
+    /// What its files look like: the same as before where nothing was kept meanwhile.
+    pub(crate) fn looks(&self) -> impl PartialEq {
+        [CURRENT, CHANGES].map(|name| looks(&self.dir.join(name)))
+    }
+
     /// What was kept last and can be read; nothing where nothing can. The second: what is to be told about it.
     pub(crate) fn load(&self) -> (Kept, Vec<String>) {
         let mut notes = Vec::new();

@@ -15,6 +15,7 @@ mod counts;
 mod door;
 mod exchange;
 mod files;
+mod follow;
 mod forwarded;
 mod headers;
 mod keep;

@@ -3,6 +3,7 @@
 
 use crate::control;
 use crate::door;
+use crate::follow;
 use crate::ports::{self, Ports};
 use crate::served::{Gateway, Manner};
 use crate::sockets;
@@ -210,7 +211,10 @@ async fn run(asked: Asked) -> io::Result<()> {
     // Where another has our place nobody waits for us: what began here may go on for long.
     let is_replaced = own != sockets::owner(&asked.dir);
     let drain = if is_replaced { asked.drain.max(LEAVE) } else { asked.drain };
-    let _ = tokio::time::timeout(drain, gateway.tasks.wait()).await;
+    tokio::select! {
+        _ = tokio::time::timeout(drain, gateway.tasks.wait()) => {}
+        () = follow::follow(gateway.clone(), &asked.dir, own) => {}
+    }
     drop(doors);
     gateway.log.flush();
     Ok(())

@@ -241,6 +241,25 @@ impl Gateway {
         Ok(())
     }
 
+    /// Serves what another gateway keeps, to those who are here already: neither ports nor files are ours any more.
+    pub(crate) async fn adopt(&self, kept: Kept) {
+        let _doors = self.doors.lock().await;
+        let current = self.table();
+        let Kept { set, ports } = kept;
+        if (set.epoch, set.revision) <= (current.epoch, current.revision) {
+            return;
+        }
+        let ids = current.routes().map(|route| route.id.as_str());
+        let base = (current.epoch, current.revision);
+        let change = Change::between(base, ids, |id| current.route(id), &set);
+        let table = Table::check(&change)
+            .and_then(|()| current.with(&change, ports, &self.targets, &self.routes));
+        match table {
+            Ok(table) => self.switch(&Arc::new(table)),
+            Err(message) => tracing::warn!(message, "the successor's table can't be served"),
+        }
+    }
+
     /// What was made ready for a table that is not served is retired again.
     fn forget(&self, current: &Table) {
         let targets = current.targets();
@@ -260,7 +279,7 @@ impl Gateway {
         }
     }
 
-    /// The switch.
+    /// The switch, and the doors that it opens and closes.
     fn serve(
         self: &Arc<Self>,
         table: impl Into<Arc<Table>>,
@@ -270,11 +289,7 @@ impl Gateway {
         let table = table.into();
         // Those that are closed below go on for a moment: room is made first.
         self.room.fit(doors.len() + bound.len());
-        self.table.store(table.clone());
-        self.forget(&table);
-        self.targets.sweep();
-        self.routes.keep(|id| table.route(id).is_some());
-        self.switched.send_modify(|switched| *switched += 1);
+        self.switch(&table);
         // Only now: nobody comes in at a port before the table knows it.
         for (port, listener) in bound {
             doors.insert(port, door::open(self, listener, Entrance::Port(port)));
@@ -288,6 +303,15 @@ impl Gateway {
             is_wanted
         });
         self.room.fit(doors.len());
+    }
+
+    /// Whoever looks from here on looks at this table.
+    fn switch(&self, table: &Arc<Table>) {
+        self.table.store(table.clone());
+        self.forget(table);
+        self.targets.sweep();
+        self.routes.keep(|id| table.route(id).is_some());
+        self.switched.send_modify(|switched| *switched += 1);
     }
 
     /// The port of each route after a change, and the listeners that must be opened for that. A route keeps its port;

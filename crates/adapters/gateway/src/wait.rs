@@ -83,6 +83,11 @@ impl Routes {
         Some(waits)
     }
 
+    /// How many wait in all.
+    pub(crate) fn held(&self) -> u64 {
+        self.waiting.load(SeqCst)
+    }
+
     /// By route id; of which nothing can be said are not among them, which keeps a look at many routes short.
     pub(crate) fn counters(&self) -> BTreeMap<String, RouteCounters> {
         let known = lock(&self.known);

@@ -89,3 +89,38 @@ async fn who_waits_too_long_is_told_to_come_again() {
     let at_once = tokio::time::timeout(Duration::from_millis(900), gate.get("web.localhost", "/"));
     assert_eq!(at_once.await.expect("at once").status, 503);
 }
+
+/// The gateway is replaced while requests wait: they are let through by what is told to its successor.
+#[tokio::test]
+async fn who_waits_at_a_gateway_that_leaves_is_still_woken_for_and_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Gate::start(dir.path());
+    old.apply(1, vec![asleep(), paused(route("p", "paused.localhost", &[]))]).await;
+    let main = old.main;
+    let held = tokio::spawn(async move { get(main, "paused.localhost", "/", &[]).await });
+    let asked = ask(&old);
+    until("both wait", || async {
+        let seen = old.seen().await.routes;
+        seen.len() == 2 && seen["r"].waiting == 1
+    })
+    .await;
+    let boot = old.seen().await.boot;
+    let new = Gate::start(dir.path());
+    old.signal("-TERM");
+    assert_ne!(new.seen().await.boot, boot);
+    assert_eq!(waiting(&new).await, 1, "who waits elsewhere is told of");
+    // One of them for a first instance, the other until it serves again; and each a table of its own.
+    let one = Instance::start("one").await;
+    new.apply(2, vec![awake(&one), paused(route("p", "paused.localhost", &[&one]))]).await;
+    let reply = asked.await.unwrap();
+    assert_eq!((reply.status, reply.body.as_str()), (200, "one"));
+    assert_eq!(waiting(&new).await, 0);
+    assert!(!held.is_finished());
+    new.apply(3, vec![awake(&one), route("p", "paused.localhost", &[&one])]).await;
+    assert_eq!(held.await.unwrap().body, "one");
+}
+
+fn paused(route: Route) -> Route {
+    let limit = tow_names::Duration::from_secs(60);
+    Route { mode: tow_record::Mode::Paused { limit }, ..route }
+}
