@@ -60,12 +60,8 @@ pub(crate) struct Where {
 impl Where {
     /// The environment that is meant.
     pub(crate) fn environment(&self) -> String {
-        self.said_environment().unwrap_or_else(|| "development".into())
-    }
-
-    /// The environment, where one was said; lists show all of them otherwise.
-    pub(crate) fn said_environment(&self) -> Option<String> {
-        self.environment.clone().or_else(|| env::TOW_ENVIRONMENT.text())
+        let said = self.environment.clone().or_else(|| env::TOW_ENVIRONMENT.text());
+        said.unwrap_or_else(|| "development".into())
     }
 
     /// The component that is meant.
@@ -99,15 +95,58 @@ impl Named {
         let Where { component, environment } = self.at;
         Where { component: self.name.or(component), environment }
     }
+}
 
-    /// Where one was said.
-    pub(crate) fn said_environment(&self) -> Option<String> {
-        self.at.said_environment()
+/// Which lines a list has: those of a component and an environment, else all.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Only {
+    /// Only this component (else all)
+    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
+    name: Option<String>,
+    /// The same, as for other verbs
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<String>,
+    /// Only this environment (else TOW_ENVIRONMENT, else all)
+    #[arg(short, long, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+impl Only {
+    /// Of which component.
+    pub(crate) fn component(&self) -> Option<String> {
+        self.name.clone().or_else(|| self.component.clone())
     }
 
-    /// The component that was said, or the folder's where there is one; lists show all of them otherwise.
-    pub(crate) fn or_the_folders(&self) -> Option<String> {
-        self.name.clone().or_else(|| self.at.component().ok())
+    /// Of which environment.
+    pub(crate) fn environment(&self) -> Option<String> {
+        self.environment.clone().or_else(|| env::TOW_ENVIRONMENT.text())
+    }
+}
+
+/// The same for lists that say little of several components at once: in a component's folder, that one's.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Among {
+    /// Only this component (else the one this folder's files name, else all)
+    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
+    name: Option<String>,
+    /// The same, as for other verbs
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<String>,
+    /// Only this environment (else TOW_ENVIRONMENT, else all)
+    #[arg(short, long, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+impl Among {
+    /// Of which component.
+    pub(crate) fn component(&self) -> Option<String> {
+        let said = self.name.clone().or_else(|| self.component.clone());
+        said.or_else(|| project::component(Path::new(".")).ok().flatten())
+    }
+
+    /// Of which environment.
+    pub(crate) fn environment(&self) -> Option<String> {
+        self.environment.clone().or_else(|| env::TOW_ENVIRONMENT.text())
     }
 }
 

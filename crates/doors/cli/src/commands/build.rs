@@ -2,7 +2,7 @@
 
 use super::artifact::text;
 use super::deploy::upload;
-use crate::context::{Context, Named, Where};
+use crate::context::{Among, Context, Where};
 use crate::failure::{Failure, Verdict};
 use crate::list::{Listed, Page};
 use crate::project;
@@ -24,7 +24,7 @@ use tow_client::{Client, ClientError};
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// The folder
+    /// The folder that holds score.yaml (else this one)
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub(crate) enum Verb {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    at: Named,
+    at: Among,
     #[command(flatten)]
     page: Page,
 }
@@ -107,8 +107,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 
 async fn list(cx: &Context, args: ListArgs) -> Verdict {
     let query = tow_api::build::list::Query {
-        component: args.at.or_the_folders(),
-        environment: args.at.said_environment(),
+        component: args.at.component(),
+        environment: args.at.environment(),
         limit: Some(args.page.limit),
     };
     let reply = cx.client()?.call::<ListBuilds>(&Nothing {}, &query, &Nothing {}).await?;

@@ -10,7 +10,7 @@ use tow_api::object::delete::DeleteObject;
 /// Take a declared thing away; asks for its name
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Component, System, Group, User, Environment, Runtime or Delivery; any case, singular or plural
+    /// Any kind, such as component, group or environment; any case, singular or plural
     kind: String,
     /// NAME or NAMESPACE/NAME
     name: String,

@@ -13,7 +13,7 @@ use tow_client::source::{SIZE_LIMIT, commit_of, pack_to_file};
 /// Plan a folder's Score files, build what needs building, and put it live
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder that holds score.yaml
+    /// The folder that holds score.yaml (else this one)
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
     #[command(flatten)]

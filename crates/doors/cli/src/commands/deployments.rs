@@ -1,6 +1,6 @@
 //! `tow deployments`.
 
-use crate::context::{Context, Where};
+use crate::context::{Among, Context};
 use crate::failure::Verdict;
 use crate::list::{Listed, Page};
 use crate::render::{short, state_cell, time};
@@ -12,22 +12,15 @@ use tow_api::deployment::list::{DeploymentView, ListDeployments, Query};
 /// Show what went where, and why, the newest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only this component
-    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
-    name: Option<String>,
     #[command(flatten)]
-    at: Where,
+    at: Among,
     #[command(flatten)]
     page: Page,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     // Numbers count within a component, so the folder's own is meant where there is one.
-    let component = match args.name.or(args.at.component.clone()) {
-        Some(name) => Some(name),
-        None => args.at.component().ok(),
-    };
-    let environment = args.at.said_environment();
+    let (component, environment) = (args.at.component(), args.at.environment());
     let query = Query {
         component: component.clone(),
         environment: environment.clone(),

@@ -13,7 +13,7 @@ use tow_record::{Action, Gate, GateKind, PlanStep};
 /// Say what a deploy would do, and save it as a plan
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder that holds score.yaml
+    /// The folder that holds score.yaml (else this one)
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
     #[command(flatten)]

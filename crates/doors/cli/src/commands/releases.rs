@@ -1,6 +1,6 @@
 //! `tow releases`.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Named};
 use crate::failure::Verdict;
 use crate::list::{Listed, Page};
 use crate::render::{or_dash, short, time};
@@ -11,20 +11,14 @@ use tow_api::release::list::{ListReleases, Path, Query, ReleaseView};
 /// Show a component's releases, the newest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The component
-    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
-    name: Option<String>,
     #[command(flatten)]
-    at: Where,
+    at: Named,
     #[command(flatten)]
     page: Page,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let component = match args.name {
-        Some(name) => name,
-        None => args.at.component()?,
-    };
+    let component = args.at.place().component()?;
     let (path, query) = (Path { component }, Query { limit: Some(args.page.limit) });
     let reply = cx.client()?.call::<ListReleases>(&path, &query, &Nothing {}).await?;
     cx.printer.page(reply.items, args.page)

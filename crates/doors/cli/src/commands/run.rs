@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// The workload (else the one named like the component, or the only one)
     #[arg(short, long, value_name = "NAME")]
     workload: Option<String>,
-    /// How long it may take, as in 30m
+    /// How long it may take, as in 30m (else what the workload says)
     #[arg(long, value_name = "TIME")]
     timeout: Option<Duration>,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Verdict};
 /// Print the JSON Schema a kind is judged by, without a platform
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Workload (a Score file), Component, System, Group, User, Environment, Runtime or Delivery
+    /// Any kind, as `tow explain` lists them; Workload is a Score file
     kind: String,
 }
 

@@ -1,6 +1,6 @@
 //! `tow status`: what runs, and where.
 
-use crate::context::{Context, Where};
+use crate::context::{Context, Only};
 use crate::failure::Verdict;
 use crate::list::Listed;
 use crate::render::{or_dash, short, state_cell};
@@ -11,16 +11,12 @@ use tow_api::status::get::{GetStatus, Query, StatusView};
 /// Show what runs, a line a workload
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only this component
-    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
-    name: Option<String>,
     #[command(flatten)]
-    at: Where,
+    only: Only,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let environment = args.at.said_environment();
-    let query = Query { component: args.name.or(args.at.component), environment };
+    let query = Query { component: args.only.component(), environment: args.only.environment() };
     let reply = cx.client()?.call::<GetStatus>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.list(reply.items)
 }

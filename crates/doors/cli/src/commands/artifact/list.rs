@@ -12,7 +12,10 @@ use tow_api::artifact::list::{ArtifactView, ListArtifacts, Query};
 /// Show what builds made and who uses it, the newest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only of this component
+    /// Only of this component (else all)
+    #[arg(value_name = "COMPONENT", conflicts_with = "component")]
+    name: Option<String>,
+    /// The same, as for other verbs
     #[arg(short, long, value_name = "NAME")]
     component: Option<String>,
     #[command(flatten)]
@@ -20,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let query = Query { component: args.component, limit: Some(args.page.limit) };
+    let query = Query { component: args.name.or(args.component), limit: Some(args.page.limit) };
     let reply = cx.client()?.call::<ListArtifacts>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.page(reply.items, args.page)
 }

@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(30);
 /// Run a component here against an environment's configuration, and again at each change
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder that holds score.yaml
+    /// The folder that holds score.yaml (else this one)
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
     #[command(flatten)]

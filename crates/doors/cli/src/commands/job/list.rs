@@ -1,6 +1,6 @@
 //! `tow job list`.
 
-use crate::context::{Context, Named};
+use crate::context::{Among, Context};
 use crate::failure::Verdict;
 use crate::list::{Listed, Page};
 use crate::render::{short, time};
@@ -12,7 +12,7 @@ use tow_api::run::list::{ListRuns, Query, RunView};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Named,
+    at: Among,
     /// Only of this workload
     #[arg(short, long, value_name = "NAME")]
     workload: Option<String>,
@@ -22,8 +22,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let query = Query {
-        component: args.at.or_the_folders(),
-        environment: args.at.said_environment(),
+        component: args.at.component(),
+        environment: args.at.environment(),
         workload: args.workload,
         kind: None,
         state: None,

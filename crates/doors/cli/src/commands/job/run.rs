@@ -12,10 +12,10 @@ use tow_names::Duration;
 pub(crate) struct Args {
     #[command(flatten)]
     which: OfWorkload,
-    /// How long an attempt may take, as in 30m
+    /// How long an attempt may take, as in 30m (else what the workload says)
     #[arg(long, value_name = "TIME")]
     timeout: Option<Duration>,
-    /// How often it is tried again
+    /// How often it is tried again (else what the workload says)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
     retries: Option<u32>,
     #[command(flatten)]

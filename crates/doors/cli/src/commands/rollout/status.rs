@@ -1,6 +1,6 @@
 //! `tow rollout status`.
 
-use crate::context::{Context, Named};
+use crate::context::{Among, Context};
 use crate::failure::Verdict;
 use crate::list::Listed;
 use crate::render::{or_dash, short, time};
@@ -13,12 +13,11 @@ use tow_api::status::get::Query;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Named,
+    at: Among,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let query =
-        Query { component: args.at.or_the_folders(), environment: args.at.said_environment() };
+    let query = Query { component: args.at.component(), environment: args.at.environment() };
     let reply = cx.client()?.call::<ListRollouts>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.list(reply.items)
 }

@@ -1,6 +1,6 @@
 //! `tow route list`.
 
-use crate::context::{Context, Named};
+use crate::context::{Among, Context};
 use crate::failure::Verdict;
 use crate::list::Listed;
 use crate::render::{or_dash, short, state_cell};
@@ -14,12 +14,11 @@ use tow_record::Mode;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Named,
+    at: Among,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
-    let query =
-        Query { component: args.at.or_the_folders(), environment: args.at.said_environment() };
+    let query = Query { component: args.at.component(), environment: args.at.environment() };
     let reply = cx.client()?.call::<ListRoutes>(&Nothing {}, &query, &Nothing {}).await?;
     cx.printer.list(reply.items)
 }

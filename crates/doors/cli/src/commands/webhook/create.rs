@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KINDS", required = true, value_delimiter = ',')]
     events: Vec<String>,
     /// What it is for
-    #[arg(long, default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
 }
 

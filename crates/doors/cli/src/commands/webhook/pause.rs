@@ -12,7 +12,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
     /// Why, for whoever finds it paused
-    #[arg(long, default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     why: String,
 }
 
