@@ -135,11 +135,14 @@ impl Platform {
             let seen = self.adapters.runtime.observe().await.map_err(|e| e.to_string())?;
             let seen = seen.into_iter().find(|seen| seen.id == spec.id);
             let answers = self.adapters.edge.observe().await.is_ok_and(|edge| edge.reachable);
-            if let Some(first) = seen.as_ref().and_then(|s| s.listening.first())
+            let bound = seen.as_ref().map(|s| s.listening.clone()).unwrap_or_default();
+            // One that outlived its control plane gets what it is to listen on beside by being renewed.
+            if let Some(first) = bound.first()
                 && answers
+                && bound.len() >= spec.listen.len()
             {
                 let _ = self.gateway.set(first.clone());
-                return Ok(seen.map(|s| s.listening).unwrap_or_default());
+                return Ok(bound);
             }
             if clock.now() >= deadline {
                 let why = seen.map(|s| s.message).filter(|m| !m.is_empty());

@@ -58,6 +58,8 @@ pub struct CertificateSeen {
     pub host: String,
     /// Good until then; none where there is none yet.
     pub until: Option<Timestamp>,
+    /// The next one is due then.
+    pub due: Option<Timestamp>,
     /// The platform itself gets the next one.
     pub renewed: bool,
     /// Why there is none yet.
@@ -124,6 +126,7 @@ async fn certificates(store: &Store) -> Result<Vec<CertificateSeen>, StoreError>
     let mut seen: Vec<CertificateSeen> = Vec::new();
     for row in store.list::<Certificate>(Find::default()).await? {
         seen.push(CertificateSeen {
+            due: Some(row.value.due()),
             host: row.value.host,
             until: Some(row.value.facts.until),
             renewed: row.value.source == CertificateSource::Acme,
@@ -133,7 +136,7 @@ async fn certificates(store: &Store) -> Result<Vec<CertificateSeen>, StoreError>
     for row in store.list::<AcmeOrder>(Find::default()).await? {
         let AcmeOrder { host, reason, .. } = row.value;
         if !reason.is_empty() && !seen.iter().any(|one| one.host == host) {
-            seen.push(CertificateSeen { host, until: None, renewed: true, reason });
+            seen.push(CertificateSeen { host, until: None, due: None, renewed: true, reason });
         }
     }
     Ok(seen)

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tow_fake::FakeKeys;
 use tow_names::Timestamp;
 use tow_ports::Clock as _;
-use tow_record::{Authority, Certificate, ConfigVersion, LocationHook, Seal, Webhook};
+use tow_record::{AcmeAccount, Authority, Certificate, ConfigVersion, LocationHook, Seal, Webhook};
 use tow_secrets::{KeyError, KeyFile};
 use tow_store::{Find, Location, Store, StoreError};
 
@@ -60,6 +60,9 @@ impl NamedKeys {
         }
         for row in store.list::<Authority>(newest()).await? {
             named.add(&row.value.key.key);
+        }
+        for row in store.list::<AcmeAccount>(newest()).await? {
+            named.add(&row.value.credentials.key);
         }
         for row in store.list::<LocationHook>(newest()).await? {
             named.add(&row.value.secret.key);

@@ -58,3 +58,37 @@ pub(crate) fn request(host: &str, key: &str) -> Result<Vec<u8>, String> {
     params.distinguished_name = DistinguishedName::new();
     Ok(params.serialize_request(&key).map_err(text)?.der().to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    use x509_parser::extensions::{GeneralName, ParsedExtension};
+    use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+    #[test]
+    fn the_own_authority_is_good_for_this_machine_alone() {
+        let made = authority("Towpath on a machine", Timestamp(1_700_000_000_000_000)).unwrap();
+        let one = CertificateDer::from_pem_slice(made.chain.as_bytes()).unwrap();
+        let (_, one) = X509Certificate::from_der(&one).unwrap();
+        // Whoever makes certificates with it knows it by this name, and by nothing more.
+        assert_eq!(one.subject().to_string(), "CN=Towpath on a machine");
+        let only = one.extensions().iter().find_map(|one| match one.parsed_extension() {
+            ParsedExtension::NameConstraints(only) => Some((only, one.critical)),
+            _ => None,
+        });
+        let (only, is_critical) = only.unwrap();
+        let allowed = only.permitted_subtrees.as_ref().unwrap();
+        let names: Vec<&str> = allowed
+            .iter()
+            .filter_map(|one| match one.base {
+                GeneralName::DNSName(name) => Some(name),
+                _ => None,
+            })
+            .collect();
+        assert!(is_critical, "whoever does not understand it must not trust it");
+        assert_eq!((names, allowed.len()), (vec!["localhost", "test"], 4));
+        let is_last = one.basic_constraints().unwrap().unwrap().value.path_len_constraint;
+        assert_eq!(is_last, Some(0));
+    }
+}

@@ -59,6 +59,10 @@ fn failed(error: Error) -> AcmeError {
             let kind = problem.r#type.as_deref().unwrap_or_default();
             let kind = kind.rsplit(':').next().unwrap_or_default().to_string();
             let detail = problem.detail.clone().unwrap_or_else(|| "it did not say why".into());
+            if kind == "serverInternal" {
+                // It is in a bad way itself, which says nothing of what was asked.
+                return AcmeError::unreached(format!("the authority has trouble: {detail}"));
+            }
             AcmeError {
                 why: format!("the authority refused ({kind}): {detail}"),
                 refused: true,
@@ -186,4 +190,24 @@ async fn why_invalid(order: &mut Order, host: &str) -> String {
         }
     }
     format!("the authority gave the order of {host} up")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_authority_says_is_told_from_what_it_could_not_do() {
+        let said = |kind: &str| {
+            let text = format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"so"}}"#);
+            failed(Error::Api(serde_json::from_str(&text).unwrap()))
+        };
+        let refused = said("rejectedIdentifier");
+        assert!(refused.refused && refused.again.is_none(), "{refused}");
+        assert_eq!(refused.why, "the authority refused (rejectedIdentifier): so");
+        assert_eq!(said("rateLimited").again, Some(Duration::from_secs(3600)));
+        let internal = said("serverInternal");
+        assert!(!internal.refused, "tried again soon: {internal}");
+        assert!(!failed(Error::Str("nobody answered")).refused);
+    }
 }

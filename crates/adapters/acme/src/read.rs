@@ -20,6 +20,14 @@ pub(crate) fn read(chain: &str, key: Option<&str>) -> Result<CertificateFacts, P
 }
 
 fn facts(chain: &str, key: Option<&str>) -> Result<CertificateFacts, String> {
+    // Some keep both in one file. A chain is shown to everybody and kept as it is; a key is sealed.
+    if PrivateKeyDer::from_pem_slice(chain.as_bytes()).is_ok() {
+        return Err(
+            "there is a private key beside the certificates: it belongs into a file of its \
+                    own"
+            .into(),
+        );
+    }
     let ders: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
         .take(MOST)
         .collect::<Result<_, _>>()
@@ -113,5 +121,12 @@ mod tests {
         assert!(why("", None).contains("no certificate"));
         let both = format!("{}{}", one.chain, other.chain);
         assert!(why(&both, None).contains("is not signed by the one after it"));
+        for together in [
+            format!("{}{}", one.chain, one.key),
+            format!("{}{}", one.key, one.chain),
+            format!("{}{}", one.chain, one.key.replace("PRIVATE KEY", "EC PRIVATE KEY")),
+        ] {
+            assert!(why(&together, Some(&one.key)).contains("private key beside"), "{together}");
+        }
     }
 }

@@ -120,6 +120,7 @@ async fn a_stop_between_two_starts_ends_those_that_left_their_place() {
 /// Not a test: a program that says it is ready, and runs.
 #[test]
 #[ignore = "a program that other tests start"]
+#[expect(clippy::disallowed_methods, reason = "the convention of whoever is handed sockets")]
 fn says_that_it_is_ready() {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();

@@ -85,20 +85,55 @@ pub(crate) struct DataLock {
 
 /// Takes the lock; `None`: another process has it.
 pub(crate) fn lock(layout: &Layout) -> Result<Option<DataLock>, HostError> {
-    let path = layout.lock();
+    locked(&layout.lock())
+}
+
+/// Takes the lock that a file is; `None`: another process has it.
+pub(crate) fn locked(path: &Path) -> Result<Option<DataLock>, HostError> {
     let mode = Mode::RUSR | Mode::WUSR;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(mode.as_raw_mode())
-        .open(&path)
-        .map_err(|e| unusable(&path, &e))?;
+        .open(path)
+        .map_err(|e| unusable(path, &e))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(DataLock { _file: file })),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(e) => Err(unusable(&path, &e)),
+        Err(e) => Err(unusable(path, &e)),
     }
+}
+
+/// Who holds the lock of a file, without ever touching the lock: whoever is about to take it must not find it taken.
+pub(crate) fn holder(path: &Path) -> Option<u32> {
+    holders(path).first().copied()
+}
+
+/// The same, with those that only hold a file of the same number on another device.
+fn holders(path: &Path) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(meta) = path.metadata() else { return Vec::new() };
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let of_line = |line: &str| -> Option<u32> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (kind, pid, file) = (*fields.get(1)?, *fields.get(4)?, *fields.get(5)?);
+        let inode = file.rsplit(':').next()?.parse::<u64>().ok()?;
+        (kind == "FLOCK" && inode == meta.ino()).then(|| pid.parse().ok())?
+    };
+    locks.lines().filter_map(of_line).collect()
+}
+
+/// What the platform that runs says of itself; none where none does, or where it is not ready. One that was killed left
+/// its words, and another process may have its number by now.
+pub(crate) fn running(layout: &Layout) -> Option<PlatformFile> {
+    let file = platform_file(layout)?;
+    let is_there = if cfg!(target_os = "linux") {
+        holders(&layout.lock()).contains(&file.pid)
+    } else {
+        matches!(lock(layout), Ok(None))
+    };
+    is_there.then_some(file)
 }
 
 /// What the running platform says of itself.

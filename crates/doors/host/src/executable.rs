@@ -16,8 +16,8 @@ pub(crate) fn copy(layout: &Layout) -> Result<PathBuf, HostError> {
 
 /// The copy of another program, in the same way; itself where it is one.
 pub(crate) fn copy_of(layout: &Layout, own: &Path) -> Result<PathBuf, HostError> {
-    if own.parent() == Some(&layout.bin()) {
-        return Ok(own.to_path_buf());
+    if is_copy(layout, own) {
+        return Ok(layout.bin().join(build(own)));
     }
     let meta = own.metadata().map_err(|e| failed("this program", e))?;
     let target = layout.bin().join(named(&meta));
@@ -34,16 +34,22 @@ fn failed(what: &str, e: std::io::Error) -> HostError {
     HostError::new("host/executable", format!("{what}: {e}")).untouched("everything")
 }
 
+/// Is it one of this data directory's, by whatever path? A program's own path has no links in it, a data directory's may.
+fn is_copy(layout: &Layout, program: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    program.parent().and_then(whole).is_some_and(|dir| whole(&layout.bin()) == Some(dir))
+}
+
 /// Which build a copy is of.
 pub(crate) fn build(copy: &Path) -> String {
     copy.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The name that this program's copy has, or would have.
-pub(crate) fn name() -> Option<String> {
+pub(crate) fn name(layout: &Layout) -> Option<String> {
     let own = std::env::current_exe().ok()?;
     // A control plane that was upgraded runs a copy itself.
-    if own.parent().is_some_and(|dir| dir.ends_with("bin")) && build(&own).starts_with("tow-") {
+    if is_copy(layout, &own) {
         return Some(build(&own));
     }
     own.metadata().ok().map(|meta| named(&meta))

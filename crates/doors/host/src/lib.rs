@@ -47,7 +47,7 @@ pub const VARIABLES: [(&str, &str); 9] = [
     ),
     (
         "TOW_UPGRADED_FROM",
-        "Said by `tow upgrade` alone: the program that is given the place back where this one does not come up.",
+        "Said by `tow upgrade` alone: the program that is given the place back where this one does not come up; empty where it was given back.",
     ),
     (
         "TOW_CRASH_AT",

@@ -1,6 +1,6 @@
 //! Why the platform ends: a person at the terminal, or a service manager; and the end of what it ran.
 
-use crate::error::HostError;
+use crate::{error::HostError, upgrade};
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tow_names::Duration;
@@ -38,12 +38,21 @@ impl Signals {
         })
     }
 
-    pub(crate) async fn wait(&mut self) -> Reason {
-        tokio::select! {
-            _ = self.interrupt.recv() => Reason::Interrupt,
-            _ = self.terminate.recv() => Reason::Terminate,
-            _ = self.hangup.recv() => Reason::Terminate,
-            _ = self.upgrade.recv() => Reason::Upgrade,
+    /// The next that means anything.
+    pub(crate) async fn wait(&mut self, layout: &Layout) -> Reason {
+        loop {
+            return tokio::select! {
+                _ = self.interrupt.recv() => Reason::Interrupt,
+                _ = self.terminate.recv() => Reason::Terminate,
+                _ = self.hangup.recv() => Reason::Terminate,
+                _ = self.upgrade.recv() => {
+                    if !upgrade::is_ordered(layout) {
+                        tracing::warn!("SIGUSR2 without an order of tow upgrade: passed by");
+                        continue;
+                    }
+                    Reason::Upgrade
+                }
+            };
         }
     }
 }

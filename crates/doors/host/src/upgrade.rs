@@ -14,8 +14,11 @@ use tow_platform::Layout;
 const TRY: Duration = Duration::from_secs(20);
 /// How long the platform may take to be back.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Nobody had the data directory for so long: between two programs it is some milliseconds.
+const GONE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
-/// Tells the program that a control plane becomes where it was before, to be given the place back.
+/// Tells the program that a control plane becomes who it was before, to be given the place back; empty where it was given
+/// back.
 const BEFORE: &str = "TOW_UPGRADED_FROM";
 
 /// Put another build of tow in the running platform's place, without a request lost
@@ -41,8 +44,7 @@ pub(crate) fn upgrade(args: &Upgrade, global: &Global) -> Result<(), HostError> 
     if args.check {
         return check(args, &layout);
     }
-    let running = data::platform_file(&layout).filter(|_| is_up(&layout));
-    let running = running.ok_or_else(|| {
+    let running = data::running(&layout).ok_or_else(|| {
         HostError::new(
             "host/not-running",
             format!("no platform is running with its data in {}", layout.root().display()),
@@ -55,7 +57,15 @@ pub(crate) fn upgrade(args: &Upgrade, global: &Global) -> Result<(), HostError> 
         None => std::env::current_exe().map_err(|error| unfit(Path::new("tow"), &error))?,
     };
     let program = program.canonicalize().map_err(|error| unfit(&program, &error))?;
+    // Two at a time would order each other's away.
+    let Some(turn) = data::locked(&layout.run().join("upgrade.lock"))? else {
+        return Err(HostError::new("host/upgrade", "another tow upgrade is under way")
+            .untouched("everything")
+            .hint("wait until it has ended")
+            .exits(5));
+    };
     tried(&program, &layout, args.database.as_deref())?;
+    takes_options(&program, running.pid)?;
     let copy = executable::copy_of(&layout, &program)?;
     let build = executable::build(&copy);
     if running.build.as_ref() == Some(&build) {
@@ -63,16 +73,29 @@ pub(crate) fn upgrade(args: &Upgrade, global: &Global) -> Result<(), HostError> 
         return Ok(());
     }
     let _ = std::fs::remove_file(failed(&layout));
-    data::write_private(&order(&layout), &copy.display().to_string())?;
-    let pid = i32::try_from(running.pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| HostError::new("host/upgrade", "the platform has no process"))?;
-    kill_process(pid, Signal::USR2).map_err(|error| {
-        HostError::new("host/upgrade", format!("the control plane can't be told: {error}"))
-            .untouched("the platform, which goes on as it is")
+    data::write_private(&order(&layout), &build)?;
+    tell(&layout, running.pid).inspect_err(|_| {
+        let _ = std::fs::remove_file(order(&layout));
     })?;
-    wait(&layout, &copy, &build)?;
+    wait(&layout, &build)?;
+    drop(turn);
     say(global, &build, true);
     Ok(())
+}
+
+/// Tells the control plane that there is an order.
+fn tell(layout: &Layout, pid: u32) -> Result<(), HostError> {
+    let goes_on = |why: String| {
+        HostError::new("host/upgrade", why).untouched("the platform, which goes on as it is")
+    };
+    // It takes time to try a program: the one that was asked for may have ended meanwhile, and another may have its number.
+    if data::running(layout).is_none_or(|file| file.pid != pid) {
+        return Err(goes_on("the platform ended or began anew meanwhile".into()));
+    }
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| goes_on("the platform has no process".into()))?;
+    kill_process(pid, Signal::USR2)
+        .map_err(|error| goes_on(format!("the control plane can't be told: {error}")))
 }
 
 fn say(global: &Global, build: &str, changed: bool) {
@@ -88,12 +111,7 @@ fn say(global: &Global, build: &str, changed: bool) {
     }
 }
 
-/// Somebody holds the data directory's lock.
-fn is_up(layout: &Layout) -> bool {
-    matches!(data::lock(layout), Ok(None))
-}
-
-/// What the control plane is to become.
+/// What the control plane is to become: the name of a copy.
 fn order(layout: &Layout) -> PathBuf {
     layout.run().join("upgrade")
 }
@@ -141,6 +159,27 @@ fn tried(program: &Path, layout: &Layout, database: Option<&str>) -> Result<(), 
     }
 }
 
+/// Does it know the options that the platform was started with? It will be started with the same.
+fn takes_options(program: &Path, pid: u32) -> Result<(), HostError> {
+    use std::os::unix::ffi::OsStrExt as _;
+    // Where nobody says them, they can't be tried.
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return Ok(()) };
+    let args = line.split(|byte| *byte == 0).skip(1).filter(|arg| !arg.is_empty());
+    // Asked for help, it says so of the first that it does not know, and starts nothing.
+    let asked = args.map(std::ffi::OsStr::from_bytes).chain([std::ffi::OsStr::new("--help")]);
+    let (ended, _, why) =
+        run(Command::new(program).args(asked)).map_err(|error| unfit(program, &error))?;
+    if ended {
+        return Ok(());
+    }
+    let line = why.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    Err(unfit(
+        program,
+        &format!("it does not take the options that the platform runs with: {line}"),
+    )
+    .hint("end the platform with SIGTERM and start the new one with options that it knows"))
+}
+
 /// Runs it to its end; one that takes too long is ended. Whether it ended well, and what it said.
 fn run(command: &mut Command) -> std::io::Result<(bool, String, String)> {
     let mut child =
@@ -177,9 +216,9 @@ fn check(args: &Upgrade, layout: &Layout) -> Result<(), HostError> {
 }
 
 /// Until the platform says that it is this build, and its gateway is.
-fn wait(layout: &Layout, copy: &Path, build: &str) -> Result<(), HostError> {
+fn wait(layout: &Layout, build: &str) -> Result<(), HostError> {
     let until = Instant::now() + PATIENCE;
-    let mut is_back = false;
+    let (mut is_back, mut gone) = (false, None);
     while Instant::now() < until {
         if let Ok(why) = std::fs::read_to_string(failed(layout)) {
             return Err(HostError::new(
@@ -190,8 +229,18 @@ fn wait(layout: &Layout, copy: &Path, build: &str) -> Result<(), HostError> {
         }
         is_back = is_back
             || data::platform_file(layout).is_some_and(|file| file.build.as_deref() == Some(build));
-        if is_back && (!has_gateway(layout) || runs_gateway(layout, copy)) {
+        if is_back && (!has_gateway(layout) || runs_gateway(layout, build)) {
             return Ok(());
+        }
+        if cfg!(target_os = "linux") && data::holder(&layout.lock()).is_none() {
+            let since = *gone.get_or_insert_with(Instant::now);
+            if since.elapsed() > GONE {
+                return Err(HostError::new("host/upgrade", "the platform ended and is not back")
+                    .untouched("workloads and gateway, which go on serving")
+                    .hint("the log of tow up says why; start it again: tow up"));
+            }
+        } else {
+            gone = None;
         }
         pause();
     }
@@ -204,41 +253,46 @@ fn has_gateway(layout: &Layout) -> bool {
     layout.instances().join("gateway").is_dir()
 }
 
-/// Is there a gateway of this folder that runs this program, and none that runs another and serves?
-fn runs_gateway(layout: &Layout, copy: &Path) -> bool {
+/// Is what serves as the gateway of this build? One that was may still be ending what it began.
+fn runs_gateway(layout: &Layout, build: &str) -> bool {
     let state = std::fs::read(layout.instances().join("gateway/state.json")).unwrap_or_default();
     let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
-    state["runs"][0].as_str().is_some_and(|runs| Path::new(runs) == copy)
+    // By its name alone: the same folder may be known by several paths.
+    state["runs"][0].as_str().is_some_and(|runs| executable::build(Path::new(runs)) == build)
+}
+
+/// Is there an order? A signal without one is nobody's.
+pub(crate) fn is_ordered(layout: &Layout) -> bool {
+    order(layout).is_file()
 }
 
 /// What a control plane is to become, once it has ended its work.
 #[derive(Debug)]
 pub(crate) struct Become {
     program: PathBuf,
+    /// The copy of what it is now, which is there whatever became of the program that it was made of.
+    before: PathBuf,
     listen: String,
 }
 
 impl Become {
-    /// What was ordered. `listen`: where API and portal listen now, and shall go on to.
-    pub(crate) fn ordered(layout: &Layout, listen: String) -> Option<Self> {
-        let program = std::fs::read_to_string(order(layout)).ok()?;
+    /// What was ordered. `before`: the copy of what runs; `listen`: where API and portal listen now, and shall go on to.
+    pub(crate) fn ordered(layout: &Layout, before: &Path, listen: String) -> Option<Self> {
+        let name = std::fs::read_to_string(order(layout)).ok()?;
         let _ = std::fs::remove_file(order(layout));
-        let program = PathBuf::from(program.trim());
-        program.starts_with(layout.bin()).then_some(Self { program, listen })
+        // A name, and no way out of the folder.
+        let name = Path::new(name.trim()).file_name()?.to_owned();
+        Some(Self { program: layout.bin().join(name), before: before.to_path_buf(), listen })
     }
 
-    /// Becomes it. Returns only where that fails.
-    pub(crate) fn go(self) -> HostError {
+    /// Becomes it; where that fails, what it was. Returns only where that fails, too.
+    pub(crate) fn go(self, layout: &Layout) -> HostError {
         let args = args_with(std::env::args_os().skip(1), &self.listen);
-        let mut command = Command::new(&self.program);
-        command.args(args);
-        if let Ok(own) = std::env::current_exe() {
-            command.env(BEFORE, own);
-        }
-        let why = command.exec();
-        HostError::new("host/upgrade", format!("{}: {why}", self.program.display()))
+        let why = Command::new(&self.program).args(args).env(BEFORE, &self.before).exec();
+        let error = HostError::new("host/upgrade", format!("{}: {why}", self.program.display()))
             .untouched("workloads and gateway, which go on serving")
-            .hint("start the platform again: tow up")
+            .hint("start the platform again: tow up");
+        give_back(layout, &self.before, Some(&self.listen), error)
     }
 }
 
@@ -264,21 +318,32 @@ fn args_with(
 }
 
 /// Who had the place before this very process, where it has just become what it is.
-#[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
 pub(crate) fn before() -> Option<PathBuf> {
-    std::env::var_os(BEFORE).map(PathBuf::from)
+    said().filter(|before| !before.is_empty()).map(PathBuf::from)
 }
 
-/// The shims that the program before had started are this process's children still: as they end, nobody else takes
-/// notice.
-pub(crate) async fn reap_inherited() {
+/// Did this process run another program before? Whoever started that had its line, and may not listen any more.
+pub(crate) fn is_successor() -> bool {
+    said().is_some()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the host reads the host's environment")]
+fn said() -> Option<std::ffi::OsString> {
+    std::env::var_os(BEFORE)
+}
+
+/// The shims that a program before this one had started are this process's children still: as they end, nobody else
+/// takes notice. To be called before anything is started, which is somebody's to wait for.
+pub(crate) fn reap_inherited() -> impl Future<Output = ()> + Send {
     let mut children = children();
-    while !children.is_empty() {
-        children.retain(|pid| {
-            let ended = rustix::process::waitpid(Some(*pid), rustix::process::WaitOptions::NOHANG);
-            matches!(ended, Ok(None))
-        });
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    async move {
+        while !children.is_empty() {
+            children.retain(|pid| {
+                let how = rustix::process::WaitOptions::NOHANG;
+                matches!(rustix::process::waitpid(Some(*pid), how), Ok(None))
+            });
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 }
 
@@ -294,12 +359,29 @@ fn children() -> Vec<Pid> {
     pids.filter(is_ours).filter_map(Pid::from_raw).collect()
 }
 
-/// Gives the place back to whoever had it. Returns only where that fails too.
-pub(crate) fn give_back(layout: &Layout, to: &Path, why: HostError) -> HostError {
+/// A word for whoever looks at the platform's errors. Nobody may: what can't be said must not end the platform.
+pub(crate) fn mention(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Gives the place back to whoever had it. `listen`: where, unless the command line says so already. Returns only where
+/// that fails too.
+pub(crate) fn give_back(
+    layout: &Layout,
+    to: &Path,
+    listen: Option<&str>,
+    why: HostError,
+) -> HostError {
     let _ = data::write_private(&failed(layout), why.detail());
-    anstream::eprintln!("not upgraded: {}", why.detail());
-    let error = Command::new(to).args(std::env::args_os().skip(1)).env_remove(BEFORE).exec();
-    anstream::eprintln!("{}: {error}", to.display());
+    mention(&format!("not upgraded: {}", why.detail()));
+    let own = std::env::args_os().skip(1);
+    let args = match listen {
+        Some(listen) => args_with(own, listen),
+        None => own.collect(),
+    };
+    let error = Command::new(to).args(args).env(BEFORE, "").exec();
+    mention(&format!("{}: {error}", to.display()));
     why
 }
 

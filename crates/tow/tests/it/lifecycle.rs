@@ -305,3 +305,26 @@ fn what_is_to_be_run_before_a_stop_is_run_while_the_program_still_lives() {
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(up.json(&["ps", "ferry"]).as_array().map(Vec::len), Some(0));
 }
+
+#[test]
+fn a_gateway_that_outlived_its_control_plane_is_given_https_and_keeps_where_it_is() {
+    let mut up = Binary::new(TOW);
+    let plain = up.try_start(&["--https", "off"], &[]).unwrap();
+    assert_eq!(plain.https, None);
+    up.end(Signal::TERM);
+    let both = up.start();
+    let https = both.https.clone().unwrap();
+    assert_eq!(both.gateway, plain.gateway);
+    let at = https.trim_start_matches("https://").to_string();
+    assert!(std::net::TcpStream::connect(&at).is_ok(), "it is said once it listens");
+    up.end(Signal::TERM);
+    for (wanted, says) in [("off", "was to speak none"), ("127.0.0.1:1", "not at 127.0.0.1:1")] {
+        let done = up.try_start(&["--https", wanted], &[]).unwrap_err();
+        assert_eq!(done.status, 5, "{done}");
+        assert!(done.err.contains("speaks HTTPS at") && done.err.contains(says), "{done}");
+    }
+    let same = up.try_start(&["--https", &at], &[]).unwrap();
+    assert_eq!((same.https, same.gateway), (Some(https), both.gateway));
+    let second = up.tow(["up", "--https", "off"]);
+    assert_eq!(second.status, 5, "{second}");
+}

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "what was measured is a result")]
 
 use crate::ferry::{Ferry, TOW, pids, served, status, try_get};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tow_gateway::EdgeClient;
@@ -152,6 +152,89 @@ fn what_can_not_take_over_is_refused_and_nothing_changes() {
     assert_eq!((build(&up), up.pid()), (second, pid), "the same process");
     assert!(up.has_ended().is_none());
     std::fs::remove_dir(in_the_way).unwrap();
+}
+
+#[test]
+fn a_data_directory_may_be_known_by_another_path() {
+    let home = tempfile::tempdir().unwrap();
+    let (whole, link) = (home.path().join("whole"), home.path().join("link"));
+    std::fs::create_dir(&whole).unwrap();
+    std::os::unix::fs::symlink(&whole, &link).unwrap();
+    let mut up = Binary::new(TOW).on(link);
+    up.start();
+    let first = build(&up);
+    for name in ["tow-2", "tow-3"] {
+        let done = upgrade(&up, &another_build(&up, name)).exits(0).json();
+        assert_eq!(done["build"].as_str().unwrap(), build(&up));
+    }
+    let builds = std::fs::read_dir(up.data().join("bin")).unwrap().count();
+    assert_eq!(builds, 3, "a copy a build");
+    let copy = whole.join("bin").join(build(&up));
+    assert_eq!(upgrade(&up, &copy).exits(0).json()["changed"], false);
+    assert_ne!(build(&up), first);
+}
+
+#[test]
+fn options_that_another_build_does_not_know_are_found_before() {
+    let mut up = Binary::up(TOW);
+    let (before, pid) = (build(&up), up.pid());
+    let forgetful = "case \"$*\" in *--gateway*) echo \"error: unexpected argument '--gateway'\" >&2; exit 2;; esac";
+    let forgetful = script(&up, "forgetful", &format!("{forgetful}\nexec {TOW} \"$@\""));
+    let problem = upgrade(&up, &forgetful).problem();
+    let why = problem["detail"].as_str().unwrap();
+    assert!(why.contains("does not take the options") && why.contains("--gateway"), "{problem}");
+    assert_eq!((build(&up), up.pid()), (before, pid));
+    assert!(up.has_ended().is_none());
+}
+
+#[test]
+fn a_second_upgrade_waits_its_turn_and_a_stray_signal_is_passed_by() {
+    let mut up = Binary::up(TOW);
+    let pid = up.pid();
+    tow_testkit::binary::send(pid, rustix::process::Signal::USR2);
+    until("it says so", || up.words().contains("SIGUSR2 without an order"));
+    assert_eq!(up.tow(["status"]).status, 0);
+    let (tried, may) = (up.home().join("tried"), up.home().join("may"));
+    let slow = format!(
+        "touch {}; while [ ! -e {} ]; do sleep 0.02; done; exit 3",
+        tried.display(),
+        may.display()
+    );
+    let slow = script(&up, "slow", &slow).display().to_string();
+    let first = up.command(["upgrade", "-o", "json", "--to", &slow]).spawn().unwrap();
+    until("the first tries its program", || tried.exists());
+    let second = upgrade(&up, &another_build(&up, "tow-2"));
+    assert_eq!(second.status, 5, "{second}");
+    assert!(second.problem()["detail"].as_str().unwrap().contains("under way"), "{second}");
+    std::fs::write(&may, "").unwrap();
+    assert!(!first.wait_with_output().unwrap().status.success());
+    upgrade(&up, &another_build(&up, "tow-3")).exits(0);
+    assert_eq!(up.pid(), pid);
+    assert!(up.has_ended().is_none());
+}
+
+#[test]
+fn the_place_is_given_back_though_the_program_was_replaced_on_the_disk() {
+    let bin = tempfile::tempdir().unwrap();
+    let own = bin.path().join("tow");
+    std::fs::copy(TOW, &own).unwrap();
+    let mut up = Binary::new(own.to_str().unwrap());
+    up.start();
+    let (before, pid) = (build(&up), up.pid());
+    // As a package manager does it.
+    std::fs::copy(TOW, bin.path().join("new")).unwrap();
+    std::fs::rename(bin.path().join("new"), &own).unwrap();
+    let meta = std::fs::metadata(TOW).unwrap();
+    let (size, at, part) = (meta.len(), meta.mtime(), meta.mtime_nsec());
+    let in_the_way = up.data().join(format!("bin/tow-{size:x}-{at:x}-{part:x}.new"));
+    let dies =
+        format!("case \"$1\" in up) mkdir {};; esac; exec {TOW} \"$@\"", in_the_way.display());
+    let problem = upgrade(&up, &script(&up, "dies", &dies)).problem();
+    assert!(problem["detail"].as_str().unwrap().contains("did not come up"), "{problem}");
+    until("it is back", || up.tow(["status"]).status == 0);
+    assert_eq!((build(&up), up.pid()), (before, pid), "the same process");
+    until("it says so", || up.words().contains("as it was"));
+    assert!(up.has_ended().is_none());
 }
 
 /// The store as a binary one step ahead would leave it.

@@ -2,7 +2,8 @@
 //! other versions.
 
 use super::finding::{Finding, Mend};
-use super::scene::{Scene, holder};
+use super::scene::Scene;
+use crate::data::holder;
 use crate::executable;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ fn restores(root: &Path) -> Vec<Finding> {
 
 /// Programs that outlive the control plane run from a copy of the tow that started them.
 fn versions(scene: &Scene) -> Vec<Finding> {
-    let own = executable::name();
+    let own = executable::name(&scene.layout);
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
     for (process, ..) in scene.roles() {
         let program = process.program();

@@ -2,7 +2,6 @@
 
 use crate::{Global, data, error::HostError, up};
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use tow_client::PlatformFile;
 use tow_names::Timestamp;
@@ -57,7 +56,7 @@ impl Scene {
         let store = super::store::examine(&location, deep)?;
         Ok(Self {
             begun,
-            holder: holder(&layout.lock()),
+            holder: data::holder(&layout.lock()),
             file: data::platform_file(&layout),
             processes: processes(),
             store,
@@ -86,18 +85,6 @@ impl Scene {
     pub(crate) fn examined(&self) -> Option<&Examined> {
         self.store.as_ref()?.as_ref().ok()
     }
-}
-
-/// Who holds the lock of a file, without ever touching the lock: whoever is about to take it must not find it taken.
-pub(crate) fn holder(path: &Path) -> Option<u32> {
-    let meta = path.metadata().ok()?;
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (kind, pid, file) = (*fields.get(1)?, *fields.get(4)?, *fields.get(5)?);
-        let inode = file.rsplit(':').next()?.parse::<u64>().ok()?;
-        (kind == "FLOCK" && inode == meta.ino()).then(|| pid.parse().ok())?
-    })
 }
 
 fn processes() -> Vec<Process> {

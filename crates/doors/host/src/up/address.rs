@@ -118,19 +118,62 @@ fn taken(address: &str, why: &std::io::Error) -> HostError {
         .hint("choose another with --listen, --gateway or --https; port 0 picks a free one")
 }
 
-/// A gateway that outlived its control plane keeps its address: asked for another one, it must be stopped first.
-pub(super) fn refuse_elsewhere(wanted: Option<&str>, bound: &[String]) -> Result<(), HostError> {
-    let Some(wanted) = wanted.map(parse).transpose()? else { return Ok(()) };
-    let same = |text: &String| text.parse::<SocketAddr>().is_ok_and(|bound| bound == wanted);
-    if wanted.port() == 0 || bound.iter().any(same) {
-        return Ok(());
+/// A gateway that outlived its control plane keeps its addresses, plain and TLS: asked for others, it must be stopped
+/// first.
+pub(super) fn refuse_elsewhere(
+    wanted: Option<&str>,
+    https: Https<'_>,
+    bound: &[String],
+) -> Result<(), HostError> {
+    let elsewhere = |what: &str, here: &str, wanted: &str| {
+        HostError::new("host/gateway", format!("the gateway {what} at {here} already, {wanted}"))
+            .untouched("workloads and gateway, which go on serving")
+            .hint("tow down stops it; then tow up takes the new address")
+            .exits(5)
+    };
+    let differs = |wanted: SocketAddr, here: &String| {
+        wanted.port() != 0 && here.parse::<SocketAddr>().is_ok_and(|here| here != wanted)
+    };
+    if let (Some(wanted), Some(here)) = (wanted.map(parse).transpose()?, bound.first())
+        && differs(wanted, here)
+    {
+        return Err(elsewhere("serves", here, &format!("not at {wanted}")));
     }
-    let here = bound.first().cloned().unwrap_or_default();
-    Err(HostError::new(
-        "host/gateway",
-        format!("the gateway serves at {here} already, not at {wanted}"),
-    )
-    .untouched("workloads and gateway, which go on serving")
-    .hint("tow down stops it; then tow up takes the new address")
-    .exits(5))
+    let Some(here) = bound.get(1) else { return Ok(()) };
+    match https {
+        Https::Off => Err(elsewhere("speaks HTTPS", here, "and was to speak none")),
+        Https::At(wanted) if differs(parse(wanted)?, here) => {
+            Err(elsewhere("speaks HTTPS", here, &format!("not at {wanted}")))
+        }
+        Https::At(_) | Https::Usual => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_listens_elsewhere_is_not_taken_for_the_one_that_is_wanted() {
+        let bound = ["127.0.0.1:7080".to_string(), "127.0.0.1:7443".to_string()];
+        let refused = |wanted, https, bound: &[String]| {
+            refuse_elsewhere(wanted, https, bound).err().map(|error| error.detail().to_string())
+        };
+        for (wanted, https) in [
+            (None, Https::Usual),
+            (Some("127.0.0.1:7080"), Https::At("127.0.0.1:7443")),
+            (Some("127.0.0.1:0"), Https::At("127.0.0.1:0")),
+        ] {
+            assert_eq!(refused(wanted, https, &bound), None, "{wanted:?} {https:?}");
+        }
+        assert_eq!(refused(None, Https::Off, &bound[..1]), None);
+        for (wanted, https, says) in [
+            (Some("127.0.0.1:80"), Https::Usual, "serves at 127.0.0.1:7080 already, not at"),
+            (None, Https::At("127.0.0.1:443"), "HTTPS at 127.0.0.1:7443 already, not at"),
+            (None, Https::Off, "HTTPS at 127.0.0.1:7443 already, and was to speak none"),
+        ] {
+            let why = refused(wanted, https, &bound).unwrap_or_default();
+            assert!(why.contains(says), "{why}");
+        }
+    }
 }

@@ -76,6 +76,8 @@ pub(crate) fn up(args: &Up, global: &Global) -> Result<(), HostError> {
     let layout = data::layout(global)?;
     data::make(&layout)?;
     let Some(lock) = data::lock(&layout)? else { return already(&layout, args, global) };
+    // Of one that was killed: what it says of a process is not true any more.
+    let _ = std::fs::remove_file(layout.platform_file());
     log::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -86,11 +88,11 @@ pub(crate) fn up(args: &Up, global: &Global) -> Result<(), HostError> {
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     drop(lock);
     match (ended, upgrade::before()) {
-        (Ok(Some(next)), _) => Err(next.go()),
+        (Ok(Some(next)), _) => Err(next.go(&layout)),
         (Ok(None), _) => Ok(()),
         // It never answered: whoever had the place before has it again.
         (Err(error), Some(before)) if !error.was_up() => {
-            Err(upgrade::give_back(&layout, &before, error))
+            Err(upgrade::give_back(&layout, &before, None, error))
         }
         (Err(error), _) => Err(error),
     }
@@ -110,10 +112,19 @@ fn already(layout: &Layout, args: &Up, global: &Global) -> Result<(), HostError>
     let mut file = data::platform_file(layout).ok_or_else(in_use)?;
     // The link it printed works once; it may have been used.
     file.sign_in = None;
-    let differs = |wanted: &Option<String>, url: &str| {
-        wanted.as_ref().is_some_and(|wanted| !wanted.ends_with(":0") && !url.ends_with(wanted))
+    let differs = |wanted: Option<&str>, url: &str| {
+        wanted.is_some_and(|wanted| !wanted.ends_with(":0") && !url.ends_with(wanted))
     };
-    if differs(&args.listen, &file.url) || differs(&args.gateway, &file.gateway) {
+    let https = file.https.as_deref().unwrap_or_default();
+    let other_https = match args.tls.https() {
+        address::Https::Off => !https.is_empty(),
+        address::Https::At(wanted) => differs(Some(wanted), https),
+        address::Https::Usual => false,
+    };
+    if differs(args.listen.as_deref(), &file.url)
+        || differs(args.gateway.as_deref(), &file.gateway)
+        || other_https
+    {
         return Err(HostError::new(
             "host/data-in-use",
             format!("a platform runs on {} already: {}", layout.root().display(), file.url),

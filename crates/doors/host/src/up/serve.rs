@@ -22,9 +22,7 @@ pub(super) async fn serve(
     layout: &Layout,
 ) -> Result<Option<Become>, HostError> {
     let mut signals = Signals::listen()?;
-    if upgrade::before().is_some() {
-        tokio::spawn(upgrade::reap_inherited());
-    }
+    tokio::spawn(upgrade::reap_inherited());
     let listeners = address::listeners(args.listen.as_deref()).await?;
     let address = listeners
         .first()
@@ -47,11 +45,11 @@ pub(super) async fn serve(
     }));
 
     let opened = tokio::select! {
-        opened = open(&platform, layout, address, args.gateway.as_deref(), global) => opened,
-        reason = signals.wait() => {
+        opened = open(&platform, layout, address, args, global) => opened,
+        reason = signals.wait(layout) => {
             let _ = tell.send(true);
             ended(reason, layout, &tow, &mut loops).await?;
-            return Ok(ordered(reason, layout, address));
+            return Ok(ordered(reason, layout, &tow, address));
         }
     };
     if let Err(error) = opened {
@@ -71,7 +69,7 @@ pub(super) async fn serve(
     let demo = args.demo.then(|| tokio::spawn(demo::run(layout.clone(), global.for_programs())));
 
     let reason = tokio::select! {
-        reason = signals.wait() => reason,
+        reason = signals.wait(layout) => reason,
         lost = &mut loops => {
             let _ = tell.send(true);
             let why = match lost {
@@ -91,11 +89,11 @@ pub(super) async fn serve(
     let _ = tell.send(true);
     let _ = doors.await;
     ended(reason, layout, &tow, &mut loops).await.map_err(HostError::after_it_was_up)?;
-    Ok(ordered(reason, layout, address))
+    Ok(ordered(reason, layout, &tow, address))
 }
 
-fn ordered(reason: Reason, layout: &Layout, address: SocketAddr) -> Option<Become> {
-    (reason == Reason::Upgrade).then(|| Become::ordered(layout, address.to_string()))?
+fn ordered(reason: Reason, layout: &Layout, tow: &Path, address: SocketAddr) -> Option<Become> {
+    (reason == Reason::Upgrade).then(|| Become::ordered(layout, tow, address.to_string()))?
 }
 
 /// After the doors are closed: the loop ends; on an interrupt, so does everything that runs.
@@ -124,14 +122,14 @@ async fn open(
     platform: &Platform,
     layout: &Layout,
     address: SocketAddr,
-    wanted: Option<&str>,
+    args: &Up,
     global: &Global,
 ) -> Result<(), HostError> {
     let bound = platform.gateway_ready(Duration::from_secs(15)).await.map_err(|why| {
         HostError::new("host/gateway", format!("the gateway: {why}"))
-            .hint("choose another address with --gateway; port 0 picks a free one")
+            .hint("choose another address with --gateway or --https; port 0 picks a free one")
     })?;
-    address::refuse_elsewhere(wanted, &bound)?;
+    address::refuse_elsewhere(args.gateway.as_deref(), args.tls.https(), &bound)?;
     let at_hand = std::fs::read_to_string(layout.token_file()).unwrap_or_default();
     let door = platform
         .app
@@ -148,7 +146,7 @@ async fn open(
         gateway: format!("http://{gateway}"),
         https: bound.get(1).map(|address| format!("https://{address}")),
         data: layout.root().display().to_string(),
-        build: executable::name(),
+        build: executable::name(layout),
         pid: std::process::id(),
         sign_in: door.path.map(|path| format!("{url}{path}")),
     };
@@ -157,11 +155,12 @@ async fn open(
     let text = serde_json::to_string(&kept)
         .map_err(|e| HostError::new("host/platform-file", e.to_string()))?;
     data::write_private(&layout.platform_file(), &text)?;
-    if upgrade::before().is_some() {
-        // Whoever started the one before had its line, and may not listen any more.
-        anstream::eprintln!("upgraded; the platform answers at {url}");
-    } else {
-        ready::say(&file, true, global);
+    match upgrade::before() {
+        Some(_) => upgrade::mention(&format!("upgraded; the platform answers at {url}")),
+        None if upgrade::is_successor() => {
+            upgrade::mention(&format!("as it was; the platform answers at {url}"));
+        }
+        None => ready::say(&file, true, global),
     }
     Ok(())
 }
