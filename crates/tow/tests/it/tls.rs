@@ -16,6 +16,11 @@ use tow_testkit::binary::{Binary, Done, until};
 
 /// GET over TLS, by somebody who trusts what is in this PEM alone.
 fn get(at: &str, host: &str, pem: &str) -> Result<String, String> {
+    get_path(at, host, "/", pem)
+}
+
+/// The same, of this path.
+pub(crate) fn get_path(at: &str, host: &str, path: &str, pem: &str) -> Result<String, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut roots = rustls::RootCertStore::empty();
     for one in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -32,7 +37,7 @@ fn get(at: &str, host: &str, pem: &str) -> Result<String, String> {
     let stream = TcpStream::connect(at.trim_start_matches("https://")).map_err(|e| text(&e))?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(|e| text(&e))?;
     let mut tls = rustls::StreamOwned::new(connection.map_err(|e| text(&e))?, stream);
-    write!(tls, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    write!(tls, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
         .map_err(|e| text(&e))?;
     let mut answer = Vec::new();
     match tls.read_to_end(&mut answer) {
