@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 use crate::ferry::{Ferry, TOW, get, served, status};
+use crate::upgrade::{another_build, upgrade};
+use tow_gateway::EdgeClient;
+use tow_ports::Edge as _;
 use tow_testkit::binary::{Binary, until};
 
 #[test]
@@ -52,6 +55,40 @@ fn requests_wait_while_paused_and_are_refused_while_maintained() {
     for kind in ["route.paused", "route.serving", "route.maintenance"] {
         assert!(events.contains(kind), "{kind}");
     }
+}
+
+/// The gateway is another one by then; whoever is held by the first is let through by what is told to the second.
+#[test]
+fn who_is_held_by_a_pause_outlasts_an_upgrade() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let url = status(&up, "ferry")["port_url"].as_str().unwrap().to_string();
+    served(&url);
+    up.tow(["pause", "ferry", "--limit", "2m"]).exits(0);
+    let edge = EdgeClient::new(up.data().join("run/gateway"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let came = || {
+        let seen = runtime.block_on(edge.observe()).unwrap();
+        seen.routes.values().map(|route| route.requests).sum::<u64>()
+    };
+    until("the gateway was told", || {
+        up.json(&["route", "list", "ferry"])[0]["mode"]["mode"] == "paused"
+    });
+    let before = came();
+    let waits = std::thread::spawn({
+        let url = url.clone();
+        move || get(&url, "/")
+    });
+    until("it is held", || came() > before);
+    upgrade(&up, &another_build(&up, "tow-2")).exits(0);
+    until("both gateways are there", || up.role("gateway").len() == 2);
+    assert!(!waits.is_finished());
+    up.tow(["resume", "ferry"]).exits(0);
+    let (code, body) = waits.join().unwrap();
+    assert_eq!(code, 200, "{body}");
+    until("one gateway is left", || up.role("gateway").len() == 1);
+    served(&url);
 }
 
 #[test]
