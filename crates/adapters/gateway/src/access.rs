@@ -6,6 +6,7 @@ use crate::target::lock;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -35,7 +36,7 @@ pub(crate) struct Line<'a> {
     /// Handed on in `traceparent`.
     pub(crate) trace: &'a str,
     /// The client's address.
-    pub(crate) client: String,
+    pub(crate) client: IpAddr,
     pub(crate) host: &'a str,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
@@ -224,7 +225,7 @@ mod tests {
             time: now(),
             request: "r",
             trace: "t",
-            client: "127.0.0.1".into(),
+            client: IpAddr::from([127, 0, 0, 1]),
             host: "h",
             method: "GET",
             path,

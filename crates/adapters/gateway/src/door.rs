@@ -25,8 +25,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
 /// A head with more bytes is answered with 431.
 pub(crate) const HEAD_SIZE: usize = 64 * 1024;
-/// More headers are answered with 431.
-const HEADERS: usize = 128;
 /// Requests at a time on one connection of HTTP/2.
 const STREAMS: u32 = 250;
 /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
@@ -202,7 +200,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(gateway.manner.kept)
         .max_buf_size(HEAD_SIZE)
-        .max_headers(HEADERS)
+        // More than a hundred headers are answered with 431, by itself.
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);

@@ -7,6 +7,7 @@ use crate::body::{Fault, Progress};
 use crate::headers;
 use crate::pace::Pace;
 use crate::page::Complaint;
+use crate::pen::Pen;
 use crate::room::Place;
 use crate::served::Gateway;
 use crate::table::{Entrance, Goal, Served};
@@ -67,12 +68,13 @@ impl Exchange {
         gateway: Arc<Gateway>,
         client: IpAddr,
         request: &Request<Incoming>,
+        pen: &mut Pen,
     ) -> Box<Self> {
         Box::new(Self {
             gateway,
             began: Instant::now(),
-            id: headers::request_id(request.headers()),
-            trace: Trace::of(request.headers()),
+            id: headers::request_id(request.headers(), pen),
+            trace: Trace::of(request.headers(), pen),
             client,
             host: String::new(),
             method: request.method().clone(),
@@ -210,7 +212,7 @@ impl Drop for Exchange {
             time: access::now(),
             request: self.id.to_str().unwrap_or_default(),
             trace: self.trace.id(),
-            client: self.client.to_string(),
+            client: self.client,
             host: &self.host,
             method: self.method.as_str(),
             path: self.uri.path(),
@@ -235,7 +237,7 @@ pub(crate) fn note(gateway: &Gateway, arrival: &Arrival, status: u16, why: &str)
         time: access::now(),
         request: "",
         trace: "",
-        client: arrival.peer.ip().to_canonical().to_string(),
+        client: arrival.peer.ip().to_canonical(),
         host: "",
         method: "",
         path: "",

@@ -3,6 +3,7 @@
 
 use crate::access;
 use crate::forwarded::Way;
+use crate::pen::Pen;
 use crate::trace::{Trace, random};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
@@ -28,9 +29,20 @@ const FORWARDS: [&str; 6] = [
     "forwarded",
     "x-real-ip",
 ];
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// What is about one connection, whether `Connection` names it or not.
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];
+/// As many as a request is given at most.
+const GIVEN: usize = 12;
 
 /// Headers that mean nothing, or harm, behind a body.
 const IN_HEADS: [&str; 16] = [
@@ -83,17 +95,13 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        HTTP2_SETTINGS,
-    ] {
+    remove_all(headers, |name| HOP_BY_HOP.contains(name));
+}
+
+/// Takes away those of these names. One look at each that is there costs less than asking for each that might be.
+fn remove_all(headers: &mut HeaderMap, is_meant: impl Fn(&HeaderName) -> bool) {
+    let meant: Vec<HeaderName> = headers.keys().filter(|name| is_meant(name)).cloned().collect();
+    for name in meant {
         headers.remove(name);
     }
 }
@@ -118,7 +126,7 @@ pub(crate) struct Known<'a> {
 }
 
 /// Makes a client's headers into what an instance is sent.
-pub(crate) fn to_instance(headers: &mut HeaderMap, known: &Known<'_>) {
+pub(crate) fn to_instance(headers: &mut HeaderMap, known: &Known<'_>, pen: &mut Pen) {
     let upgrade = wants_upgrade(headers);
     let trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
@@ -139,7 +147,8 @@ pub(crate) fn to_instance(headers: &mut HeaderMap, known: &Known<'_>) {
         join_cookies(headers);
     }
     hide_cookies(headers, &OURS);
-    forwarded(headers, known);
+    headers.reserve(GIVEN);
+    forwarded(headers, known, pen);
     headers.insert(X_REQUEST_ID, known.request.clone());
     known.trace.hand_on(headers);
 }
@@ -156,49 +165,56 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Says who asks and what for. What a client says of itself is gone; what trusted proxies say is in `way`.
-fn forwarded(headers: &mut HeaderMap, known: &Known<'_>) {
-    // Programs that take `_` for `-` would take these for the others.
-    let disguised = |name: &HeaderName| {
+fn forwarded(headers: &mut HeaderMap, known: &Known<'_>, pen: &mut Pen) {
+    remove_all(headers, |name| {
         let name = name.as_str();
-        name.contains('_') && FORWARDS.iter().any(|ours| *ours == name.replace('_', "-"))
-    };
-    let disguised: Vec<HeaderName> =
-        headers.keys().filter(|name| disguised(name)).cloned().collect();
-    for name in disguised {
-        headers.remove(name);
-    }
-    for name in FORWARDS {
-        headers.remove(name);
-    }
+        // Programs that take `_` for `-` would take these for the others.
+        FORWARDS.contains(&name)
+            || name.contains('_') && FORWARDS.contains(&name.replace('_', "-").as_str())
+    });
     let way = known.way;
     let host = way.host.as_deref().unwrap_or(known.host);
-    let addresses: Vec<String> = way.addresses.iter().map(ToString::to_string).collect();
-    insert(headers, X_FORWARDED_FOR, &addresses.join(", "));
-    insert(headers, X_FORWARDED_PROTO, way.proto);
-    insert(headers, X_FORWARDED_PORT, &port(known, host).to_string());
-    let mut elements: Vec<String> = way
-        .addresses
-        .iter()
-        .map(|address| match address {
-            IpAddr::V4(ip) => format!("for={ip}"),
-            IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
-        })
-        .collect();
-    if known.host.is_empty() {
-        insert(headers, HOST, &known.local.to_string());
-    } else {
-        insert(headers, HOST, known.host);
+    for (at, address) in way.addresses.iter().enumerate() {
+        pen.text(if at > 0 { ", " } else { "" }).address(*address);
     }
-    if let Some(first) = elements.first_mut() {
-        if !host.is_empty() {
-            first.push_str(&format!(";host=\"{host}\""));
+    insert(headers, X_FORWARDED_FOR, pen.value());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(way.proto));
+    insert(headers, X_FORWARDED_PORT, pen.number(port(known, host)).value());
+    for (at, address) in way.addresses.iter().enumerate() {
+        pen.text(if at > 0 { ", for=" } else { "for=" });
+        match address {
+            IpAddr::V4(_) => pen.address(*address),
+            IpAddr::V6(_) => pen.text("\"[").address(*address).text("]\""),
+        };
+        if at > 0 {
+            continue;
         }
-        first.push_str(&format!(";proto={}", way.proto));
+        if !host.is_empty() {
+            pen.text(";host=\"").text(host).text("\"");
+        }
+        pen.text(";proto=").text(way.proto);
+    }
+    insert(headers, FORWARDED, pen.value());
+    // As the client wrote it, mostly.
+    let same = |value: &HeaderValue, text: &str| value.as_bytes() == text.as_bytes();
+    let mut asked = headers.get(HOST).filter(|value| same(value, known.host)).cloned();
+    if asked.is_none() {
+        asked = if known.host.is_empty() {
+            let local = known.local;
+            match local.ip() {
+                IpAddr::V4(ip) => pen.address(ip.into()),
+                IpAddr::V6(ip) => pen.text("[").address(ip.into()).text("]"),
+            };
+            pen.text(":").number(local.port()).value()
+        } else {
+            pen.text(known.host).value()
+        };
+        insert(headers, HOST, asked.clone());
     }
     if !host.is_empty() {
-        insert(headers, X_FORWARDED_HOST, host);
+        let as_asked = asked.filter(|value| same(value, host));
+        insert(headers, X_FORWARDED_HOST, as_asked.or_else(|| pen.text(host).value()));
     }
-    insert(headers, FORWARDED, &elements.join(", "));
 }
 
 /// The port that was asked for: that of the host, or the one that its protocol has where the host names none.
@@ -211,15 +227,15 @@ fn port(known: &Known<'_>, host: &str) -> u16 {
     })
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     // Hosts were checked before; what can't be written is left out rather than sent wrong.
-    if let Ok(value) = HeaderValue::from_str(value) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }
 
 /// The client's request id if it is harmless in logs and pages, else a fresh one.
-pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+pub(crate) fn request_id(headers: &HeaderMap, pen: &mut Pen) -> HeaderValue {
     let given = headers.get(X_REQUEST_ID).filter(|value| {
         (1..=128).contains(&value.len())
             && value
@@ -229,17 +245,16 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     });
     match given {
         Some(value) => value.clone(),
-        None => fresh_id(),
+        None => fresh_id(pen),
     }
 }
 
 /// An id that sorts by time, as others of ours do; without asking the system for chance, which costs as much as all else
 /// that is done to headers.
-fn fresh_id() -> HeaderValue {
+fn fresh_id(pen: &mut Pen) -> HeaderValue {
     let millis = access::now().0.unsigned_abs() / 1_000;
-    let text = format!("req-{millis:012x}{:04x}{:016x}", random() & 0xffff, random());
-    HeaderValue::from_maybe_shared(text.into_bytes())
-        .expect("an id holds letters, digits and dashes only")
+    pen.text("req-").hex::<12>(millis).hex::<4>(random()).hex::<16>(random());
+    pen.value().expect("an id holds letters, digits and dashes only")
 }
 
 fn is_named(pair: &[u8], names: &[&str]) -> bool {
@@ -294,14 +309,10 @@ pub(crate) fn hide_cookies(headers: &mut HeaderMap, names: &[&str]) {
 /// Takes out of trailers what only a head may say (RFC 9110, 6.5.1), and what is about one connection.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     strip_hop_by_hop(trailers);
-    let refused = |name: &HeaderName| {
+    remove_all(trailers, |name| {
         let name = name.as_str();
         IN_HEADS.contains(&name) || FORWARDS.contains(&name) || name.starts_with("content-")
-    };
-    let refused: Vec<HeaderName> = trailers.keys().filter(|name| refused(name)).cloned().collect();
-    for name in refused {
-        trailers.remove(name);
-    }
+    });
 }
 
 /// Makes an instance's headers into what the client is sent. `upgraded`: it is a 101 that the client asked for.
@@ -406,7 +417,7 @@ mod tests {
     #[test]
     fn the_port_is_the_hosts_or_that_of_the_protocol() {
         let local = SocketAddr::from(([127, 0, 0, 1], 7080));
-        let trace = Trace::of(&HeaderMap::new());
+        let trace = Trace::of(&HeaderMap::new(), &mut Pen::default());
         let request = HeaderValue::from_static("r");
         for (host, secure, expected) in [
             ("shop.test", true, "443"),
@@ -421,7 +432,8 @@ mod tests {
             let way = Way::of(&headers, SocketAddr::from(([10, 0, 0, 1], 1)), secure, &[]);
             let (chunked, http2) = (false, false);
             let (way, request, trace) = (&way, &request, &trace);
-            forwarded(&mut headers, &Known { way, local, host, request, trace, chunked, http2 });
+            let known = Known { way, local, host, request, trace, chunked, http2 };
+            forwarded(&mut headers, &known, &mut Pen::default());
             assert_eq!(headers[X_FORWARDED_PORT], expected, "{host:?}");
         }
     }
@@ -455,9 +467,11 @@ mod tests {
 
     #[test]
     fn request_ids_are_kept_where_they_are_harmless() {
-        assert_eq!(request_id(&map(&[("x-request-id", "abc-1.2_3:4")])), "abc-1.2_3:4");
+        let mut pen = Pen::default();
+        let mut id = |given| request_id(&map(&[("x-request-id", given)]), &mut pen);
+        assert_eq!(id("abc-1.2_3:4"), "abc-1.2_3:4");
         for bad in ["", "a b", "<script>", &"x".repeat(129)] {
-            let id = request_id(&map(&[("x-request-id", bad)]));
+            let id = id(bad);
             assert!(id.to_str().unwrap().starts_with("req-") && id.len() == 36, "{bad}");
         }
     }

@@ -23,6 +23,7 @@ mod multiplex;
 mod pace;
 mod page;
 mod paths;
+mod pen;
 mod pool;
 mod ports;
 mod proxy;

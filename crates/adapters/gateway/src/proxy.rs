@@ -7,6 +7,7 @@ use crate::exchange::{Arrival, Exchange};
 use crate::forwarded::{Way, is_host};
 use crate::headers::{self, Known};
 use crate::page::Complaint;
+use crate::pen::Pen;
 use crate::served::Gateway;
 use crate::table::{Entrance, Found, Served};
 use crate::target::{InFlight, Target};
@@ -61,7 +62,8 @@ pub(crate) async fn handle(
     }
     let closing = gateway.closing.clone();
     let http2 = request.version() == Version::HTTP_2;
-    let mut exchange = Exchange::begin(gateway, way.client(), &request);
+    let mut pen = Pen::default();
+    let mut exchange = Exchange::begin(gateway, way.client(), &request, &mut pen);
     // Certificate authorities look here for a token that only they and we know, before any route is asked.
     if arrival.entrance == Entrance::Main
         && let Some(answer) = exchange.gateway().certificates.answer(request.uri().path())
@@ -69,7 +71,7 @@ pub(crate) async fn handle(
         exchange.refused(200, "acme");
         return Response::new(Answer::own(answer.into_bytes(), exchange));
     }
-    let outcome = route(&mut exchange, &arrival, &way, request).await;
+    let outcome = route(&mut exchange, &arrival, &way, request, pen).await;
     let progress = exchange.progress.clone();
     let spoilt = progress.fault().is_some();
     let mut response = match outcome {
@@ -99,6 +101,7 @@ async fn route(
     arrival: &Arrival,
     way: &Way,
     mut request: Request<Incoming>,
+    mut pen: Pen,
 ) -> Result<Outcome, Complaint> {
     let gateway = exchange.gateway().clone();
     let host = admitted(&request)?;
@@ -128,7 +131,8 @@ async fn route(
         chunked,
         http2,
     };
-    headers::to_instance(&mut parts.headers, &known);
+    headers::to_instance(&mut parts.headers, &known, &mut pen);
+    drop(pen);
     let progress = exchange.progress.clone();
     let mut request = Request::new(Upload::new(body, progress.clone()));
     *request.method_mut() = parts.method;

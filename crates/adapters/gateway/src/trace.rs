@@ -1,6 +1,7 @@
 //! The trace a request belongs to, as W3C Trace Context has it: continued where a client says a valid one, else begun
 //! here. The gateway keeps no spans; it only gives each request one, so that its access log can be found from a trace.
 
+use crate::pen::Pen;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::hash::{BuildHasher, RandomState};
 
@@ -16,19 +17,24 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Of these headers.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, pen: &mut Pen) -> Self {
         let mut given = headers.get_all(TRACEPARENT).iter();
         let one = given.next().filter(|_| given.next().is_none());
         let valid = one.and_then(|value| value.to_str().ok()).and_then(valid);
         let continued = valid.is_some();
         let span = random() | 1;
-        let text = match valid {
-            Some((trace, flags)) => format!("00-{trace}-{span:016x}-{flags}"),
+        pen.text("00-");
+        match valid {
+            Some((trace, flags)) => pen.text(trace).text("-").hex::<16>(span).text("-").text(flags),
             // Sampled: what comes after us decides by itself what it keeps.
-            None => format!("00-{:016x}{:016x}-{span:016x}-01", random() | 1, random()),
+            None => pen
+                .hex::<16>(random() | 1)
+                .hex::<16>(random())
+                .text("-")
+                .hex::<16>(span)
+                .text("-01"),
         };
-        let parent = HeaderValue::from_maybe_shared(text.into_bytes())
-            .unwrap_or_else(|_| HeaderValue::from_static(""));
+        let parent = pen.value().unwrap_or_else(|| HeaderValue::from_static(""));
         Self { parent, continued }
     }
 
@@ -87,14 +93,14 @@ mod tests {
     #[test]
     fn a_valid_trace_is_continued_with_a_span_of_our_own() {
         let mut given = headers(&[GIVEN]);
-        let trace = Trace::of(&given);
+        let trace = Trace::of(&given, &mut Pen::default());
         assert_eq!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         trace.hand_on(&mut given);
         let sent = given[TRACEPARENT].to_str().unwrap();
         assert!(sent.starts_with(&GIVEN[..36]) && sent.ends_with("-00") && sent != GIVEN);
         assert_eq!(given[TRACESTATE], "a=1");
         let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more";
-        assert_eq!(Trace::of(&headers(&[later])).id(), trace.id());
+        assert_eq!(Trace::of(&headers(&[later]), &mut Pen::default()).id(), trace.id());
     }
 
     #[test]
@@ -108,12 +114,13 @@ mod tests {
             [&[], &[""], &[&upper], &[&zero], &[&no_span], &[&ff], &[&longer], &[GIVEN, GIVEN]];
         for given in bad {
             let mut headers = headers(given);
-            let trace = Trace::of(&headers);
+            let trace = Trace::of(&headers, &mut Pen::default());
             assert!(valid(trace.parent.to_str().unwrap()).is_some(), "{given:?}");
             assert_ne!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736", "{given:?}");
             trace.hand_on(&mut headers);
             assert!(!headers.contains_key(TRACESTATE));
         }
-        assert_ne!(Trace::of(&HeaderMap::new()).id(), Trace::of(&HeaderMap::new()).id());
+        let fresh = || Trace::of(&HeaderMap::new(), &mut Pen::default());
+        assert_ne!(fresh().id(), fresh().id());
     }
 }

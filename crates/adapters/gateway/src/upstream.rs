@@ -5,7 +5,7 @@ use crate::pool::Sender;
 use crate::rules::Rules;
 use crate::target::{InFlight, Target};
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -218,10 +218,9 @@ async fn exchange(
     progress: &Progress,
     within: Duration,
 ) -> Result<Response<Incoming>, Failed> {
-    let head = *request.method() == Method::HEAD;
     let response = answer(sender.try_send_request(request), progress, within).await?;
     if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
-        keep(target.clone(), sender, head || response.body().is_end_stream());
+        keep(target.clone(), sender);
     }
     Ok(response)
 }
@@ -249,9 +248,9 @@ async fn answer(
     })
 }
 
-/// Puts the connection back once its answer was read. `soon`: there is nothing to read.
-fn keep(target: Arc<Target>, mut sender: Sender, soon: bool) {
-    if soon && sender.is_ready() {
+/// Puts the connection back once its answer was read from it; a small one was so with its head.
+fn keep(target: Arc<Target>, mut sender: Sender) {
+    if sender.is_ready() {
         target.pool.put(sender);
         return;
     }
