@@ -21,6 +21,8 @@ use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
 /// An answer that takes longer than it says, by this, failed.
 const LATE: Duration = Duration::from_secs(30);
+/// The same of what is answered at once: nobody looks at an empty page for longer.
+const LATE_SHORT: Duration = Duration::from_secs(10);
 /// The header that names a request.
 const ID: &str = "x-request-id";
 /// Pieces of an upload, and the time between two of them.
@@ -52,6 +54,8 @@ pub enum Kind {
 pub struct Traffic {
     /// `http://127.0.0.1:PORT`, without a path. Served by the program that the tests deploy.
     pub origin: String,
+    /// Another address of it, for what is asked over a connection of its own: where, and by which name.
+    pub front: Option<(String, String)>,
     /// Short requests in a second, half of them on fresh connections.
     pub rate: u32,
     /// How long everything takes that takes long.
@@ -86,8 +90,12 @@ pub struct Report {
     pub failed: Vec<Failed>,
     /// Who answered, and how often: `release 3 instance i-…`.
     pub who: BTreeMap<String, u64>,
+    /// The same by the id of what was asked.
+    pub by_id: BTreeMap<String, String>,
     /// The longest time to the answer of a short request.
     pub slowest: Duration,
+    /// Which that was, and when it was asked.
+    pub slowest_id: (Duration, String),
 }
 
 impl Report {
@@ -103,7 +111,8 @@ impl fmt::Display for Report {
         for (kind, asked) in &self.asked {
             write!(f, ", {asked} {kind:?}")?;
         }
-        write!(f, "; the slowest short one {:?}", self.slowest)?;
+        let (at, id) = &self.slowest_id;
+        write!(f, "; the slowest short one {:?} ({id} at {at:.1?})", self.slowest)?;
         for Failed { at, kind, id, why, .. } in self.failed.iter().take(5) {
             write!(f, "\n  {:>9.3} s {kind:?} {id}: {why}", at.as_secs_f64())?;
         }
@@ -139,6 +148,7 @@ type Caller = Client<HttpConnector, Body>;
 #[derive(Clone)]
 struct World {
     origin: String,
+    front: Option<(String, String)>,
     long: Duration,
     kept: Caller,
     fresh: Caller,
@@ -172,6 +182,7 @@ impl Traffic {
         let began = Instant::now();
         let world = World {
             origin: self.origin.clone(),
+            front: self.front.clone(),
             long: self.long,
             kept: pool(8),
             fresh: pool(0),
@@ -197,9 +208,14 @@ impl Traffic {
                 tasks.spawn(one(world.clone(), kind, id));
             }
             n += 1;
-            while tasks.try_join_next().is_some() {}
+            // One that panics would else be neither answered nor failed.
+            while let Some(ended) = tasks.try_join_next() {
+                ended.expect("asking does not panic");
+            }
         }
-        while tasks.join_next().await.is_some() {}
+        while let Some(ended) = tasks.join_next().await {
+            ended.expect("asking does not panic");
+        }
         let report = world.report.lock().unwrap_or_else(PoisonError::into_inner);
         report.clone()
     }
@@ -212,17 +228,25 @@ async fn one(world: World, kind: Kind, id: String) {
     };
     note(&mut |report| *report.asked.entry(kind).or_default() += 1);
     let asked = Instant::now();
-    let came = tokio::time::timeout(world.long + LATE, ask(&world, kind, &id)).await;
+    let patience = match kind {
+        Kind::Short | Kind::Fresh => LATE_SHORT,
+        _ => world.long + LATE,
+    };
+    let came = tokio::time::timeout(patience, ask(&world, kind, &id)).await;
     let came = came.unwrap_or_else(|_| Err((None, "no answer in time".into())));
     let took = asked.elapsed();
     note(&mut |report| {
         if matches!(kind, Kind::Short | Kind::Fresh) {
-            report.slowest = report.slowest.max(took);
+            if took > report.slowest {
+                report.slowest = took;
+                report.slowest_id = (asked - world.began, id.clone());
+            }
         }
         match &came {
             Ok(who) => {
                 *report.answered.entry(kind).or_default() += 1;
                 *report.who.entry(who.clone()).or_default() += 1;
+                report.by_id.insert(id.clone(), who.clone());
             }
             Err((status, why)) => report.failed.push(Failed {
                 at: asked - world.began,
@@ -252,7 +276,12 @@ async fn ask(world: &World, kind: Kind, id: &str) -> Result<String, (Option<u16>
         request = request.header("connection", "close");
     }
     let body = if kind == Kind::Upload { upload() } else { Empty::new().boxed() };
-    let request = request.uri(format!("{}{path}", world.origin)).body(body);
+    let front = world.front.as_ref().filter(|_| kind == Kind::Fresh);
+    if let Some((_, host)) = front {
+        request = request.header("host", host);
+    }
+    let origin = front.map_or(&world.origin, |(origin, _)| origin);
+    let request = request.uri(format!("{origin}{path}")).body(body);
     let request = request.map_err(|error| (None, error.to_string()))?;
     let client = if own { &world.fresh } else { &world.kept };
     let answer = client.request(request).await.map_err(|error| (None, chain(&error)))?;

@@ -1,11 +1,20 @@
-//! What may fail under fire, and what may be left over afterwards. Looks every failure up in the gateway's access log: it
-//! alone knows who answered.
+//! What may fail under fire. Looks everything up in the gateway's access log: it alone knows who answered.
 
-use crate::ferry::status;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tow_testkit::binary::Binary;
-use tow_testkit::traffic::{Failed, Report};
+use std::time::Duration;
+use tow_testkit::binary::{Binary, until};
+use tow_testkit::traffic::{Failed, Kind, Report};
+
+const KINDS: [Kind; 7] = [
+    Kind::Short,
+    Kind::Fresh,
+    Kind::Slow,
+    Kind::Trickle,
+    Kind::Upload,
+    Kind::Events,
+    Kind::WebSocket,
+];
 
 /// A release that was taken back.
 #[derive(Debug)]
@@ -45,10 +54,33 @@ fn access(up: &Binary) -> BTreeMap<String, Value> {
     lines
 }
 
-/// Nothing failed but what is excused: `most` bad answers of each release that was taken back.
-pub(super) fn judge(up: &Binary, report: &Report, reverted: &[Reverted], most: u64) {
-    let lines = access(up);
-    let mut excused: BTreeMap<i64, u64> = BTreeMap::new();
+/// Nothing failed but what is excused: `most` bad answers of each release that was taken back, none asked for `longest`
+/// after its first.
+pub(super) fn judge(
+    up: &Binary,
+    report: &Report,
+    reverted: &[Reverted],
+    most: u64,
+    longest: Duration,
+) {
+    for kind in KINDS {
+        let count = |of: &BTreeMap<Kind, u64>| of.get(&kind).copied().unwrap_or(0);
+        let failed = report.failed.iter().filter(|failed| failed.kind == kind).count() as u64;
+        let (asked, answered) = (count(&report.asked), count(&report.answered));
+        assert_eq!(asked, answered + failed, "{kind:?}: each was answered, or failed");
+        assert!(answered > 0, "{kind:?}: none of {asked} was answered");
+    }
+    let mut lines = BTreeMap::new();
+    until("the access log has every line", || {
+        lines = access(up);
+        report.by_id.keys().all(|id| lines.contains_key(id))
+    });
+    if let Some(line) = lines.get(&report.slowest_id.1) {
+        println!("the slowest short one: {line}");
+    }
+    log_and_answers_agree(report, &lines);
+    reasons(up);
+    let mut excused: BTreeMap<i64, Vec<Duration>> = BTreeMap::new();
     let mut to_blame: Vec<(&Failed, Option<&Value>)> = Vec::new();
     for failed in &report.failed {
         let line = lines.get(&failed.id);
@@ -57,13 +89,13 @@ pub(super) fn judge(up: &Binary, report: &Report, reverted: &[Reverted], most: u
         match by_reverted {
             // A whole answer that the release itself gave: not a connection that broke, nor the gateway's own word.
             Some(release) if failed.status == Some(500) => {
-                *excused.entry(release).or_default() += 1;
+                excused.entry(release).or_default().push(failed.at);
             }
             _ => to_blame.push((failed, line)),
         }
     }
     for Reverted { release, why } in reverted {
-        let count = excused.get(release).copied().unwrap_or(0);
+        let count = excused.get(release).map_or(0, Vec::len);
         println!("measured: release {release} answered {count} requests badly; {why}");
         assert!(count > 0, "release {release} was to answer badly");
     }
@@ -71,22 +103,35 @@ pub(super) fn judge(up: &Binary, report: &Report, reverted: &[Reverted], most: u
         println!("to blame: {failed:?}\n  {}", line.map(ToString::to_string).unwrap_or_default());
     }
     assert!(to_blame.is_empty(), "{} of {} failed", to_blame.len(), report.all());
-    for (release, count) in excused {
+    for (release, times) in excused {
+        let count = times.len() as u64;
         assert!(count <= most, "release {release} answered {count} badly, {most} at most");
+        let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+        let took = *last - *first;
+        assert!(
+            took <= longest,
+            "release {release} answered badly for {took:?}, {longest:?} at most"
+        );
     }
 }
 
-/// What serves, and nothing else.
-pub(super) fn nothing_is_left(up: &Binary) {
-    let findings = up.tow(["doctor", "-o", "json"]).json();
-    let ill = |finding: &&Value| {
-        let is_of = finding["check"].as_str().is_some_and(|check| check.starts_with("orphans"));
-        is_of && finding["state"] != "ok"
+/// Whoever answered is whom the log names, so that it is believed where something failed.
+fn log_and_answers_agree(report: &Report, lines: &BTreeMap<String, Value>) {
+    let lies = report.by_id.iter().filter(|(id, who)| {
+        let line = &lines[*id];
+        let (release, instance) = (&line["release"], line["instance"].as_str().unwrap_or("-"));
+        **who != format!("release {release} instance {instance}")
+    });
+    let lies: Vec<_> = lies.map(|(id, who)| (who, &lines[id])).take(3).collect();
+    assert!(lies.is_empty(), "the log names another than who answered: {lies:#?}");
+}
+
+/// No deployment failed without a word.
+fn reasons(up: &Binary) {
+    let all = up.json(&["deployments", "ferry"]);
+    let silent = |row: &&Value| {
+        row["state"] == "failed" && row["message"].as_str().is_none_or(|why| why.trim().is_empty())
     };
-    let ill: Vec<&Value> = findings.as_array().unwrap().iter().filter(ill).collect();
-    assert!(ill.is_empty(), "{ill:?}");
-    let rows = up.json(&["ps", "ferry"]);
-    assert_eq!(rows.as_array().unwrap().len(), 2, "{rows}");
-    assert_eq!(up.json(&["route", "list"]).as_array().unwrap().len(), 1);
-    assert_eq!(status(up, "ferry")["state"], "live");
+    let silent: Vec<&Value> = all.as_array().unwrap().iter().filter(silent).collect();
+    assert!(silent.is_empty(), "{silent:?}");
 }
