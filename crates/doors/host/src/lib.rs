@@ -9,6 +9,7 @@ mod down;
 mod error;
 mod executable;
 mod ready;
+mod rehearsal;
 mod stop;
 mod store;
 mod up;

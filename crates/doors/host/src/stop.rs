@@ -69,3 +69,15 @@ pub(crate) async fn stop_all(layout: &Layout, tow: &Path) -> Result<usize, HostE
     containers.map_err(|e| left(&e))?;
     Ok(stopped.len())
 }
+
+/// Ends where the controllers have ended already: on an interrupt, so does everything that runs.
+pub(crate) fn leave(reason: Reason, layout: &Layout, tow: &Path) -> Result<(), HostError> {
+    if reason != Reason::Interrupt {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| HostError::new("host/runtime", e.to_string()))?;
+    runtime.block_on(stop_all(layout, tow)).map(drop)
+}

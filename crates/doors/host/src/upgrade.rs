@@ -2,7 +2,7 @@
 //! plane becomes it, and has the gateway renewed; workloads, routes and sockets go on. A build that does not come up gives
 //! the place back. The control plane's half, which becomes the other program, is here too.
 
-use crate::{Global, data, error::HostError, executable, up};
+use crate::{Global, data, error::HostError, executable, rehearsal, stop, up};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -166,7 +166,8 @@ fn takes_options(program: &Path, pid: u32) -> Result<(), HostError> {
     let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return Ok(()) };
     let args = line.split(|byte| *byte == 0).skip(1).filter(|arg| !arg.is_empty());
     // Asked for help, it says so of the first that it does not know, and starts nothing.
-    let asked = args.map(std::ffi::OsStr::from_bytes).chain([std::ffi::OsStr::new("--help")]);
+    let more = [rehearsal::FLAG, "--help"].map(std::ffi::OsStr::new);
+    let asked = args.map(std::ffi::OsStr::from_bytes).chain(more);
     let (ended, _, why) =
         run(Command::new(program).args(asked)).map_err(|error| unfit(program, &error))?;
     if ended {
@@ -285,14 +286,31 @@ impl Become {
         Some(Self { program: layout.bin().join(name), before: before.to_path_buf(), listen })
     }
 
-    /// Becomes it; where that fails, what it was. Returns only where that fails, too.
-    pub(crate) fn go(self, layout: &Layout) -> HostError {
+    /// Becomes it, once it has rehearsed; where that comes to nothing, what it was. Returns only where that fails, too, or
+    /// where somebody ended the platform meanwhile.
+    pub(crate) fn go(self, layout: &Layout) -> Result<(), HostError> {
         let args = args_with(std::env::args_os().skip(1), &self.listen);
-        let why = Command::new(&self.program).args(args).env(BEFORE, &self.before).exec();
-        let error = HostError::new("host/upgrade", format!("{}: {why}", self.program.display()))
+        let why = match rehearsal::rehearse(
+            &self.program,
+            args.clone(),
+            (&self.listen, BEFORE),
+            layout,
+        ) {
+            Ok(None) => {
+                let why = Command::new(&self.program).args(args).env(BEFORE, &self.before).exec();
+                format!("{}: {why}", self.program.display())
+            }
+            Ok(Some(reason)) => {
+                let told = "the platform was told to end meanwhile";
+                let _ = data::write_private(&failed(layout), told);
+                return stop::leave(reason, layout, &self.before);
+            }
+            Err(why) => why,
+        };
+        let error = HostError::new("host/upgrade", why)
             .untouched("workloads and gateway, which go on serving")
             .hint("start the platform again: tow up");
-        give_back(layout, &self.before, Some(&self.listen), error)
+        Err(give_back(layout, &self.before, Some(&self.listen), error))
     }
 }
 

@@ -54,5 +54,6 @@ mod sockets;
 mod tls;
 mod told;
 mod upgrade;
+mod upgrade_crash;
 mod ways_in;
 mod webhook;

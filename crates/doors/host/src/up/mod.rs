@@ -6,6 +6,7 @@ mod address;
 mod compose;
 mod doors;
 mod log;
+mod rehearsal;
 mod schedule;
 mod serve;
 mod tls;
@@ -63,6 +64,9 @@ pub(crate) struct Up {
     doors: doors::Doors,
     #[command(flatten)]
     backups: schedule::Backups,
+    /// Only rehearse the start
+    #[arg(long, hide = true)]
+    rehearse: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -84,11 +88,15 @@ pub(crate) fn up(args: &Up, global: &Global) -> Result<(), HostError> {
         .enable_all()
         .build()
         .map_err(|e| HostError::new("host/runtime", e.to_string()))?;
+    if args.rehearse {
+        let rehearsed = runtime.block_on(rehearsal::rehearse(args, &layout));
+        return rehearsed.inspect_err(|error| crate::rehearsal::failed(&layout, error));
+    }
     let ended = runtime.block_on(serve::serve(args, global, &layout));
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     drop(lock);
     match (ended, upgrade::before()) {
-        (Ok(Some(next)), _) => Err(next.go(&layout)),
+        (Ok(Some(next)), _) => next.go(&layout),
         (Ok(None), _) => Ok(()),
         // It never answered: whoever had the place before has it again.
         (Err(error), Some(before)) if !error.was_up() => {
