@@ -295,8 +295,11 @@ fn a_release_that_turns_bad_under_load_is_reverted_and_nothing_else_fails() {
     assert!(said.contains("deployment 1 serves again"), "{said}");
     assert!(served(&url).contains("release 1"));
     let report = load.end();
+    let times = || report.failed.iter().map(|failed| failed.at);
+    let bad_for = times().max().unwrap_or_default() - times().min().unwrap_or_default();
     println!(
-        "measured: a release bad 6 s after its start was reverted {took:?} after tow deploy; {report}"
+        "measured: a release bad 6 s after its start answered badly for {bad_for:.1?} and was reverted {took:.1?} after \
+         tow deploy; {report}"
     );
     // Six seconds well, then at most a window's first looks and the way back.
     assert!(took < Wall::from_secs(14), "{took:?}");
@@ -311,4 +314,31 @@ fn a_release_that_turns_bad_under_load_is_reverted_and_nothing_else_fails() {
     assert_eq!(all[0]["state"], "failed");
     assert_eq!(all[1]["state"], "live");
     assert_eq!(up.json(&["ps", "ferry"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_deployed_again_is_waited_for_before_it_is_said_to_serve() {
+    let up = Binary::up(TOW);
+    watched(&up, "60s");
+    let mut ferry = Ferry::patient("ferry");
+    // The old one is stopped first: nothing is warm.
+    ferry.delivery.push_str("\nstrategy: recreate");
+    ferry.write();
+    up.deploy(ferry.path());
+    let url = status(&up, "ferry")["port_url"].as_str().unwrap().to_string();
+    ferry.set("GREETING", "two");
+    let mut deploy = up.command(["deploy", &ferry.text()]);
+    let deploying = std::thread::spawn(move || deploy.output().unwrap());
+    until("it is watched", || {
+        let all = up.json(&["rollout", "status", "ferry"]);
+        all[0]["stage"] == "bake"
+    });
+    up.tow(["rollout", "abort", "ferry"]).exits(0);
+    let done = deploying.join().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(served(&url).contains("release 1"), "{said}");
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("broke it off"), "{said}");
+    assert!(said.contains("nothing of what was before is left to go back to"), "{said}");
+    assert!(said.contains("release 1 serves again, as deployment 3"), "{said}");
 }
