@@ -259,7 +259,7 @@ fn said(name: &str) -> Option<String> {
 
 #[test]
 fn no_request_fails_whatever_is_done_underneath() {
-    let seed = said("TOW_FIRE_SEED").and_then(|text| text.parse().ok()).unwrap_or(20_261_122);
+    let seed = said("TOW_FIRE_SEED").map_or(20_261_122, |text| text.parse().expect("a number"));
     let fire = Fire::of(said("TOW_FIRE").as_deref() == Some("full"), seed);
     let up = Binary::up(TOW);
     let file = up.home().join("development.yaml");
