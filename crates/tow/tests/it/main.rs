@@ -57,3 +57,4 @@ mod upgrade;
 mod upgrade_crash;
 mod ways_in;
 mod webhook;
+mod words;
