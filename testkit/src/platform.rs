@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tow_fake::{FakeClock, World};
 use tow_names::{Duration, Timestamp};
-use tow_platform::{Adapters, App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked};
+use tow_platform::{
+    Adapters, App, ComposeError, Composed, Platform, ReconcileError, ServerConfig, Ticked,
+};
 use tow_ports::{Clock as _, Crossings};
 use tow_record::{Delivery, Instance, Operation, Role, RouteSet, Run, StepRow, Webhook};
 use tow_store::{Find, Location, Store};

@@ -6,9 +6,7 @@ use crate::{
 };
 use tow_names::{Duration, Id};
 use tow_plan::InstanceDraft;
-use tow_record::{
-    Desired, Effect, Instance, Operation, Run, Step, StepRow, StepState,
-};
+use tow_record::{Desired, Effect, Instance, Operation, Run, Step, StepRow, StepState};
 use tow_store::{Batch, Find, environment_ref};
 
 impl Reconciler {
