@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 /// An answer that takes longer than it says, by this, failed.
 const LATE: Duration = Duration::from_secs(30);
 /// The same of what is answered at once: nobody looks at an empty page for longer.
-const LATE_SHORT: Duration = Duration::from_secs(10);
+const LATE_SHORT: Duration = Duration::from_secs(20);
 /// The header that names a request.
 const ID: &str = "x-request-id";
 /// Pieces of an upload, and the time between two of them.
@@ -236,11 +236,9 @@ async fn one(world: World, kind: Kind, id: String) {
     let came = came.unwrap_or_else(|_| Err((None, "no answer in time".into())));
     let took = asked.elapsed();
     note(&mut |report| {
-        if matches!(kind, Kind::Short | Kind::Fresh) {
-            if took > report.slowest {
-                report.slowest = took;
-                report.slowest_id = (asked - world.began, id.clone());
-            }
+        if matches!(kind, Kind::Short | Kind::Fresh) && took > report.slowest {
+            report.slowest = took;
+            report.slowest_id = (asked - world.began, id.clone());
         }
         match &came {
             Ok(who) => {

@@ -1,11 +1,11 @@
 //! What may be left after the fire: each process, each port that somebody listens on and each way to an instance is one that
 //! serves. Looked for in the machine and in the gateway's own table; the platform is not asked what it knows of.
 
-use crate::ferry::status;
+use crate::ferry::{Ferry, PATIENT, TOW, status};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use tow_testkit::binary::{Binary, Process};
+use tow_testkit::binary::{Binary, Process, until};
 
 /// What ended has so long to be gone.
 const GOING: Duration = Duration::from_secs(30);
@@ -21,6 +21,39 @@ pub(super) fn nothing_is_left(up: &Binary) {
     assert!(strange.is_empty(), "{strange:#?}");
     assert_eq!(up.json(&["route", "list"]).as_array().unwrap().len(), 1);
     assert_eq!(status(up, "ferry")["state"], "live");
+}
+
+#[test]
+fn what_belongs_to_nobody_is_seen() {
+    let up = Binary::up(TOW);
+    let mut ferry = Ferry::patient("ferry");
+    ferry.delivery = format!("replicas: 2\n{PATIENT}");
+    ferry.write();
+    up.deploy(ferry.path());
+    nothing_is_left(&up);
+    // A program without a shim, which listens.
+    let app = ferry.path().join("app");
+    let mut orphan = std::process::Command::new(app)
+        .env("PORT", "0")
+        .current_dir(up.data())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it listens", || !listens(orphan.id()).is_empty());
+    let seen = strange(&up);
+    orphan.kill().unwrap();
+    orphan.wait().unwrap();
+    assert!(seen.len() == 1 && seen[0].contains("belongs to nobody"), "{seen:?}");
+    // A way to an instance that is not there any more.
+    let file = up.data().join("run/gateway/routes.json");
+    let table = std::fs::read_to_string(&file).unwrap();
+    let rows = up.json(&["ps", "ferry"]);
+    let one = rows[0]["instance"].as_str().unwrap();
+    std::fs::write(&file, table.replace(one, "i-gone")).unwrap();
+    let seen = strange(&up);
+    std::fs::write(&file, table).unwrap();
+    assert!(seen.len() == 1 && seen[0].contains("i-gone"), "{seen:?}");
+    nothing_is_left(&up);
 }
 
 /// All that should not be there, and what should and is not.

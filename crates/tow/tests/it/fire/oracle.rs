@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
-use tow_testkit::binary::{Binary, until};
+use std::time::{Duration, Instant};
+use tow_testkit::binary::Binary;
 use tow_testkit::traffic::{Failed, Kind, Report};
 
+/// Lines are written beside what is answered; so long they may take.
+const WRITTEN: Duration = Duration::from_secs(20);
 const KINDS: [Kind; 7] = [
     Kind::Short,
     Kind::Fresh,
@@ -70,16 +72,10 @@ pub(super) fn judge(
         assert_eq!(asked, answered + failed, "{kind:?}: each was answered, or failed");
         assert!(answered > 0, "{kind:?}: none of {asked} was answered");
     }
-    let mut lines = BTreeMap::new();
-    until("the access log has every line", || {
-        lines = access(up);
-        report.by_id.keys().all(|id| lines.contains_key(id))
-    });
+    let lines = whole_access(up, report);
     if let Some(line) = lines.get(&report.slowest_id.1) {
         println!("the slowest short one: {line}");
     }
-    log_and_answers_agree(report, &lines);
-    reasons(up);
     let mut excused: BTreeMap<i64, Vec<Duration>> = BTreeMap::new();
     let mut to_blame: Vec<(&Failed, Option<&Value>)> = Vec::new();
     for failed in &report.failed {
@@ -113,10 +109,27 @@ pub(super) fn judge(
             "release {release} answered badly for {took:?}, {longest:?} at most"
         );
     }
+    log_and_answers_agree(report, &lines);
+    reasons(up);
+}
+
+/// The same, once there is a line of each answer, or none comes any more.
+fn whole_access(up: &Binary, report: &Report) -> BTreeMap<String, Value> {
+    let began = Instant::now();
+    loop {
+        let lines = access(up);
+        let is_whole = report.by_id.keys().all(|id| lines.contains_key(id));
+        if is_whole || began.elapsed() > WRITTEN {
+            return lines;
+        }
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
 }
 
 /// Whoever answered is whom the log names, so that it is believed where something failed.
 fn log_and_answers_agree(report: &Report, lines: &BTreeMap<String, Value>) {
+    let lost: Vec<_> = report.by_id.keys().filter(|id| !lines.contains_key(*id)).collect();
+    assert!(lost.is_empty(), "{} answers have no line: {:?}", lost.len(), lost.first());
     let lies = report.by_id.iter().filter(|(id, who)| {
         let line = &lines[*id];
         let (release, instance) = (&line["release"], line["instance"].as_str().unwrap_or("-"));
