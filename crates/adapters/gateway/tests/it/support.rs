@@ -327,7 +327,11 @@ async fn answer(
             response.headers_mut().insert("connection", "upgrade".parse().unwrap());
             response
         }
-        _ => Response::new(full(name)),
+        // As most do: all of the request first.
+        _ => match request.into_body().collect().await {
+            Ok(_) => Response::new(full(name)),
+            Err(_) => Response::new(full("it broke off")),
+        },
     }
 }
 
