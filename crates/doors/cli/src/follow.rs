@@ -91,7 +91,7 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         for line in failure.log.iter().filter(|_| !shown) {
             cx.printer.error_line(&format!("  {} {line}", "│".dimmed()));
         }
-        let after = after_it(cx, &outcome, view).await?;
+        let after = after_it(cx, &outcome, view).await;
         let problem = Failure::new(
             &format!("rollout/{}", failure.gate),
             format!("{} failed at {}: {}", outcome.component, failure.gate, failure.message),
@@ -117,19 +117,23 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
 }
 
 /// What serves after a failure. Where what was before is deployed again, that is waited for: till then nobody can say.
-async fn after_it(cx: &Context, outcome: &Outcome, view: &OperationView) -> Verdict<String> {
+async fn after_it(cx: &Context, outcome: &Outcome, view: &OperationView) -> String {
     if let Some(back) = view.back_to {
-        return Ok(format!("deployment {back} serves again"));
+        return format!("deployment {back} serves again");
     }
     let Some(again) = &view.again else {
-        return Ok(match outcome.deployment {
+        return match outcome.deployment {
             Some(1) => "nothing ran before, and nothing runs now".into(),
             _ => "what ran before was left as it was".into(),
-        });
+        };
     };
     cx.printer.say("  nothing of what was before is left to go back to: it is deployed again");
-    let done = follow(cx, again).await?.view;
-    Ok(match (&done.failure, done.release, done.deployment) {
+    // Whoever does not want to wait for that has the failure all the same.
+    let Ok(stayed) = follow(cx, again).await else {
+        return "what was before is being deployed again: `tow status` says how far it is".into();
+    };
+    let done = stayed.view;
+    match (&done.failure, done.release, done.deployment) {
         (Some(failure), _, _) => {
             format!("what was before is not back: {}: {}", failure.gate, failure.message)
         }
@@ -137,7 +141,7 @@ async fn after_it(cx: &Context, outcome: &Outcome, view: &OperationView) -> Verd
             format!("release {release} serves again, as deployment {number}")
         }
         (None, _, _) => "what was before serves again".into(),
-    })
+    }
 }
 
 /// What did not hold, where it was the build.
