@@ -4,9 +4,11 @@
 
 use crate::{Global, data, error::HostError, executable, rehearsal, stop, up};
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::Read;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tow_platform::Layout;
 
@@ -16,6 +18,10 @@ const TRY: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody had the data directory for so long: between two programs it is some milliseconds.
 const GONE: Duration = Duration::from_secs(5);
+/// After it has ended what it said is there; what it left behind may hold its output.
+const HEARD: Duration = Duration::from_secs(1);
+/// Bytes of what is tried that are looked at.
+const MOST: u64 = 64 * 1024;
 const LOOK: Duration = Duration::from_millis(20);
 /// Tells the program that a control plane becomes who it was before, to be given the place back; empty where it was given
 /// back.
@@ -181,22 +187,40 @@ fn takes_options(program: &Path, pid: u32) -> Result<(), HostError> {
     .hint("end the platform with SIGTERM and start the new one with options that it knows"))
 }
 
-/// Runs it to its end; one that takes too long is ended. Whether it ended well, and what it said.
+/// Runs it to its end; one that takes too long is ended. Whether it ended well, and the beginning of what it said.
 fn run(command: &mut Command) -> std::io::Result<(bool, String, String)> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (out, err) = (heard(child.stdout.take()), heard(child.stderr.take()));
     let until = Instant::now() + TRY;
-    while child.try_wait()?.is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
         if Instant::now() > until {
             child.kill()?;
             child.wait()?;
             return Err(std::io::Error::other("it does not come to an end"));
         }
         pause();
-    }
-    let output = child.wait_with_output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok((output.status.success(), text(&output.stdout), text(&output.stderr)))
+    };
+    // Whoever it left behind may hold its output for ever.
+    let text = |heard: Receiver<String>| heard.recv_timeout(HEARD).unwrap_or_default();
+    Ok((status.success(), text(out), text(err)))
+}
+
+/// Reads beside whoever waits, so that one that says much is not kept from its end.
+fn heard(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(MOST).read_to_end(&mut bytes);
+            let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+    });
+    told
 }
 
 #[expect(clippy::disallowed_methods, reason = "another process is waited for, with a deadline")]

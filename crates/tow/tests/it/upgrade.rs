@@ -128,6 +128,14 @@ fn what_can_not_take_over_is_refused_and_nothing_changes() {
     refused(upgrade(&up, &script(&up, "broken", "exit 3")), "host/upgrade", "can't take over");
     refused(upgrade(&up, &script(&up, "other", "echo other 1.0")), "host/upgrade", "not tow");
     refused(upgrade(&up, Path::new("/nowhere/tow")), "host/upgrade", "can't take over");
+    // One that leaves somebody behind who holds its output, and one that says more than a pipe takes.
+    let kept = up.home().join("kept");
+    let leaves = format!("sleep 1000 &\necho $! > {}; exit 3", kept.display());
+    refused(upgrade(&up, &script(&up, "leaves", &leaves)), "host/upgrade", "does not run");
+    let left = std::fs::read_to_string(kept).unwrap().trim().parse().unwrap();
+    tow_testkit::binary::send(left, rustix::process::Signal::KILL);
+    let talks = "head -c 300000 /dev/zero | tr '\\0' x; exit 0";
+    refused(upgrade(&up, &script(&up, "talks", talks)), "host/upgrade", "not tow");
     // One that passes for tow and knows an older form of the store.
     let older = format!("case \"$1\" in --version) echo tow 0.0.1;; *) exec {TOW} \"$@\";; esac");
     let older = script(&up, "older", &older);
