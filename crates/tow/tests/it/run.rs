@@ -70,6 +70,15 @@ fn a_job_runs_when_it_is_asked_for_and_its_end_is_the_verbs() {
     let failed = up.tow(["job", "run", "sum", "-c", "barge"]).exits(3);
     assert_eq!(failed.out, "one\n", "{failed}");
 
+    // However the workload is named; and none is begun that has no time.
+    up.tow(["config", "unset", "barge", "CODE"]).exits(0);
+    up.tow(["job", "run", "barge", "sum"]).exits(0);
+    up.tow(["job", "run", "barge", "-w", "sum"]).exits(0);
+    let none = up.tow(["job", "run", "barge", "sum", "--timeout", "0s", "-o", "json"]).problem();
+    assert_eq!(none["code"], "input/invalid", "{none}");
+    assert!(none["detail"].as_str().unwrap().contains("leaves no time to run"), "{none}");
+    assert_eq!(up.json(&["job", "list", "barge"]).as_array().unwrap().len(), 4);
+
     let ran = up.tow(["job", "run", "shaky", "-c", "barge"]).exits(0);
     assert_eq!(ran.out, "try 1\ntry 2\ntry 3\n", "{ran}");
     let late = up.tow(["job", "run", "slow", "-c", "barge", "--timeout", "500ms"]).exits(124);
@@ -88,6 +97,8 @@ fn a_job_runs_when_it_is_asked_for_and_its_end_is_the_verbs() {
     let expected = [
         ("slow", "timed-out", 1),
         ("shaky", "succeeded", 3),
+        ("sum", "succeeded", 1),
+        ("sum", "succeeded", 1),
         ("sum", "failed", 1),
         ("sum", "succeeded", 1),
     ];

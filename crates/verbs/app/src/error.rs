@@ -115,7 +115,8 @@ fn full() -> AppError {
 impl From<CommitError> for AppError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Conflict { kind, id, .. } if kind == "operation" => {
+            // A second one of a place. One that only went on meanwhile has moved, as everything else does.
+            CommitError::Conflict { kind, id, expected: 0, .. } if kind == "operation" => {
                 Self::new("operation/under-way", format!("another change is under way ({id})"))
                     .hint("wait for it to end: tow status")
             }
@@ -144,5 +145,20 @@ impl From<tow_ports::PortError> for AppError {
                 Self::new("platform/unavailable", error.to_string())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_went_on_has_moved_and_a_second_one_is_in_the_way() {
+        let conflict = |expected| {
+            let (kind, id) = ("operation".into(), "op-1".into());
+            AppError::from(CommitError::Conflict { kind, id, expected, found: 4 })
+        };
+        assert!(conflict(3).is("object/moved"), "whoever wishes something of it tries again");
+        assert!(conflict(0).is("operation/under-way"));
     }
 }
