@@ -189,6 +189,7 @@ async fn run(asked: Asked) -> io::Result<()> {
         told.push_str(&format!("listening on {}{how}\n", listener.local_addr()?));
         doors.push(door::open_with(&gateway, sockets::into_tokio(listener)?, Entrance::Main, tls));
     }
+    gateway.open_ports().await;
     control::open(&gateway, control)?;
     if let Err(error) = notify.ready() {
         complain(&format!("cannot tell that the gateway is ready: {error}"));

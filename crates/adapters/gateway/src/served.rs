@@ -91,7 +91,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts with what the folder keeps. The second: what people should be told about that.
+    /// Starts with what the folder keeps; ports are opened later. The second: what people should be told about that.
     pub(crate) async fn load(
         dir: &Path,
         manner: Manner,
@@ -117,7 +117,6 @@ impl Gateway {
         });
         let (kept, more) = gateway.keep.load();
         notes.extend(more);
-        let mut doors = gateway.doors.lock().await;
         let Kept { set, ports: mut known } = kept;
         let ids: HashSet<&str> = set.routes.iter().map(|route| route.id.as_str()).collect();
         known.retain(|id, _| ids.contains(id.as_str()));
@@ -128,18 +127,40 @@ impl Gateway {
             put: set.routes,
             drop: Vec::new(),
         };
-        let (ports, bound) =
-            gateway.ports(&change, &known, &doors, Instant::now() + PATIENCE).await;
         let table = Table::check(&change).and_then(|()| {
-            Table::default().with(&change, ports, &gateway.targets, &gateway.routes)
+            Table::default().with(&change, known, &gateway.targets, &gateway.routes)
         });
         match table {
-            Ok(table) => gateway.serve(table, bound, &mut doors),
+            Ok(table) => gateway.switch(&Arc::new(table)),
             Err(message) => notes.push(format!("the kept table can't be served: {message}")),
         }
-        gateway.listeners.close_rest();
-        drop(doors);
         (gateway, notes)
+    }
+
+    /// Opens the ports of the routes that were kept, once and before another table comes. By itself, because there may be
+    /// thousands and some may be taken: who is served without them is served before.
+    pub(crate) async fn open_ports(self: &Arc<Self>) {
+        let mut doors = self.doors.lock().await;
+        let table = self.table();
+        let change = Change {
+            base: (table.epoch, table.revision),
+            epoch: table.epoch,
+            revision: table.revision,
+            put: table.routes().cloned().collect(),
+            drop: Vec::new(),
+        };
+        let until = Instant::now() + PATIENCE;
+        let (ports, bound) = self.ports(&change, &table.ports, &doors, until).await;
+        let next = if ports == *table.ports {
+            Ok(table)
+        } else {
+            table.with(&change, ports, &self.targets, &self.routes).map(Arc::new)
+        };
+        match next {
+            Ok(next) => self.serve(next, bound, &mut doors),
+            Err(message) => tracing::warn!(message, "the ports of routes can't be served"),
+        }
+        self.listeners.close_rest();
     }
 
     /// The table of this moment.

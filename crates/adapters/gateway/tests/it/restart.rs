@@ -24,6 +24,30 @@ async fn a_killed_gateway_comes_back_with_the_same_table_and_ports() {
     }
 }
 
+/// A port that somebody took meanwhile is waited for a while, and nobody else with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_can_not_be_had_keeps_nobody_from_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::start(dir.path());
+    let one = Instance::start("one").await;
+    let ack = gate.apply(7, vec![route("r", "web.localhost", &[&one])]).await;
+    let main = gate.main;
+    gate.kill();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", ack.ports["r"])).unwrap();
+    let path = dir.path().to_path_buf();
+    let starts = tokio::task::spawn_blocking(move || Gate::start_at(&path, &main.to_string()));
+    until("it listens", || async { TcpStream::connect(main).await.is_ok() }).await;
+    assert_eq!(get(main, "web.localhost", "/", &[]).await.body, "one");
+    assert!(!starts.is_finished(), "it still tries to have the port");
+    let gate = starts.await.unwrap();
+    let seen = gate.seen().await;
+    assert_eq!((seen.revision, seen.ports.len()), (7, 1));
+    assert_ne!(seen.ports, ack.ports);
+    let at = ([127, 0, 0, 1], seen.ports["r"]).into();
+    assert_eq!(get(at, "127.0.0.1", "/", &[]).await.body, "one");
+    drop(taken);
+}
+
 #[tokio::test]
 async fn a_damaged_table_falls_back_to_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
