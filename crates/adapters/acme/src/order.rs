@@ -64,10 +64,10 @@ fn failed(error: Error) -> AcmeError {
                 return AcmeError::unreached(format!("the authority has trouble: {detail}"));
             }
             AcmeError {
-                why: format!("the authority refused ({kind}): {detail}"),
-                refused: true,
                 // It says no time here: an hour is the window of the limits that are known.
                 again: (kind == "rateLimited").then(|| Duration::from_secs(3600)),
+                no_account: kind == "accountDoesNotExist",
+                ..AcmeError::refused(format!("the authority refused ({kind}): {detail}"))
             }
         }
         other => AcmeError::unreached(other.to_string()),
@@ -120,10 +120,8 @@ impl Certifier for AcmeCertifier {
                 continue;
             }
             let challenge = authorization.challenge(ChallengeType::Http01);
-            let challenge = challenge.ok_or_else(|| AcmeError {
-                why: format!("the authority does not prove {host} over HTTP"),
-                refused: true,
-                again: None,
+            let challenge = challenge.ok_or_else(|| {
+                AcmeError::refused(format!("the authority does not prove {host} over HTTP"))
             })?;
             let answer = challenge.key_authorization().as_str().to_string();
             ordered.answers.insert(challenge.token.clone(), answer);
@@ -170,11 +168,7 @@ impl Certifier for AcmeCertifier {
                 Ok(chain.map_or(Progress::Pending, Progress::Done))
             }
             OrderStatus::Pending | OrderStatus::Ready => Ok(Progress::Pending),
-            OrderStatus::Invalid => Err(AcmeError {
-                why: why_invalid(&mut order, host).await,
-                refused: true,
-                again: None,
-            }),
+            OrderStatus::Invalid => Err(AcmeError::refused(why_invalid(&mut order, host).await)),
         }
     }
 }
@@ -206,6 +200,7 @@ mod tests {
         assert!(refused.refused && refused.again.is_none(), "{refused}");
         assert_eq!(refused.why, "the authority refused (rejectedIdentifier): so");
         assert_eq!(said("rateLimited").again, Some(Duration::from_secs(3600)));
+        assert!(said("accountDoesNotExist").no_account && !refused.no_account);
         let internal = said("serverInternal");
         assert!(!internal.refused, "tried again soon: {internal}");
         assert!(!failed(Error::Str("nobody answered")).refused);

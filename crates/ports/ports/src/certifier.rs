@@ -60,12 +60,19 @@ pub struct AcmeError {
     pub refused: bool,
     /// It does not want to be asked before so long.
     pub again: Option<Duration>,
+    /// It does not know the account any more: with another one it may say yes.
+    pub no_account: bool,
 }
 
 impl AcmeError {
     /// Nobody answered, or nothing that could be read.
     pub fn unreached(why: impl Into<String>) -> Self {
-        Self { why: why.into(), refused: false, again: None }
+        Self { why: why.into(), refused: false, again: None, no_account: false }
+    }
+
+    /// It said no.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self { refused: true, ..Self::unreached(why) }
     }
 }
 

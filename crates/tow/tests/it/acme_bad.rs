@@ -1,4 +1,5 @@
-//! An authority that makes certificates of no use for some hosts: all others get theirs, and the trouble is shown.
+//! An authority that makes certificates of no use for some hosts: all others get theirs, and the trouble is shown. And
+//! one that loses an account.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
 
@@ -7,16 +8,23 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tow_api::Nothing;
 use tow_api::tls::list::{CertificateView, ListCertificates};
 use tow_names::{Duration, Timestamp};
-use tow_platform::AcmeSetting;
+use tow_platform::{AcmeSetting, Platform};
 use tow_ports::{AcmeError, Certifier, Made, Ordered, PortError, Progress};
 use tow_record::{CertificateFacts, Role};
 use tow_testkit::{Person, TestPlatform};
 
 /// Makes and reads as the platform does; what it is asked to order is made here, well or badly.
-struct Authority(Arc<dyn Certifier>);
+struct Authority {
+    own: Arc<dyn Certifier>,
+    /// How many accounts it made.
+    accounts: Arc<AtomicUsize>,
+    /// Of so many it knows nothing any more.
+    lost: usize,
+}
 
 fn signed(names: &[&str], key: &rcgen::KeyPair, until: i32) -> String {
     let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
@@ -28,22 +36,26 @@ fn signed(names: &[&str], key: &rcgen::KeyPair, until: i32) -> String {
 #[async_trait]
 impl Certifier for Authority {
     fn authority(&self, name: &str, now: Timestamp) -> Result<Made, PortError> {
-        self.0.authority(name, now)
+        self.own.authority(name, now)
     }
 
     fn key(&self) -> Result<String, PortError> {
-        self.0.key()
+        self.own.key()
     }
 
     fn read(&self, chain: &str, key: Option<&str>) -> Result<CertificateFacts, PortError> {
-        self.0.read(chain, key)
+        self.own.read(chain, key)
     }
 
     async fn enroll(&self, _: &AcmeSetting) -> Result<String, AcmeError> {
-        Ok("somebody".into())
+        Ok((self.accounts.fetch_add(1, Ordering::Relaxed) + 1).to_string())
     }
 
-    async fn order(&self, _: &AcmeSetting, _: &str, host: &str) -> Result<Ordered, AcmeError> {
+    async fn order(&self, _: &AcmeSetting, who: &str, host: &str) -> Result<Ordered, AcmeError> {
+        if who.parse::<usize>().unwrap() <= self.lost {
+            let why = format!("the authority refused (accountDoesNotExist): {who}");
+            return Err(AcmeError { no_account: true, ..AcmeError::refused(why) });
+        }
         Ok(Ordered { order: format!("order of {host}"), answers: BTreeMap::new() })
     }
 
@@ -70,27 +82,35 @@ impl Certifier for Authority {
     }
 }
 
-#[tokio::test]
-async fn a_certificate_of_no_use_keeps_no_other_host_from_its_own() {
-    let platform = TestPlatform::start().await;
-    let routes: String = ["a", "b", "c", "d", "e"]
+/// A platform with a component of these hosts, and another control plane of it that orders at the authority, until one
+/// certificate is good.
+async fn ordered(
+    platform: &TestPlatform,
+    letters: &[&str],
+    accounts: &Arc<AtomicUsize>,
+    lost: usize,
+) -> (Platform, Vec<CertificateView>) {
+    let routes: Vec<String> = letters
+        .iter()
         .map(|letter| {
             format!(
                 "  way-{letter}: {{type: route, params: {{host: {letter}.example.org, path: /, port: 8080}}}}\n"
             )
         })
-        .concat();
+        .collect();
+    let routes = routes.concat();
     let score = format!(
         "apiVersion: score.dev/v1b1\nmetadata:\n  name: web\nservice:\n  ports:\n    http:\n      port: 8080\n\
          containers:\n  main:\n    image: .\n    variables:\n      TOW_FAKE: ready-after=20ms\nresources:\n{routes}"
     );
     let folder = [("score.yaml", score.as_str())];
-    ann(&platform).deploy(DEVELOPMENT, &folder, "source").await.unwrap().unwrap();
+    ann(platform).deploy(DEVELOPMENT, &folder, "source").await.unwrap().unwrap();
     platform.settle().await;
 
     let other = platform
         .another_with(|adapters| {
-            adapters.certifier = Arc::new(Authority(adapters.certifier.clone()));
+            let (own, accounts) = (adapters.certifier.clone(), accounts.clone());
+            adapters.certifier = Arc::new(Authority { own, accounts, lost });
             adapters.acme = Some(AcmeSetting {
                 directory: "https://authority.example.org/dir".into(),
                 contact: Vec::new(),
@@ -115,6 +135,24 @@ async fn a_certificate_of_no_use_keeps_no_other_host_from_its_own() {
         }
     }
     let all = list().await;
+    (other, all)
+}
+
+#[tokio::test]
+async fn an_account_that_the_authority_lost_is_made_anew() {
+    let platform = TestPlatform::start().await;
+    let accounts = Arc::new(AtomicUsize::new(0));
+    let (other, all) = ordered(&platform, &["e"], &accounts, 2).await;
+    assert_eq!(all[0].state, "good", "{all:?}");
+    assert_eq!(accounts.load(Ordering::Relaxed), 3, "two were lost");
+    other.close().await;
+    platform.kill();
+}
+
+#[tokio::test]
+async fn a_certificate_of_no_use_keeps_no_other_host_from_its_own() {
+    let platform = TestPlatform::start().await;
+    let (other, all) = ordered(&platform, &["a", "b", "c", "d", "e"], &Arc::default(), 0).await;
     let said: Vec<_> = all
         .iter()
         .map(|one| (one.host.as_str(), one.state.as_str(), one.reason.as_str()))

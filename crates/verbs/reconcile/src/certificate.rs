@@ -8,14 +8,14 @@
 use crate::driver::{ReconcileError, Reconciler, Ticked};
 use crate::journal::put;
 use std::collections::BTreeMap;
-use tow_names::{Digest, Timestamp};
+use tow_names::{Digest, Id, Timestamp};
 use tow_plan::certificate::{self, LOOK, Next, PATIENCE};
 use tow_ports::{AcmeError, AcmeSetting, Progress};
 use tow_record::{
     AcmeAccount, AcmeOrder, AcmeStage, Authority, Certificate, CertificateFacts, CertificateSet,
-    CertificateSource, EventBody, NewEvent, RouteSet, Sealed, ServedCertificate,
+    CertificateSource, EventBody, Installation, NewEvent, RouteSet, Sealed, ServedCertificate,
 };
-use tow_store::{Find, Row};
+use tow_store::{Batch, Find, Row};
 
 /// Who acts.
 const ACTOR: &str = "system:certificate";
@@ -59,7 +59,9 @@ impl Reconciler {
     }
 
     async fn make_authority(&self) -> Result<Ticked, ReconcileError> {
-        let name = format!("Towpath on {}", self.parts.runtime.node());
+        let known = self.parts.store.get::<Installation>(Installation::ONE).await?;
+        let id = known.map_or_else(|| Id::fresh("tow"), |row| row.value.id);
+        let name = authority_name(&self.parts.runtime.node(), &id);
         let made = self.parts.certifier.authority(&name, self.now())?;
         let facts = self.parts.certifier.read(&made.chain, Some(&made.key))?;
         let key = self.parts.keys.seal(Authority::CONTEXT, made.key.as_bytes())?;
@@ -188,6 +190,7 @@ impl Reconciler {
             },
             Next::Wait(_) => return Ok(()),
         };
+        let mut batch = self.batch();
         let is_stale = order.stage != AcmeStage::Due && now.since(order.began) > PATIENCE;
         let after = match done {
             Ok(after) if is_stale => {
@@ -195,12 +198,17 @@ impl Reconciler {
                 certificate::failed(&after, why, true, None, now)
             }
             Ok(after) => after,
+            Err(error) if error.no_account => {
+                // Orders of it went with it; another account is made at the next try, which is soon.
+                self.forget_account(setting, &mut batch).await?;
+                let order = AcmeOrder { stage: AcmeStage::Due, ..order.clone() };
+                certificate::failed(&order, &error.why, false, error.again, self.now())
+            }
             Err(error) => {
                 let (refused, again) = (error.refused || is_stale, error.again);
                 certificate::failed(&order, &error.why, refused, again, self.now())
             }
         };
-        let mut batch = self.batch();
         if !after.reason.is_empty() && after.reason != order.reason {
             tracing::warn!(host, reason = after.reason, "no certificate yet");
             let summary = format!("no certificate of {host} yet: {}", after.reason);
@@ -265,7 +273,7 @@ impl Reconciler {
             Progress::Pending => return Ok(None),
         };
         // Whatever is wrong with it is this host's trouble, and keeps no other from its certificate.
-        let broken = |why: String| AcmeError { why, refused: true, again: None };
+        let broken = |why: String| AcmeError::refused(why);
         let facts = certifier.read(&chain, Some(&key)).map_err(|error| {
             broken(format!("the authority's certificate is of no use: {error}"))
         })?;
@@ -278,7 +286,7 @@ impl Reconciler {
     }
 
     fn opened_text(&self, context: &str, sealed: &Sealed) -> Result<String, AcmeError> {
-        let broken = |why: String| AcmeError { why, refused: true, again: None };
+        let broken = |why: String| AcmeError::refused(why);
         let plain = self.parts.keys.open(context, sealed).map_err(|err| broken(err.to_string()))?;
         String::from_utf8(plain).map_err(|err| broken(err.to_string()))
     }
@@ -298,6 +306,19 @@ impl Reconciler {
         batch.create(&AcmeAccount { directory: setting.directory.clone(), credentials });
         store.commit(batch).await.map_err(|err| lost(&err))?;
         Ok(made)
+    }
+
+    /// The authority does not know it any more: it restored an older state, or ended the account.
+    async fn forget_account(
+        &self,
+        setting: &AcmeSetting,
+        batch: &mut Batch,
+    ) -> Result<(), ReconcileError> {
+        let known = self.parts.store.get::<AcmeAccount>(&setting.directory).await?;
+        if let Some(row) = known {
+            batch.remove::<AcmeAccount>(setting.directory.clone(), Some(row.version));
+        }
+        Ok(())
     }
 
     /// The certificate is there: it takes the place of the one before, and its order is done.
@@ -326,6 +347,16 @@ impl Reconciler {
         self.parts.store.commit(batch).await?;
         Ok(())
     }
+}
+
+/// What people find it by. Programs choose an authority by its name, so no two platforms of a machine have the same; nor
+/// have two that were there one after the other.
+fn authority_name(node: &str, id: &Id) -> String {
+    // A name has room for 64 characters; the end of an id is what is random in it.
+    let node: String = node.chars().take(40).collect();
+    let tag = id.as_str();
+    let tag = tag.get(tag.len().saturating_sub(8)..).unwrap_or(tag);
+    format!("Towpath on {node} {tag}")
 }
 
 fn event(kind: &str, host: &str, summary: String, now: Timestamp) -> NewEvent {
@@ -364,4 +395,19 @@ fn version(
         }
     }
     Digest::of(text.as_bytes()).hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_of_one_machine_have_names_of_their_own() {
+        let (one, other) = (Id::fresh("tow"), Id::fresh("tow"));
+        let name = authority_name("barge", &one);
+        assert!(name.starts_with("Towpath on barge "), "{name}");
+        assert_eq!(name, authority_name("barge", &one));
+        assert_ne!(name, authority_name("barge", &other));
+        assert!(authority_name(&"n".repeat(64), &one).len() <= 64);
+    }
 }
