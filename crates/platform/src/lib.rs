@@ -30,7 +30,7 @@ pub use tow_runtime_container::{
     Found as Engine, find as engine, stop_everything as stop_containers,
 };
 pub use tow_runtime_process::{Offers, offers, stop_everything};
-pub use tow_server::{Limits, Network, Rate, ServerConfig, serve};
+pub use tow_server::{Limits, Rate, ServerConfig, serve};
 #[cfg(target_os = "linux")]
 pub use tow_store::network_filesystem;
 pub use tow_store::{Location, Schema, StoreError};

@@ -9,6 +9,8 @@ fn main() -> ExitCode {
         return code(status);
     }
     let command = tow_cli::command()
+        // Said for as long as this process lives.
+        .version(&*String::leak(tow_host::version()))
         .subcommands(tow_host::commands())
         .subcommand(tow_cli::reference::command());
     let args = tow_cli::spell_out(&command, args);

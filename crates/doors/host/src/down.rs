@@ -1,7 +1,8 @@
 //! `tow down`: everything stops, whether or not a control plane runs; with `--purge` the data goes too.
 
 use crate::{Global, data, error::HostError, executable, stop::stop_all};
-use std::{io::IsTerminal as _, path::Path};
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use tow_platform::Layout;
 
 /// How long the control plane may take to end.
@@ -36,43 +37,68 @@ pub(crate) fn down(args: &Down, global: &Global) -> Result<(), HostError> {
         .build()
         .map_err(|e| HostError::new("host/runtime", e.to_string()))?;
     runtime.block_on(async {
-        let lock = end_control_plane(&layout).await?;
+        let (lock, was_up) = end_control_plane(&layout).await?;
         // What lost its shim is adopted by this very program to be stopped.
         data::make(&layout)?;
         let tow = executable::copy(&layout)?;
         let count = stop_all(&layout, &tow).await?;
         let _ = std::fs::remove_file(layout.platform_file());
-        say(global, count, args.purge);
+        forget(&layout);
         if args.purge {
             purge(&layout)?;
         }
+        say(global, (was_up, count), args.purge.then(|| layout.root()));
         drop(lock);
         Ok(())
     })
 }
 
-fn say(global: &Global, count: usize, purged: bool) {
+/// There while `tow down` ends a platform: whoever looks at that platform's terminal is told who did it.
+fn under_way(layout: &Layout) -> PathBuf {
+    layout.run().join("down")
+}
+
+/// Is it `tow down` that ends it?
+pub(crate) fn is_under_way(layout: &Layout) -> bool {
+    under_way(layout).is_file()
+}
+
+/// It has, or died over it.
+pub(crate) fn forget(layout: &Layout) {
+    let _ = std::fs::remove_file(under_way(layout));
+}
+
+fn say(global: &Global, (was_up, count): (bool, usize), removed: Option<&Path>) {
+    let purged = removed.is_some();
     if global.yaml {
         global.print(&serde_json::json!({"stopped": count, "purged": purged}));
     } else if global.json {
         anstream::println!("{}", serde_json::json!({"stopped": count, "purged": purged}));
     } else {
         let processes = if count == 1 { "1 process".into() } else { format!("{count} processes") };
-        anstream::println!("stopped: {processes}; the control plane is down");
+        match (was_up, count) {
+            (false, 0) => anstream::println!("nothing was running"),
+            (false, _) => anstream::println!("stopped: {processes}; no control plane was running"),
+            (true, _) => anstream::println!("stopped: {processes}; the control plane is down"),
+        }
+        if let Some(root) = removed {
+            anstream::println!("removed: {} and everything in it", root.display());
+        }
     }
 }
 
-/// Tells the control plane to end and takes its lock; at once where there is none.
-async fn end_control_plane(layout: &Layout) -> Result<data::DataLock, HostError> {
+/// Tells the control plane to end and takes its lock; at once where there is none. Whether there was one.
+async fn end_control_plane(layout: &Layout) -> Result<(data::DataLock, bool), HostError> {
     data::make(layout)?;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut told = false;
     loop {
         if let Some(lock) = data::lock(layout)? {
-            return Ok(lock);
+            return Ok((lock, told));
         }
         let pid = data::platform_file(layout).and_then(|file| i32::try_from(file.pid).ok());
         if let (false, Some(pid)) = (told, pid.and_then(rustix::process::Pid::from_raw)) {
+            data::write_private(&under_way(layout), "")?;
             // The lock is held, so the process that wrote the file is the one that holds it.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             told = true;

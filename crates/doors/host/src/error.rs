@@ -49,8 +49,16 @@ impl HostError {
         self
     }
 
-    pub(crate) fn untouched(mut self, what: &str) -> Self {
-        self.problem.untouched = what.into();
+    /// Names what is as it was.
+    pub(crate) fn untouched(self, what: &str) -> Self {
+        let sentence =
+            if what.is_empty() { String::new() } else { format!("left as it was: {what}") };
+        self.stands(&sentence)
+    }
+
+    /// Says how things stand now, in a whole sentence.
+    pub(crate) fn stands(mut self, sentence: &str) -> Self {
+        self.problem.untouched = sentence.into();
         self
     }
 
@@ -88,7 +96,7 @@ impl HostError {
         }
         anstream::eprintln!("error: {} [{}]", problem.detail, problem.code);
         if !problem.untouched.is_empty() {
-            anstream::eprintln!("  left as it was: {}", problem.untouched);
+            anstream::eprintln!("  {}", problem.untouched);
         }
         if let Some(hint) = &problem.hint {
             anstream::eprintln!("\nhint: {hint}");

@@ -45,6 +45,25 @@ pub(crate) fn build(copy: &Path) -> String {
     copy.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// This program's version and build, as `tow --version` says them.
+pub(crate) fn version() -> String {
+    let own = std::env::current_exe().ok();
+    let build = own.and_then(|own| {
+        let name = build(&own);
+        let is_named = |name: &str| {
+            let parts: Vec<&str> = name.split('-').collect();
+            let is_hex = |part: &&str| u64::from_str_radix(part, 16).is_ok();
+            parts.len() == 4 && parts[0] == "tow" && parts[1..].iter().all(is_hex)
+        };
+        // A copy's name says which build it is of; its own times say when it was copied.
+        if is_named(&name) { Some(name) } else { own.metadata().ok().map(|meta| named(&meta)) }
+    });
+    match build {
+        Some(build) => format!("{} ({build})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
 /// The name that this program's copy has, or would have.
 pub(crate) fn name(layout: &Layout) -> Option<String> {
     let own = std::env::current_exe().ok()?;

@@ -35,8 +35,8 @@ pub const VARIABLES: [(&str, &str); 9] = [
         "What `tow up --host` says, several parted by commas: host names under which API and portal answer beside localhost.",
     ),
     (
-        "TOW_TRUST_PROXY",
-        "What `tow up --trust-proxy` says, several parted by commas: addresses or networks of proxies whose X-Forwarded-For is believed.",
+        "TOW_TRUSTED_PROXY",
+        "What `tow up --trusted-proxy` says, several parted by commas: addresses or networks of proxies in front of gateway, API and portal, whose word of who asks is believed.",
     ),
     (
         "TOW_ACME",
@@ -87,6 +87,11 @@ impl Global {
         };
         anstream::println!("{}", text.trim_end());
     }
+}
+
+/// This program's version, and which build of it this is, as a platform and its upgrade name it.
+pub fn version() -> String {
+    executable::version()
 }
 
 /// The verbs of this room, to be added to the command line's.

@@ -62,7 +62,7 @@ pub(crate) fn upgrade(args: &Upgrade, global: &Global) -> Result<(), HostError> 
         Some(path) => path.clone(),
         None => std::env::current_exe().map_err(|error| unfit(Path::new("tow"), &error))?,
     };
-    let program = program.canonicalize().map_err(|error| unfit(&program, &error))?;
+    let program = program.canonicalize().map_err(|error| no_program(&program, &error))?;
     // Two at a time would order each other's away.
     let Some(turn) = data::locked(&layout.run().join("upgrade.lock"))? else {
         return Err(HostError::new("host/upgrade", "another tow upgrade is under way")
@@ -125,6 +125,15 @@ fn order(layout: &Layout) -> PathBuf {
 /// Why what it became gave the place back.
 fn failed(layout: &Layout) -> PathBuf {
     layout.run().join("upgrade.failed")
+}
+
+/// The program that was named can't be looked at.
+fn no_program(program: &Path, error: &std::io::Error) -> HostError {
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_string(),
+        _ => error.to_string(),
+    };
+    unfit(program, &why).hint("--to names a program tow of this machine's kind").exits(2)
 }
 
 fn unfit(program: &Path, why: &dyn std::fmt::Display) -> HostError {

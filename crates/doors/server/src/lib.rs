@@ -12,7 +12,7 @@ mod listen;
 mod special;
 
 pub use axum::Router;
-pub use layers::{Limits, Network, Rate};
+pub use layers::{Limits, Rate};
 pub use listen::serve;
 
 use axum::extract::DefaultBodyLimit;
@@ -26,7 +26,7 @@ pub struct ServerConfig {
     /// Host names that are ours beside `localhost`, `*.localhost`, `127.0.0.1` and `[::1]`; without a port.
     pub hosts: Vec<String>,
     /// Proxies whose `X-Forwarded-For` counts.
-    pub proxies: Vec<Network>,
+    pub proxies: Vec<tow_names::Network>,
     /// How often one may ask.
     pub limits: Limits,
 }

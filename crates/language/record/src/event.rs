@@ -40,6 +40,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("operation.failed", "an operation ended without doing what it was to do"),
     ("operation.healed", "what had died is replaced"),
     ("operation.healing", "what died is being replaced"),
+    ("platform.upgraded", "another build of tow runs the platform than before; it says which"),
     ("plan.applied", "a plan was accepted and its operation begins"),
     ("plan.created", "a plan was made and saved"),
     ("release.created", "a component has a new release"),

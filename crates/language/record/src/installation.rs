@@ -11,6 +11,9 @@ pub struct Installation {
     pub id: Id,
     /// When it was made.
     pub at: Timestamp,
+    /// The build of tow that ran it last; empty where none said so.
+    #[serde(default)]
+    pub build: String,
 }
 
 impl Installation {

@@ -257,6 +257,60 @@ fn the_demo_answers_everywhere() {
     println!("measured: {answered} URLs of the demo's samples answer 200");
 }
 
+#[test]
+fn a_demo_brings_each_sample_once_and_never_over_what_is_there() {
+    // Without a tool there is one sample, of files alone.
+    let start = |up: &mut Binary| up.try_start(&["--demo"], &[("PATH", "/nowhere")]).unwrap();
+    let mut up = Binary::new(TOW);
+    start(&mut up);
+    let notes = up.data().join("run/demo.done");
+    let is_noted = || {
+        let text = std::fs::read_to_string(&notes).unwrap_or_default();
+        text.lines().any(|line| line == "hello-static")
+    };
+    until("it is deployed", &is_noted);
+    up.tow(["config", "set", "-c", "hello-static", "MINE=1", "-q"]).exits(0);
+    let own = up.home().join("own.yaml");
+    let text = "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {name: development, title: Mine}\n\
+                spec: {tier: development, runtime: local}\n";
+    std::fs::write(&own, text).unwrap();
+    up.tow(["apply", "-f", &own.display().to_string(), "--take"]).exits(0);
+    let stands = |up: &Binary| {
+        let deployments = up.json(&["deployments", "hello-static"]);
+        let title = up.json(&["get", "environment", "development"])["metadata"]["title"].clone();
+        (deployments.as_array().unwrap().len(), title)
+    };
+    let mine = (2, serde_json::Value::from("Mine"));
+    assert_eq!(stands(&up), mine);
+    up.end(Signal::TERM);
+    // A data directory of before demos noted anything: what is there is found by asking.
+    std::fs::remove_file(&notes).unwrap();
+    start(&mut up);
+    until("it has looked", &is_noted);
+    assert_eq!(stands(&up), mine);
+    let other = crate::upgrade::another_build(&up, "tow-2");
+    crate::upgrade::upgrade(&up, &other).exits(0);
+    assert_eq!(stands(&up), mine);
+    up.end(Signal::TERM);
+    assert!(up.words().contains("workloads and gateway go on serving"), "{}", up.words());
+}
+
+#[test]
+fn whoever_stops_it_says_what_became_of_it() {
+    let mut up = Binary::up(TOW);
+    let said = up.tow(["down"]).exits(0).out;
+    assert!(said.contains("the control plane is down"), "{said}");
+    assert!(up.ended().success());
+    assert!(up.words().contains("told to end by tow down"), "{}", up.words());
+    assert_eq!(up.tow(["down"]).exits(0).out, "nothing was running\n");
+    up.start();
+    up.end(Signal::TERM);
+    assert!(up.words().contains("told to end by a signal"), "{}", up.words());
+    let said = up.tow(["down", "--purge", "--confirm", "data"]).exits(0).out;
+    let removed = format!("removed: {} and everything in it", up.data().display());
+    assert!(said.contains("no control plane was running") && said.contains(&removed), "{said}");
+}
+
 /// A program of no isolation may stop what watches it: that is its own affair, and nobody else's.
 #[test]
 fn a_stopped_shim_holds_up_no_other_component() {

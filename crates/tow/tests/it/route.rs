@@ -104,6 +104,11 @@ fn proxies_are_believed_where_they_are_named() {
     until("the line is written", || {
         log(&up).iter().any(|line| line["request"] == "far" && line["client"] == "203.0.113.9")
     });
+    let help = up.tow(["up", "--help"]).exits(0).out;
+    let (plain, https) = help.split_once("\nHTTPS:").unwrap();
+    for option in ["--trusted-proxy", "--host"] {
+        assert!(plain.contains(option) && !https.contains(option), "{option}: {help}");
+    }
     let bad = up.tow(["up", "--trusted-proxy", "10.0.0.0/99"]);
     assert!(bad.exits(2).err.contains("no network"));
 }

@@ -63,6 +63,19 @@ fn another_build_takes_over_without_a_request_lost() {
     assert_eq!(done["changed"], true);
     assert_eq!(done["build"].as_str().unwrap(), build(&up));
     assert_ne!(build(&up), first);
+    let mut events = up.json(&["events"]).as_array().unwrap().clone();
+    events.retain(|event| {
+        event["type"].as_str().or(event["kind"].as_str()) == Some("platform.upgraded")
+    });
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].to_string().contains(&first) && events[0].to_string().contains(&build(&up)));
+    // Which build somebody holds can be told, and what to do where it is another.
+    let version = up.tow(["--version"]).exits(0).out;
+    assert!(version.starts_with("tow ") && version.contains(&first), "{version}");
+    let doctor = up.tow(["doctor", "-o", "json"]).json();
+    let versions = doctor.as_array().unwrap().iter().filter(|one| one["check"] == "versions");
+    let said: Vec<String> = versions.map(ToString::to_string).collect();
+    assert!(said.iter().any(|one| one.contains("tow upgrade puts this one")), "{said:?}");
     let asked = load.asked();
     until("it goes on", || load.asked() > asked + 100);
     let report = load.end();

@@ -1,6 +1,9 @@
 //! The platform itself: what answers here, is it ready, its own numbers.
 
-use crate::{App, AppError, Call, Handle, OpCtx, handle::internal};
+use crate::{
+    App, AppError, Call, Handle, OpCtx,
+    handle::{body, internal},
+};
 use std::fmt::Write as _;
 use tow_api::platform::get::{GetPlatform, PlatformView};
 use tow_names::Id;
@@ -26,7 +29,7 @@ impl App {
         if let Some(row) = self.store().get::<Installation>(one).await? {
             return Ok(row.value);
         }
-        let made = Installation { id: Id::fresh("tow"), at: self.now() };
+        let made = Installation { id: Id::fresh("tow"), at: self.now(), build: String::new() };
         let mut batch = Batch::new();
         batch.create(&made);
         match self.store().commit(batch).await {
@@ -38,6 +41,32 @@ impl App {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Notes which build of tow runs the platform; where it is another than before, whoever brought it, that is an
+    /// event.
+    pub async fn note_build(&self, build: &str) -> Result<(), AppError> {
+        self.installation().await?;
+        let Some(row) = self.store().get::<Installation>(Installation::ONE).await? else {
+            return Err(internal("no installation"));
+        };
+        if row.value.build == build {
+            return Ok(());
+        }
+        let before = row.value.build.clone();
+        let mut batch = Batch::new();
+        batch.update(&Installation { build: build.into(), ..row.value }, row.version);
+        if !before.is_empty() {
+            let what = body(
+                format!("the platform was upgraded to {build}"),
+                serde_json::json!({ "build": before }),
+                serde_json::json!({ "build": build }),
+            );
+            let ctx = OpCtx::system("upgrade");
+            batch.event(self.event(&ctx, "platform.upgraded", "platform", what));
+        }
+        self.store().commit(batch).await?;
+        Ok(())
     }
 
     /// Store and gateway answer.

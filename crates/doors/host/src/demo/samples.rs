@@ -3,10 +3,10 @@
 use super::Sample;
 
 macro_rules! sample {
-    ($name:literal, $tool:expr, [$($file:literal),* $(,)?]) => {
+    ($name:literal, $tools:expr, [$($file:literal),* $(,)?]) => {
         Sample {
             name: $name,
-            tool: $tool,
+            tools: $tools,
             files: &[$(($file, include_str!(
                 concat!("../../../../../examples/", $name, "/", $file)
             ))),*],
@@ -17,35 +17,43 @@ macro_rules! sample {
 /// Teams, people, environments.
 pub(super) const ORGANISATION: Sample = sample!(
     "organisation",
-    None,
+    &[],
     ["components.yaml", "environments.yaml", "harbour.yaml", "people.yaml", "runtime.yaml"]
 );
 
-/// Those whose tool is not here are left out.
+/// A group of it, by which it is known.
+pub(super) const SOMEBODY: &str = "harbour-crew";
+
+/// Those whose tools are not all here are left out.
 pub(super) const SAMPLES: &[Sample] = &[
     sample!(
         "hello-static",
-        None,
+        &[],
         ["boat.svg", "catalog-info.yaml", "index.html", "score.yaml", "style.css", "tow.yaml"]
     ),
     sample!(
         "hello-rust",
-        Some("cargo"),
+        &["cargo"],
         ["Cargo.toml", "catalog-info.yaml", "score.yaml", "src/main.rs", "tow.yaml"]
     ),
     sample!(
         "hello-python",
-        Some("python3"),
+        &["python3"],
         ["app.py", "catalog-info.yaml", "score.yaml", "tow.yaml"]
     ),
     sample!(
         "hello-node",
-        Some("node"),
+        &["node"],
         ["catalog-info.yaml", "package.json", "score.yaml", "server.js", "tow.yaml"]
     ),
     sample!(
         "hello-go",
-        Some("go"),
+        &["go"],
         ["catalog-info.yaml", "go.mod", "main.go", "score.yaml", "tow.yaml"]
+    ),
+    sample!(
+        "hello-java",
+        &["java", "javac", "mvn"],
+        ["catalog-info.yaml", "pom.xml", "score.yaml", "src/main/java/Main.java", "tow.yaml"]
     ),
 ];

@@ -8,13 +8,18 @@ use std::path::{Path, PathBuf};
 const LITTLE: u64 = 64 << 20;
 /// Below this a build or two fill it.
 const SOME: u64 = 1 << 30;
+/// Below this a disk of which little is left is named, however large it is.
+const ENOUGH: u64 = 10 << 30;
+/// One part of so many is little.
+const PARTS: u64 = 20;
 
 pub(super) fn look(scene: &Scene) -> Vec<Finding> {
     let place = nearest(scene.layout.root());
     let mut found = Vec::new();
     match rustix::fs::statvfs(&place) {
         Ok(disk) => {
-            found.push(space(disk.f_bavail.saturating_mul(disk.f_frsize)));
+            let of = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+            found.push(space(of(disk.f_bavail), of(disk.f_blocks)));
             found.push(inodes(disk.f_favail, disk.f_files));
             if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
                 found.push(
@@ -43,13 +48,15 @@ pub(super) fn nearest(path: &Path) -> PathBuf {
         .map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
 }
 
-fn space(free: u64) -> Finding {
-    let seen = format!("{} free", bytes(free));
-    let fix = "free some space; old backups, releases and the build cache are the usual weight";
+fn space(free: u64, all: u64) -> Finding {
+    let seen = format!("{} of {} free", bytes(free), bytes(all));
+    let fix = "free some space; old backups, releases, the build cache and copies of tow (bin) are the usual weight";
     if free < LITTLE {
         Finding::fail("disk.space", seen).cause("the store can't be written soon").fix(fix)
     } else if free < SOME {
         Finding::warn("disk.space", seen).cause("a build or two may fill it").fix(fix)
+    } else if free < ENOUGH && free < all / PARTS {
+        Finding::warn("disk.space", seen).cause("the disk is nearly full").fix(fix)
     } else {
         Finding::ok("disk.space", seen)
     }
@@ -104,9 +111,11 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_nearly_full_is_named() {
-        assert_eq!(space(1 << 20).state, State::Fail);
-        assert_eq!(space(500 << 20).state, State::Warn);
-        assert_eq!(space(2 << 30).state, State::Ok);
+        assert_eq!(space(1 << 20, 1 << 40).state, State::Fail);
+        assert_eq!(space(500 << 20, 1 << 30).state, State::Warn);
+        assert_eq!(space(2 << 30, 10 << 30).state, State::Ok);
+        assert_eq!(space(3 << 30, 100 << 30).state, State::Warn);
+        assert_eq!(space(20 << 30, 1 << 40).state, State::Ok);
         assert_eq!(inodes(10, 1000).state, State::Fail);
         assert_eq!(inodes(10_000, 100_000).state, State::Warn);
         assert_eq!(inodes(0, 0).state, State::Ok);

@@ -6,7 +6,7 @@ use super::scene::Scene;
 use crate::data::holder;
 use crate::executable;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// What is younger is being written.
@@ -122,23 +122,23 @@ fn versions(scene: &Scene) -> Vec<Finding> {
         found.push(
             Finding::warn("versions", format!("{count} processes run as {program}, another build"))
                 .cause("they were started by another tow; this one still understands them")
-                .fix("tow restart of their components, or tow down and tow up, brings this build"),
+                .fix("tow restart of their components brings the build that the platform runs; tow upgrade that of the gateway"),
         );
     }
     if let Some(pid) = scene.holder {
-        let running = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let this = std::env::current_exe().ok();
-        let text = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
-        };
-        if running.is_some() && running != this {
+        // By their names: the same build may run from a copy.
+        let running = scene.file.as_ref().filter(|file| file.pid == pid);
+        if let (Some(running), Some(this)) = (running.and_then(|file| file.build.as_ref()), &own)
+            && running != this
+        {
+            let path = std::env::current_exe().unwrap_or_default();
             found.push(
                 Finding::warn(
                     "versions",
-                    format!("the platform runs {}, this is {}", text(&running), text(&this)),
+                    format!("the platform runs {running}, this is {this}, {}", path.display()),
                 )
                 .cause("the program was replaced since the platform was started, or there are two")
-                .fix("end the platform with SIGTERM and start it again: workloads go on"),
+                .fix("tow upgrade puts this one in its place, without a request lost"),
             );
         }
     }

@@ -26,7 +26,7 @@ const fn tool(
     Tool { program, asks, least, wanted_for }
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
     tool("git", "--version", (2, 25), "locations in repositories, and the commit of a source"),
     tool("cargo", "--version", (1, 75), "building Rust"),
     tool("node", "--version", (18, 0), "building and running Node.js"),
@@ -34,6 +34,7 @@ const TOOLS: [Tool; 9] = [
     tool("go", "version", (1, 21), "building Go"),
     tool("python3", "--version", (3, 9), "building and running Python"),
     tool("java", "-version", (17, 0), "building and running Java"),
+    tool("mvn", "-version", (3, 6), "building Java with Maven"),
     tool("postgres", "--version", (14, 0), "Postgres as a store on this machine"),
     tool("ssh", "-V", (7, 0), "repositories by SSH"),
 ];

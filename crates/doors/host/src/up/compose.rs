@@ -24,7 +24,7 @@ pub(super) async fn composed(
         layout: layout.clone(),
         tow: tow.to_path_buf(),
         listen: address::gateway(args.gateway.as_deref(), args.tls.https()).await?,
-        trusted_proxies: args.trusted_proxy.clone(),
+        trusted_proxies: args.doors.proxies(),
         acme: args.tls.acme()?,
         node: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         build_env: build_env(),
@@ -106,7 +106,7 @@ pub(crate) fn location(database: Option<&str>, layout: &Layout) -> Result<Locati
 
 /// The store's error as one of ours.
 pub(crate) fn from_store(error: &StoreError) -> HostError {
-    HostError::new(error.code(), error.to_string()).untouched(error.untouched()).hint(error.hint())
+    HostError::new(error.code(), error.to_string()).stands(error.untouched()).hint(error.hint())
 }
 
 /// The binary's side of the crash tests: `TOW_CRASH_AT=K` aborts at the K-th crossing, `TOW_COUNT_CROSSINGS=FILE` writes

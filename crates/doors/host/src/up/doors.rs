@@ -1,6 +1,7 @@
 //! As whom the platform answers, and whose word about a caller's address counts.
 
-use tow_platform::{Network, ServerConfig};
+use tow_names::Network;
+use tow_platform::ServerConfig;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Doors {
@@ -13,11 +14,11 @@ pub(super) struct Doors {
         value_delimiter = ','
     )]
     hosts: Vec<String>,
-    /// An address or network of proxies in front, whose X-Forwarded-For is believed; repeatable
+    /// A network of proxies in front of gateway, API and portal, whose word of who asks is believed; repeatable
     #[arg(
-        long = "trust-proxy",
-        value_name = "CIDR",
-        env = "TOW_TRUST_PROXY",
+        long = "trusted-proxy",
+        value_name = "NETWORK",
+        env = "TOW_TRUSTED_PROXY",
         hide_env = true,
         value_delimiter = ','
     )]
@@ -32,5 +33,10 @@ impl Doors {
             proxies: self.proxies.clone(),
             ..ServerConfig::default()
         }
+    }
+
+    /// For the gateway.
+    pub(super) fn proxies(&self) -> Vec<Network> {
+        self.proxies.clone()
     }
 }

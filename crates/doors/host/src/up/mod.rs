@@ -27,14 +27,11 @@ pub(crate) struct Up {
     /// Where the gateway listens; port 0 picks one (else 127.0.0.1:7080 or the next free port)
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
-    /// A network of proxies before the gateway, which are believed what they say of their clients; repeatable
-    #[arg(long, value_name = "NETWORK")]
-    trusted_proxy: Vec<tow_names::Network>,
     /// Keep everything in this Postgres database instead of a file: postgres://USER:PASSWORD@HOST:PORT/NAME (else
     /// TOW_DATABASE)
     #[arg(long, value_name = "URL", env = "TOW_DATABASE", hide_env = true)]
     database: Option<String>,
-    /// Apply a small organisation and deploy the samples whose tools are here
+    /// Apply a small organisation and deploy the samples whose tools are here: once, and never over what is there
     #[arg(long)]
     demo: bool,
     /// What executes: processes of this machine, or nothing at all (for trying the platform out)
@@ -59,9 +56,10 @@ pub(crate) struct Up {
     )]
     location_root: Vec<std::path::PathBuf>,
     #[command(flatten)]
-    tls: tls::Tls,
-    #[command(flatten)]
     doors: doors::Doors,
+    // A family's heading holds for all that comes after it: those with one come last.
+    #[command(flatten)]
+    tls: tls::Tls,
     #[command(flatten)]
     backups: schedule::Backups,
     /// Only rehearse the start
@@ -82,6 +80,7 @@ pub(crate) fn up(args: &Up, global: &Global) -> Result<(), HostError> {
     let Some(lock) = data::lock(&layout)? else { return already(&layout, args, global) };
     // Of one that was killed: what it says of a process is not true any more.
     let _ = std::fs::remove_file(layout.platform_file());
+    crate::down::forget(&layout);
     log::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

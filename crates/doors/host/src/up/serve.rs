@@ -2,7 +2,7 @@
 
 use super::{Up, address, compose, whole};
 use crate::{
-    Global, data, demo,
+    Global, data, demo, down,
     error::HostError,
     executable, ready,
     stop::{Reason, Signals, stop_all},
@@ -109,10 +109,19 @@ async fn ended<T>(
         loops.abort();
     }
     let _ = std::fs::remove_file(layout.platform_file());
-    if reason == Reason::Interrupt {
-        anstream::eprintln!("stopping workloads and gateway");
-        stop_all(layout, tow).await?;
-        anstream::eprintln!("stopped");
+    match reason {
+        Reason::Interrupt => {
+            upgrade::mention("stopping workloads and gateway");
+            stop_all(layout, tow).await?;
+            upgrade::mention("stopped");
+        }
+        Reason::Terminate if down::is_under_way(layout) => {
+            upgrade::mention("told to end by tow down, which stops workloads and gateway");
+        }
+        Reason::Terminate => upgrade::mention(
+            "told to end by a signal; workloads and gateway go on serving, and tow up takes them over",
+        ),
+        Reason::Upgrade => {}
     }
     Ok(())
 }
@@ -141,12 +150,18 @@ async fn open(
     }
     let url = format!("http://{address}");
     let gateway = bound.first().cloned().unwrap_or_else(|| address::GATEWAY.into());
+    let build = executable::name(layout);
+    if let Some(build) = &build
+        && let Err(error) = platform.app.note_build(build).await
+    {
+        tracing::warn!(%error, "which build runs could not be written down");
+    }
     let file = PlatformFile {
         url: url.clone(),
         gateway: format!("http://{gateway}"),
         https: bound.get(1).map(|address| format!("https://{address}")),
         data: layout.root().display().to_string(),
-        build: executable::name(layout),
+        build,
         pid: std::process::id(),
         sign_in: door.path.map(|path| format!("{url}{path}")),
     };

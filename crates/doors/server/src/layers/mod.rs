@@ -10,7 +10,6 @@ pub(crate) mod peer;
 pub(crate) mod who;
 
 pub use limit::{Limits, Rate};
-pub use peer::Network;
 
 use crate::ServerConfig;
 use axum::{Router, middleware};
