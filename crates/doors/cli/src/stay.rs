@@ -97,10 +97,11 @@ pub(crate) async fn stay<C: Course>(
         }
         let telling = async {
             match cancel.await {
-                Ok(said) => cx.printer.say(&said),
-                Err(error) => cx.printer.say(&format!("it can't be cancelled: {error}")),
+                Ok(said) => cx.printer.error_line(&said),
+                Err(error) => cx.printer.error_line(&format!("it can't be cancelled: {error}")),
             }
-            cx.printer.say("Ctrl-C once more leaves it");
+            // Whoever pressed a key is answered, however little they wanted to hear.
+            cx.printer.error_line("Ctrl-C once more leaves it");
             std::future::pending::<()>().await;
         };
         tokio::select! {

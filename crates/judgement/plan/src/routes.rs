@@ -321,7 +321,10 @@ pub(crate) fn why_no_route(release: &Release, environment: &EnvironmentSpec) -> 
         }
         (true, Tier::Development | Tier::Preview) => "its workloads answer no requests".into(),
         (true, tier) => {
-            format!("in tier {} only a resource of type route makes one", tier.as_str())
+            let tier = tier.as_str();
+            format!(
+                "in tier {tier} only a resource of type route makes one: resources of the Score file, params host, path and port"
+            )
         }
     }
 }

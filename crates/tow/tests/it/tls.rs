@@ -95,7 +95,8 @@ fn names_of_this_machine_are_proved_by_an_authority_that_people_may_trust() {
     {
         assert!(said.out.contains(system), "{system}: {said}");
     }
-    assert!(said.err.contains("nothing was changed"), "{said}");
+    assert!(said.err.contains("whom this machine trusts was not changed"), "{said}");
+    assert!(said.out.contains(&format!("SSL_CERT_FILE={} ", file.display())), "{said}");
     let ca = std::fs::read_to_string(&file).unwrap();
     until("the gateway has it", || get(&at, &host, &ca).is_ok());
     let answer = get(&at, &host, &ca).unwrap();
@@ -128,6 +129,14 @@ fn a_certificate_that_somebody_brings_is_checked_shown_and_taken_away() {
     refused(add(&up, "shop.example.org", &key, &key), "tls/unreadable");
     refused(add(&up, "www.example.org", &cert, &key), "tls/other-host");
     refused(add(&up, "not a host", &cert, &key), "tls/host");
+    // How things stand is a whole sentence.
+    let (cert_file, key_file) = (cert.display().to_string(), key.display().to_string());
+    let said =
+        up.tow(["tls", "add", "www.example.org", "--cert", &cert_file, "--key", &key_file]).err;
+    assert!(said.contains("\n  no certificate was changed, and the gateway"), "{said}");
+    let said = up.tow(["tls", "add", "www.example.org", "--cert", "no.pem", "--key", "no.key"]);
+    let said = said.exits(2).err;
+    assert!(said.contains("no.pem can't be read: there is no such file or folder"), "{said}");
     let (old, old_key) = bring(&up, "shop.example.org", -1);
     refused(add(&up, "shop.example.org", &old, &old_key), "tls/expired");
     assert_eq!(listed(&up, "shop.example.org"), Value::Null);
@@ -145,6 +154,9 @@ fn a_certificate_that_somebody_brings_is_checked_shown_and_taken_away() {
     up.tow(away).exits(0);
     until("it is shown no more", || get(&at, "shop.example.org", &pem).is_err());
     up.tow(away).exits(4);
+    // Nobody is asked to agree to what can't be done.
+    let done = up.tow(&away[..3]).exits(4);
+    assert!(done.err.contains("a certificate of shop.example.org is not there"), "{done}");
     let kinds: Vec<String> =
         up.json(&["audit", "list"]).to_string().split('"').map(Into::into).collect();
     for kind in ["certificate.added", "certificate.removed"] {

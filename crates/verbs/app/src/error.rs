@@ -22,7 +22,7 @@ impl AppError {
         self
     }
 
-    /// Says what is as it was.
+    /// Says what is as it was, in a whole sentence: it is shown as it stands.
     #[must_use]
     pub fn untouched(mut self, what: impl Into<String>) -> Self {
         self.0.untouched = what.into();

@@ -8,6 +8,14 @@ use tow_names::{Duration, Id, Place};
 use tow_ports::LogQuery;
 use tow_record::{Instance, LogLine, LogStream, Operation};
 
+/// Nothing of a component was ever started there, or not anywhere.
+fn never(component: &str, environment: Option<&str>) -> String {
+    match environment {
+        Some(environment) => format!("{component} was never deployed in {environment}"),
+        None => format!("{component} was never deployed"),
+    }
+}
+
 const TAIL: usize = 100;
 /// Among so many operations the last one of each place is looked for.
 const LOOKED_BACK: u32 = 1000;
@@ -81,7 +89,7 @@ impl App {
                 self.places(ctx, query.component.as_deref(), query.environment.as_deref()).await?;
             if let (true, Some(component)) = (places.is_empty(), &query.component) {
                 return Err(
-                    AppError::not_found(format!("an instance of {component}"))
+                    AppError::new("object/not-found", never(component, query.environment.as_deref()))
                         .hint("nothing of it was started there yet; a build that failed has a log of its own: \
                                tow logs --build ID")
                         .next("tow build list")

@@ -64,7 +64,7 @@ fn host(text: &str) -> Result<String, AppError> {
         return Ok(host);
     }
     Err(AppError::new("tls/host", format!("{text:?} is not a host"))
-        .untouched("the certificates")
+        .untouched("no certificate was changed")
         .hint("a name such as shop.example.org, or *.example.org for all below"))
 }
 
@@ -72,7 +72,8 @@ impl App {
     /// What the certificate says, where it is one that can be shown for the host.
     fn admitted_certificate(&self, host: &str, asked: &Body) -> Result<CertificateFacts, AppError> {
         let refuse = |code: &str, why: String| {
-            AppError::new(code, why).untouched("the certificates, and what the gateway shows")
+            AppError::new(code, why)
+                .untouched("no certificate was changed, and the gateway shows what it showed")
         };
         if asked.chain.len() > LONGEST || asked.key.len() > LONGEST {
             let why = format!("no certificate and no key is longer than {} KiB", LONGEST / 1024);
@@ -147,7 +148,7 @@ impl Handle<AddCertificate> for App {
                 if there >= MOST {
                     let why = format!("there are {there} certificates already");
                     return Err(AppError::new("tls/too-many", why)
-                        .untouched("the certificates")
+                        .untouched("no certificate was changed")
                         .hint("tow tls remove takes one away; one with a star covers many hosts"));
                 }
             }

@@ -122,7 +122,7 @@ impl App {
                     }
                     Err(error) => {
                         return Err(AppError::from(error)
-                            .untouched("the piece of up to 500 objects it stopped at, and all after it")
+                            .untouched("nothing was written of the piece of up to 500 objects it stopped at, nor of what comes after it")
                             .hint("what comes before that is written, whole objects only; apply it again: it goes on where it stopped"));
                     }
                 }

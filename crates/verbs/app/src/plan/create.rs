@@ -96,8 +96,12 @@ impl App {
         plan.read_set = read_set(&place, &facts, component);
         plan.read_set.push(runtime_seen);
         batch.create(&plan);
+        let changes = match plan.changes {
+            1 => "1 change".to_string(),
+            more => format!("{more} changes"),
+        };
         let what = body(
-            format!("a plan for {} with {} changes", place.short(), plan.changes),
+            format!("a plan for {} with {changes}", place.short()),
             Value::Null,
             json!({"plan": plan.id, "change": plan.change, "changes": plan.changes}),
         );

@@ -34,7 +34,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
-        Failure::new("cli/file", format!("{}: {error}", path.display()))
+        Failure::file(path, &error)
             .hint("--cert and --key name PEM files that you may read; no certificate was changed")
     })
 }

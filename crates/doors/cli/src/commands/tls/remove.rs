@@ -2,9 +2,9 @@
 
 use crate::commands::delete::confirm;
 use crate::context::Context;
-use crate::failure::Verdict;
+use crate::failure::{Failure, Verdict};
 use tow_api::Nothing;
-use tow_api::tls::{add::Path, remove::RemoveCertificate};
+use tow_api::tls::{add::Path, list::ListCertificates, remove::RemoveCertificate};
 
 /// Take the certificate of a host away; asks for the host
 #[derive(Debug, clap::Args)]
@@ -17,8 +17,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let client = cx.client()?;
+    // Nobody should agree to what can't be done.
+    let known = client.call::<ListCertificates>(&Nothing {}, &Nothing {}, &Nothing {}).await?;
+    let host = args.host.trim_end_matches('.').to_ascii_lowercase();
+    if !known.items.iter().any(|one| one.host == host) {
+        return Err(Failure::new(
+            "object/not-found",
+            format!("a certificate of {host} is not there"),
+        )
+        .hint("tow tls list names them"));
+    }
     confirm(&args.host, args.confirm.as_deref())?;
     let path = Path { host: args.host };
-    cx.client()?.call::<RemoveCertificate>(&path, &Nothing {}, &Nothing {}).await?;
+    client.call::<RemoveCertificate>(&path, &Nothing {}, &Nothing {}).await?;
     cx.printer.data(&serde_json::json!({"removed": path.host}), || format!("{} removed", path.host))
 }

@@ -16,41 +16,63 @@ pub(crate) struct Args {
     write: Option<PathBuf>,
 }
 
-/// What each system wants, with `FILE` for the certificate's.
-const WAYS: [(&str, &[&str]); 9] = [
+/// What each system wants, with [`HERE`] where the certificate's file is named.
+const WAYS: [(&str, &[&str]); 10] = [
     (
         "Debian, Ubuntu",
-        &[
-            "sudo cp FILE /usr/local/share/ca-certificates/towpath.crt",
-            "sudo update-ca-certificates",
-        ],
+        &["sudo cp {} /usr/local/share/ca-certificates/towpath.crt", "sudo update-ca-certificates"],
     ),
     (
         "Fedora, RHEL",
-        &["sudo cp FILE /etc/pki/ca-trust/source/anchors/towpath.pem", "sudo update-ca-trust"],
+        &["sudo cp {} /etc/pki/ca-trust/source/anchors/towpath.pem", "sudo update-ca-trust"],
     ),
     (
         "macOS",
-        &["security add-trusted-cert -r trustRoot -k ~/Library/Keychains/login.keychain-db FILE"],
+        &["security add-trusted-cert -r trustRoot -k ~/Library/Keychains/login.keychain-db {}"],
     ),
-    ("Windows", &["certutil -user -addstore Root FILE"]),
+    ("Windows", &["certutil -user -addstore Root {}"]),
     (
         "Firefox",
         &[
-            "Settings > Privacy & Security > Certificates > View Certificates > Authorities > Import FILE",
+            "Settings > Privacy & Security > Certificates > View Certificates > Authorities > Import {}",
         ],
     ),
-    ("Java", &["keytool -importcert -cacerts -alias towpath -file FILE"]),
-    ("Node", &["export NODE_EXTRA_CA_CERTS=FILE"]),
+    (
+        "Chromium and Chrome on Linux",
+        &["certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n towpath -i {}    # of libnss3-tools"],
+    ),
+    ("Java", &["keytool -importcert -cacerts -alias towpath -file {}"]),
+    ("Node", &["export NODE_EXTRA_CA_CERTS={}"]),
     (
         "Python",
         &[
-            "export SSL_CERT_FILE=FILE          # the standard library",
-            "export REQUESTS_CA_BUNDLE=FILE     # requests",
+            "export SSL_CERT_FILE={}          # the standard library",
+            "export REQUESTS_CA_BUNDLE={}     # requests",
         ],
     ),
-    ("curl", &["curl --cacert FILE https://NAME.localhost:PORT/"]),
+    ("curl", &["curl --cacert {} https://NAME.localhost:PORT/"]),
 ];
+
+/// Stands for the certificate's file.
+const HERE: &str = "{}";
+
+/// The ways, for one file.
+fn ways(file: &str) -> String {
+    // A shell takes it for one word.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~".contains(c);
+    let file = match file.chars().all(plain) {
+        true => file.to_string(),
+        false => format!("'{}'", file.replace('\'', "'\\''")),
+    };
+    let mut text = String::new();
+    for (system, lines) in WAYS {
+        text.push_str(&format!("\n{system}\n"));
+        for line in lines {
+            text.push_str(&format!("  {}\n", line.replace(HERE, &file)));
+        }
+    }
+    text
+}
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
     let reply = cx.client()?.call::<GetAuthority>(&Nothing {}, &Nothing {}, &Nothing {}).await?;
@@ -76,14 +98,33 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
             Some(_) => text.push_str(&format!("  written to   {file}\n")),
             None => text.push_str(&format!("\nFirst: tow tls trust --write {file}\n")),
         }
-        for (system, lines) in WAYS {
-            text.push_str(&format!("\n{system}\n"));
-            for line in lines {
-                text.push_str(&format!("  {}\n", line.replace("FILE", &file)));
-            }
-        }
+        text.push_str(&ways(&file));
         text
     })?;
-    cx.printer.hint("nothing was changed; browsers on Linux other than Firefox use the system's, or their own: certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n towpath -i FILE");
+    // What was written is named above; whom this machine trusts is as it was all the same.
+    cx.printer.hint(
+        "whom this machine trusts was not changed: the lines above do that, where you want it",
+    );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_stands_where_it_is_meant_and_nowhere_else() {
+        let text = ways("/tmp/ca.pem");
+        for line in [
+            "  sudo cp /tmp/ca.pem /usr/local/share/ca-certificates/towpath.crt\n",
+            "  certutil -user -addstore Root /tmp/ca.pem\n",
+            "  export SSL_CERT_FILE=/tmp/ca.pem ",
+            " -n towpath -i /tmp/ca.pem ",
+            "  curl --cacert /tmp/ca.pem https://NAME.localhost:PORT/\n",
+        ] {
+            assert!(text.contains(line), "{line:?} in {text}");
+        }
+        assert!(!text.contains(HERE) && !text.replace("SSL_CERT_FILE", "").contains("FILE"));
+        assert!(ways("/my files/ca.pem").contains("--cacert '/my files/ca.pem' https"));
+    }
 }
