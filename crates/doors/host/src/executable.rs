@@ -45,18 +45,20 @@ pub(crate) fn build(copy: &Path) -> String {
     copy.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Is it how a build is named?
+pub(crate) fn is_build(name: &str) -> bool {
+    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts = name.split('-');
+    parts.next() == Some("tow") && parts.clone().count() == 3 && parts.all(is_hex)
+}
+
 /// This program's version and build, as `tow --version` says them.
 pub(crate) fn version() -> String {
     let own = std::env::current_exe().ok();
     let build = own.and_then(|own| {
         let name = build(&own);
-        let is_named = |name: &str| {
-            let parts: Vec<&str> = name.split('-').collect();
-            let is_hex = |part: &&str| u64::from_str_radix(part, 16).is_ok();
-            parts.len() == 4 && parts[0] == "tow" && parts[1..].iter().all(is_hex)
-        };
         // A copy's name says which build it is of; its own times say when it was copied.
-        if is_named(&name) { Some(name) } else { own.metadata().ok().map(|meta| named(&meta)) }
+        if is_build(&name) { Some(name) } else { own.metadata().ok().map(|meta| named(&meta)) }
     });
     match build {
         Some(build) => format!("{} ({build})", env!("CARGO_PKG_VERSION")),

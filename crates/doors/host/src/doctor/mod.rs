@@ -3,6 +3,7 @@
 //! is up, down, or was never started, and never disturbs it: it takes no lock and opens no port for longer than a look.
 
 mod clock;
+mod copies;
 mod disk;
 mod engine;
 mod finding;
@@ -45,10 +46,11 @@ pub(crate) struct Doctor {
 }
 
 /// The families, in the order they are printed.
-const CHECKS: [fn(&Scene) -> Vec<Finding>; 11] = [
+const CHECKS: [fn(&Scene) -> Vec<Finding>; 12] = [
     leftovers::look,
     permissions::look,
     disk::look,
+    copies::look,
     store::look,
     orphans::look,
     ports::look,
