@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let matches = match command.clone().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(said) => {
+            let said = tow_cli::nearest_first(said);
             let _ = said.print();
             return code(if said.use_stderr() { 2 } else { 0 });
         }

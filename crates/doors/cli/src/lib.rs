@@ -82,6 +82,20 @@ pub fn spell_out(command: &Command, args: impl IntoIterator<Item = OsString>) ->
     out
 }
 
+/// What is nearest to what was typed is said first; the parser says it last.
+pub fn nearest_first(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    for kind in
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+    {
+        if let Some(ContextValue::Strings(all)) = error.get(kind) {
+            let all = all.iter().rev().cloned().collect();
+            error.insert(kind, ContextValue::Strings(all));
+        }
+    }
+    error
+}
+
 /// Does what was asked for, on a runtime of its own; the exit status.
 pub fn run(matches: &ArgMatches) -> i32 {
     let parsed = Global::from_arg_matches(matches)
@@ -158,6 +172,14 @@ mod tests {
             let named = HELP.split(|c: char| c.is_whitespace() || c == ';' || c == ':');
             assert!(named.into_iter().any(|word| word == verb.get_name()), "{}", verb.get_name());
         }
+    }
+
+    #[test]
+    fn the_nearest_verb_is_said_first() {
+        let said = command().try_get_matches_from(["tow", "deplyo"]).err();
+        let said = said.map(|error| nearest_first(error).to_string()).unwrap_or_default();
+        let verbs = ["'deploy'", "'deployments'"].map(|verb| said.find(verb));
+        assert!(verbs[0].is_some() && verbs[0] < verbs[1].or(Some(usize::MAX)), "{said}");
     }
 
     #[test]

@@ -293,3 +293,29 @@ fn whoever_holds_a_port_is_named_and_warnings_count_when_asked() {
     assert_eq!(found.done.status, 1, "warnings count under --strict");
     assert_eq!(ask(&up, &[]).done.status, 0);
 }
+
+#[test]
+fn copies_of_tow_that_nothing_runs_are_taken_away_and_no_other() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    let bin = up.data().join("bin");
+    let left = bin.join("tow-1a-2b-3c");
+    std::fs::write(&left, "some build").unwrap();
+    let copies: Vec<PathBuf> =
+        std::fs::read_dir(&bin).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(copies.len(), 2);
+    assert!(ask(&up, &[]).well("copies"), "what is young may be about to be run");
+    copies.iter().for_each(|copy| age(copy));
+    let found = ask(&up, &[]);
+    found.named("copies", "warn", "tow-1a-2b-3c");
+    assert_eq!(found.ill("copies").len(), 1, "{}", found.done);
+    assert!(ask(&up, &["--fix"]).well("copies"));
+    let kept: Vec<bool> = copies.iter().map(|copy| copy.exists()).collect();
+    assert_eq!(kept.iter().filter(|kept| **kept).count(), 1);
+    assert!(!left.exists());
+    // Down, what is to be started again is kept all the same.
+    up.tow(["down"]).exits(0);
+    ask(&up, &["--fix"]);
+    assert!(copies.iter().any(|copy| copy.exists()));
+}

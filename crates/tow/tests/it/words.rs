@@ -1,4 +1,5 @@
-//! The component as the first word of a verb, from a folder that names none: one way for all verbs.
+//! The component as the first word of a verb, from a folder that names none: one way for all verbs. And how verbs say
+//! what they say.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
 
@@ -43,4 +44,24 @@ fn a_component_stands_first_whatever_the_verb() {
     assert_eq!(said["code"], "cli/config");
     assert!(!said.to_string().contains("s3cret"), "{said}");
     assert_eq!(refused(&["config", "set", "not a name!", "A=b"])["code"], "cli/config");
+}
+
+#[test]
+fn what_is_said_is_said_in_words_that_fit() {
+    let up = Binary::up(TOW);
+    let ferry = Ferry::patient("ferry");
+    up.deploy(ferry.path());
+    up.json(&["scale", "ferry", "ferry=2"]);
+    let events = up.json(&["events"]).to_string();
+    assert!(events.contains("a plan for ferry in development with "), "{events}");
+    assert!(!events.contains("with 1 changes"), "{events}");
+    let quay = up.home().join("quay.yaml");
+    let text = "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {name: quay}\n\
+                spec: {tier: development, runtime: local}\n";
+    std::fs::write(&quay, text).unwrap();
+    up.json(&["apply", "-f", &quay.display().to_string()]);
+    let said = up.tow(["logs", "ferry", "-e", "quay"]).exits(4).err;
+    assert!(said.contains("ferry was never deployed in quay"), "{said}");
+    let said = up.tow(["deplyo"]).exits(2).err;
+    assert!(said.find("'deploy'").unwrap() < said.find("'deployments'").unwrap(), "{said}");
 }
