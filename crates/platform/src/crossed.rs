@@ -9,8 +9,8 @@ use std::sync::{
 };
 use tow_names::{Duration, Id, Timestamp};
 use tow_ports::{
-    Answer, Builder, Crossings, Edge, ExecSession, ExecSpec, Fetched, LogQuery, PortError, Runtime,
-    Web, WebError, WebLimits, When,
+    Answer, Builder, Crossings, Edge, ExecSession, ExecSpec, Fetched, LogQuery, PortError,
+    RequestQuery, Requests, Runtime, Web, WebError, WebLimits, When,
 };
 use tow_record::{
     BuildSpec, CertificateSet, Executes, InstanceSpec, LogLine, ObservedBuild, ObservedEdge,
@@ -139,6 +139,9 @@ impl Edge for Crossed<dyn Edge> {
     }
     async fn observe(&self) -> Result<ObservedEdge, PortError> {
         self.inner.observe().await
+    }
+    async fn requests(&self, query: RequestQuery) -> Result<Requests, PortError> {
+        self.inner.requests(query).await
     }
     async fn changed(&self) {
         self.inner.changed().await;

@@ -5,7 +5,7 @@ use crate::world::obey;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tow_ports::{Edge, PortError};
+use tow_ports::{Edge, PortError, RequestQuery, Requests};
 use tow_record::{CertificateSet, ObservedEdge, RouteAck, RouteCounters, RouteSet, TargetCounters};
 
 /// Where ports that the edge picks begin.
@@ -153,6 +153,11 @@ impl Edge for FakeEdge {
 
     async fn observe(&self) -> Result<ObservedEdge, PortError> {
         self.world.ask("edge.observe", |state, _| Ok(state.edge.observed()))
+    }
+
+    async fn requests(&self, _: RequestQuery) -> Result<Requests, PortError> {
+        // Nobody asks it anything.
+        Ok(Requests::default())
     }
 
     async fn changed(&self) {

@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tow_names::Timestamp;
 
-const NAME: &str = "access.log";
+pub(crate) const NAME: &str = "access.log";
 /// A file that is larger is put aside.
 const LARGEST: u64 = 64 * 1024 * 1024;
 /// So many are kept beside the one that is written.
-const KEPT: u32 = 4;
+pub(crate) const KEPT: u32 = 4;
 /// Of lines that are not written yet.
 const BUFFER: usize = 4 * 1024 * 1024;
 /// How long lines gather before they are written together.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tow_names::{Id, Network};
-use tow_ports::{Edge, PortError};
+use tow_ports::{Edge, PortError, RequestQuery, Requests};
 use tow_record::{
     Backoff, CertificateSet, InstanceSpec, ObservedEdge, Probe, Program, Restart, Route, RouteAck,
     RouteSet,
@@ -221,6 +221,13 @@ impl Edge for EdgeClient {
                 Ok(ObservedEdge::default())
             }
         }
+    }
+
+    async fn requests(&self, query: RequestQuery) -> Result<Requests, PortError> {
+        let dir = self.dir.clone();
+        let read = move || crate::requests::requests(&dir, &query);
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|error| Err(PortError::Unavailable(error.to_string())))
     }
 
     async fn changed(&self) {

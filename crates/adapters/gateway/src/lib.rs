@@ -28,6 +28,7 @@ mod pool;
 mod ports;
 mod proxy;
 mod role;
+mod requests;
 mod room;
 mod rules;
 mod served;

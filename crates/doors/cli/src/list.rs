@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// An item of a list. A new noun writes this for its view and is done.
 pub(crate) trait Listed: Serialize {
-    /// The titles of the table's columns. The last column is cut on a terminal that is too narrow.
+    /// The titles of the table's columns. On a terminal that is too narrow the last ones stand beneath their row.
     const HEAD: &'static [&'static str];
     /// What is said to people where there are none.
     const EMPTY: &'static str;

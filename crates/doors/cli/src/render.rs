@@ -5,7 +5,7 @@ use owo_colors::OwoColorize;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use tow_names::Timestamp;
-use tow_record::{Problem, SourceLine, State, Violation};
+use tow_record::{Mode, Problem, SourceLine, State, Violation};
 
 /// A problem as a person reads it: what, where with the line itself, what was expected, what was left, a way on.
 pub(crate) fn problem(problem: &Problem) -> String {
@@ -119,16 +119,38 @@ fn look(state: State) -> (&'static str, Color) {
     }
 }
 
+/// How what is live looks where its requests are held or refused: not as if all were well.
+fn look_of(state: State, mode: &Mode) -> (&'static str, &'static str, Color) {
+    match mode {
+        Mode::Paused { .. } if state == State::Live => ("‖", "paused", Color::Yellow),
+        Mode::Maintenance { .. } if state == State::Live => ("⊘", "maintenance", Color::Yellow),
+        _ => {
+            let (symbol, color) = look(state);
+            (symbol, state.as_str(), color)
+        }
+    }
+}
+
 /// A state in a table.
 pub(crate) fn state_cell(state: State) -> Cell {
-    let (symbol, color) = look(state);
-    Cell::new(format!("{symbol} {state}")).fg(color)
+    served_cell(state, &Mode::Serving)
+}
+
+/// The same of what answers requests.
+pub(crate) fn served_cell(state: State, mode: &Mode) -> Cell {
+    let (symbol, word, color) = look_of(state, mode);
+    Cell::new(format!("{symbol} {word}")).fg(color)
 }
 
 /// A state in a line.
 pub(crate) fn state(state: State) -> String {
-    let (symbol, color) = look(state);
-    let text = format!("{symbol} {state}");
+    served(state, &Mode::Serving)
+}
+
+/// The same of what answers requests.
+pub(crate) fn served(state: State, mode: &Mode) -> String {
+    let (symbol, word, color) = look_of(state, mode);
+    let text = format!("{symbol} {word}");
     match color {
         Color::Green => text.green().to_string(),
         Color::Blue => text.blue().to_string(),
@@ -139,8 +161,8 @@ pub(crate) fn state(state: State) -> String {
     }
 }
 
-/// A table without lines, or `empty` where it has no rows. On a terminal the last column is cut to what is left of the
-/// line, so that a long reason does not tear the table; elsewhere it is whole.
+/// A table without lines, or `empty` where it has no rows. Nothing is ever cut: where a terminal is too narrow, what
+/// does not fit stands whole beneath its row.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>, empty: &str) -> String {
     if rows.is_empty() {
         return empty.to_string();
@@ -150,11 +172,76 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>, empty: &str) -> String 
 }
 
 /// Between columns.
-const GAP: u16 = 2;
-/// The last column is never cut to less.
-const LEAST: u16 = 16;
+const GAP: usize = 2;
+/// Before what stands beneath a row.
+const BENEATH: usize = 4;
+/// With less than this left, nothing of a last column stands in its row.
+const LEAST: usize = 16;
 
-fn fitted(head: &[&str], rows: Vec<Vec<Cell>>, width: Option<u16>) -> String {
+fn fitted(head: &[&str], mut rows: Vec<Vec<Cell>>, width: Option<u16>) -> String {
+    for cell in rows.iter_mut().flatten() {
+        // A row is one line, whatever somebody's program wrote into its last words.
+        if cell.content().contains('\n') {
+            *cell = Cell::new(cell.content().split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
+    let Some(width) = width.map(usize::from) else { return lines(head, rows).concat() };
+    let widths = columns(head, &rows);
+    // So many of the first columns fit, each as wide as its widest cell.
+    let mut ends = widths.iter().scan(0, |end, width| {
+        *end += width + GAP;
+        Some(*end - GAP)
+    });
+    let fit = ends.by_ref().take_while(|end| *end <= width).count().max(1);
+    if fit == head.len() {
+        return lines(head, rows).concat();
+    }
+    // The last column, and it alone, may stand in some rows and beneath others: nothing comes after it.
+    let before: usize = widths[..fit].iter().map(|width| width + GAP).sum();
+    let left = width.saturating_sub(before);
+    let is_last = fit + 1 == head.len() && left >= LEAST;
+    let mut beneath = Vec::new();
+    for row in &mut rows {
+        let mut under = row.split_off(fit);
+        if is_last && under.first().is_some_and(|cell| length(cell) <= left) {
+            row.append(&mut under);
+        }
+        let titles = head[fit..].iter();
+        let said = titles.zip(&under).map(|(title, cell)| (*title, cell.content()));
+        let said: Vec<String> = said
+            .filter(|(_, text)| !matches!(text.as_str(), "" | "–"))
+            .map(|(title, text)| match title {
+                "" | "REMARK" | "REASON" | "WHY" => text,
+                title => format!("{}: {text}", title.to_lowercase()),
+            })
+            .flat_map(|text| wrapped(&text, width.saturating_sub(BENEATH).max(LEAST)))
+            .map(|line| format!("{:BENEATH$}{line}\n", ""))
+            .collect();
+        beneath.push(said.concat());
+    }
+    let head = &head[..if is_last { head.len() } else { fit }];
+    let mut out = String::new();
+    let below = std::iter::once(String::new()).chain(beneath);
+    for (line, below) in lines(head, rows).into_iter().zip(below) {
+        out.push_str(&line);
+        out.push_str(&below);
+    }
+    out
+}
+
+/// How wide each column is.
+fn columns(head: &[&str], rows: &[Vec<Cell>]) -> Vec<usize> {
+    let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(length).max();
+    let titled = head.iter().enumerate();
+    titled.map(|(at, title)| title.chars().count().max(widest(at).unwrap_or(0))).collect()
+}
+
+fn length(cell: &Cell) -> usize {
+    cell.content().chars().count()
+}
+
+/// The head's line and one for each row.
+fn lines(head: &[&str], rows: Vec<Vec<Cell>>) -> Vec<String> {
     let mut table = Table::new();
     // Colour is taken away again where there is no terminal, by the stream.
     table.load_style(presets::NOTHING).enforce_styling().style_text_only();
@@ -162,32 +249,26 @@ fn fitted(head: &[&str], rows: Vec<Vec<Cell>>, width: Option<u16>) -> String {
         "" => Cell::new(""),
         title => Cell::new(title).fg(Color::DarkGrey),
     }));
-    for mut row in rows {
-        // A row is one line, whatever somebody's program wrote into its last words.
-        if let Some(last) = row.last_mut().filter(|cell| cell.content().contains('\n')) {
-            *last = Cell::new(last.content().split_whitespace().collect::<Vec<_>>().join(" "));
-        }
-        table.add_row(row);
-    }
+    table.add_rows(rows);
     for column in table.column_iter_mut() {
-        column.set_padding((0, GAP));
-    }
-    if let Some(width) = width {
-        let widths = table.column_max_content_widths();
-        let before: u16 = widths.iter().rev().skip(1).map(|width| width + GAP).sum();
-        let left = usize::from(width.saturating_sub(before).max(LEAST));
-        for row in table.row_iter_mut() {
-            let mut cells: Vec<Cell> = row.cell_iter().cloned().collect();
-            if let Some(last) =
-                cells.last_mut().filter(|cell| cell.content().chars().count() > left)
-            {
-                let kept: String = last.content().chars().take(left - 1).collect();
-                *last = Cell::new(format!("{}…", kept.trim_end()));
-                *row = comfy_table::Row::from(cells);
-            }
-        }
+        column.set_padding((0, GAP as u16));
     }
     table.lines().map(|line| line.trim_end().to_string() + "\n").collect()
+}
+
+/// In lines of at most so many characters, broken between words. A word that is longer stands whole.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
 }
 
 /// A value, or a dash where there is none.
@@ -209,6 +290,10 @@ pub(crate) fn time(at: Timestamp) -> String {
 
 /// A reference as people say it: `web`, `team/web`.
 pub(crate) fn short(reference: &str) -> String {
+    // The platform's own actors have no namespace, and are known by the whole.
+    if reference.starts_with("system:") {
+        return reference.to_string();
+    }
     let rest = reference.split_once(':').map_or(reference, |(_, rest)| rest);
     rest.strip_prefix("default/").unwrap_or(rest).to_string()
 }
@@ -216,6 +301,17 @@ pub(crate) fn short(reference: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_as_short_as_they_may_be() {
+        for (whole, shown) in [
+            ("component:default/web", "web"),
+            ("user:other/ann", "other/ann"),
+            ("system:rollout", "system:rollout"),
+        ] {
+            assert_eq!(short(whole), shown);
+        }
+    }
 
     #[test]
     fn a_problem_shows_the_line() {
@@ -274,20 +370,61 @@ hint: tow schema Workload
     }
 
     #[test]
-    fn a_long_reason_is_cut_where_a_terminal_is_narrow_and_a_row_is_one_line() {
-        let rows = || {
-            let long = "0123456789 0123456789 0123456789";
-            vec![vec!["web".into(), long.into()], vec!["api".into(), "two\nlines".into()]]
+    fn what_does_not_fit_stands_whole_beneath_its_row_and_a_row_is_one_line() {
+        let long = "paused: requests are held, up to 30s; it comes to that by itself";
+        let rows = || -> Vec<Vec<Cell>> {
+            vec![
+                vec!["web".into(), "http://web-development.localhost:7080/".into(), long.into()],
+                vec!["api".into(), "–".into(), "two\nlines".into()],
+                vec!["job".into(), "–".into(), "".into()],
+            ]
         };
         let plain = |width| {
-            anstream::adapter::strip_str(&fitted(&["NAME", "WHY"], rows(), width)).to_string()
+            let text = fitted(&["NAME", "URL", "REMARK"], rows(), width);
+            anstream::adapter::strip_str(&text).to_string()
         };
-        let whole = "NAME  WHY\nweb   0123456789 0123456789 0123456789\napi   two lines\n";
+        let url = "http://web-development.localhost:7080/";
+        let whole = format!(
+            "NAME  {:38}  REMARK\nweb   {url}  {long}\napi   {:38}  two lines\njob   –\n",
+            "URL", "–"
+        );
         assert_eq!(plain(None), whole);
-        assert_eq!(plain(Some(80)), whole);
-        assert_eq!(plain(Some(26)), "NAME  WHY\nweb   0123456789 01234567…\napi   two lines\n");
-        // Never less than can be read.
-        assert_eq!(plain(Some(3)), "NAME  WHY\nweb   0123456789 0123…\napi   two lines\n");
+        assert_eq!(plain(Some(200)), whole);
+        // The last column stands in its row where it fits there.
+        let seventy = format!(
+            "NAME  {:38}  REMARK\nweb   {url}\n    {long}\napi   {:38}  two lines\njob   –\n",
+            "URL", "–"
+        );
+        assert_eq!(plain(Some(70)), seventy);
+        // Narrower, nothing but the first columns has a line in common.
+        let thirty = "NAME\nweb\n    url:\n    http://web-development.localhost:7080/\n    \
+                      paused: requests are held,\n    up to 30s; it comes to\n    that by itself\n\
+                      api\n    two lines\njob\n";
+        assert_eq!(plain(Some(30)), thirty);
+        for width in 1..120 {
+            let shown = plain(Some(width));
+            let (said, meant): (Vec<&str>, Vec<&str>) =
+                (shown.split_whitespace().collect(), whole.split_whitespace().collect());
+            let gone = meant.iter().find(|word| **word != "–" && !said.contains(word));
+            assert!(gone.is_none_or(|word| ["URL", "REMARK"].contains(word)), "{width}: {shown}");
+            let longest = shown
+                .lines()
+                .filter(|line| !line.contains("http"))
+                .map(|line| line.chars().count());
+            assert!(width < 20 || longest.max() <= Some(width.into()), "{width}: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_live_does_not_look_so_while_it_answers_nobody() {
+        let limit = tow_names::Duration::from_secs(30);
+        let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain(served(State::Live, &Mode::Serving)), "● live");
+        assert_eq!(plain(served(State::Live, &Mode::Paused { limit })), "‖ paused");
+        // What is worse is said all the same.
+        assert_eq!(plain(served(State::Failed, &Mode::Paused { limit })), "✕ failed");
+        let green = served(State::Live, &Mode::Serving).replace("● live", "‖ paused");
+        assert_ne!(green, served(State::Live, &Mode::Paused { limit }));
     }
 
     #[test]

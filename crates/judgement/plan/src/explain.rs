@@ -113,6 +113,23 @@ pub fn explain<'a>(
     Explained { route: chosen, why, others, near: Vec::new() }
 }
 
+/// Why nobody hears what is asked at this port, where neither the gateway nor a route is at it. `doors`: the gateway's own
+/// ports; none, while they are not known. 80 and 443 are what a proxy before the gateway is asked at.
+pub fn unheard(routes: &[Route], doors: &[u16], port: u16) -> Option<String> {
+    let heard = doors.is_empty()
+        || [80, 443].contains(&port)
+        || doors.contains(&port)
+        || routes.iter().any(|route| route.port == port);
+    (!heard).then(|| {
+        let doors: Vec<String> = doors.iter().map(ToString::to_string).collect();
+        format!(
+            "no route is at port {port}, and the gateway is at {}; where something else stands before the gateway, \
+             ask without the port",
+            doors.join(" and ")
+        )
+    })
+}
+
 fn prefix(route: &Route) -> &str {
     if route.path.is_empty() { "/" } else { &route.path }
 }
@@ -182,6 +199,27 @@ mod tests {
             let found = explain(&routes, host, port, path).route.map(|route| route.id.as_str());
             assert_eq!(found, chosen, "{host} {port:?} {path}");
         }
+    }
+
+    #[test]
+    fn a_port_that_nobody_is_at_is_not_heard() {
+        let routes = [route("all", "shop.localhost", "/", 5)];
+        for (doors, port, heard) in [
+            (&[7080, 7443][..], 7080, true),
+            (&[7080, 7443], 7443, true),
+            (&[7080], 5, true),
+            (&[7080], 443, true),
+            (&[7080], 80, true),
+            (&[], 9999, true),
+            (&[7080, 7443], 9999, false),
+        ] {
+            assert_eq!(unheard(&routes, doors, port).is_none(), heard, "{doors:?} {port}");
+        }
+        let why = unheard(&routes, &[7080, 7443], 9999).unwrap();
+        assert!(
+            why.starts_with("no route is at port 9999, and the gateway is at 7080 and 7443;"),
+            "{why}"
+        );
     }
 
     /// The cases of the gateway's own look-up.

@@ -33,7 +33,7 @@ pub use attempt::{attempt_spec, run_container};
 pub use catalog::{Claim, Claimed, LOCATION, declarations, removals};
 pub use delivery::{Delivered, delivered};
 pub use draft::{Draft, Drafted, draft};
-pub use explain::{Explained, NotThis, explain};
+pub use explain::{Explained, NotThis, explain, unheard};
 pub use gate::gate;
 pub use heal::{Ailment, ailment};
 pub use kind::{AtSwitch, Meaning, meaning};

@@ -19,6 +19,7 @@ pub mod operation;
 pub mod plan;
 pub mod platform;
 pub mod release;
+pub mod request;
 pub mod rollout;
 pub mod route;
 pub mod run;
@@ -88,6 +89,7 @@ macro_rules! endpoints {
                 $crate::plan::get::GetPlan,
                 $crate::platform::get::GetPlatform,
                 $crate::release::list::ListReleases,
+                $crate::request::list::ListRequests,
                 $crate::rollout::abort::AbortRollout,
                 $crate::rollout::list::ListRollouts,
                 $crate::rollout::pause::PauseRollout,

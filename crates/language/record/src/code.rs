@@ -133,6 +133,7 @@ codes! {
     "operation/under-way" 409 "Something is under way here"
     "rollout/none" 404 "Nothing is rolled out here just now"
     "rollout/over" 409 "The rollout is past this"
+    "route/unconfirmed" 0 Failed "The gateway has not confirmed it"
     "run/under-way" 409 "An earlier run is not finished"
     "run/no-program" 404 "There is no such run or schedule"
     "run/which" 422 "It is not said which workload is meant"

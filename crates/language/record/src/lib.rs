@@ -24,6 +24,7 @@ mod plan;
 mod problem;
 mod progress;
 mod release;
+mod request;
 mod route;
 mod run;
 mod scale;
@@ -62,6 +63,7 @@ pub use plan::{Action, Change, Gate, GateKind, Plan, PlanStep, ReadMember, Targe
 pub use problem::{Problem, SourceLine, Violation};
 pub use progress::{Before, Held, Progress, Stage, Tally};
 pub use release::{Release, ReleaseWorkload};
+pub use request::RequestLine;
 // Said in `tow.yaml`, obeyed by the gateway as it was said.
 pub use route::{Mark, Mode, Route, RouteAck, RouteSet, RouteTarget, Split};
 pub use run::{CronPaused, CronState, OnUnknown, Run, RunKind, RunState};

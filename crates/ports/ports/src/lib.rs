@@ -21,7 +21,7 @@ pub use builder::Builder;
 pub use certifier::{AcmeError, AcmeSetting, Certifier, Made, Ordered, Progress};
 pub use clock::Clock;
 pub use crossing::{Crossings, NoCrossings, When};
-pub use edge::Edge;
+pub use edge::{Edge, RequestQuery, Requests, Towards};
 pub use images::{ImageOrder, Images, Login, Pushed};
 pub use keys::Keys;
 pub use runtime::{ExecIn, ExecOut, ExecSession, ExecSpec, LogQuery, Runtime, Size};

@@ -4,6 +4,7 @@ mod access;
 mod acme;
 mod acme_bad;
 mod apply;
+mod asked;
 mod audit;
 mod backstage_client;
 mod backup;

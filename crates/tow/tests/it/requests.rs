@@ -3,9 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 use crate::ferry::{Ferry, TOW, get, served, status};
+use crate::given::{DEVELOPMENT, FOLDER_ONE, ann};
 use crate::upgrade::{another_build, upgrade};
+use std::cell::Cell;
+use tow_api::Nothing;
+use tow_api::route::maintain::ModeView;
+use tow_api::route::pause::{Body, PauseRoutes};
 use tow_gateway::EdgeClient;
-use tow_ports::Edge as _;
+use tow_names::Duration;
+use tow_ports::{Clock as _, Edge as _};
+use tow_record::Mode;
+use tow_testkit::TestPlatform;
 use tow_testkit::binary::{Binary, until};
 
 #[test]
@@ -19,9 +27,7 @@ fn requests_wait_while_paused_and_are_refused_while_maintained() {
     // Held, and answered once it serves again.
     let paused = up.json(&["pause", "ferry", "--limit", "20s"]);
     assert_eq!(paused["mode"]["mode"], "paused");
-    until("the gateway was told", || {
-        up.json(&["route", "list", "ferry"])[0]["mode"]["mode"] == "paused"
-    });
+    assert_eq!(paused["confirmed"], true);
     let why = status(&up, "ferry")["reason"].as_str().unwrap().to_string();
     assert_eq!(why, "paused: requests are held, up to 20s");
     let waits = std::thread::spawn({
@@ -39,22 +45,71 @@ fn requests_wait_while_paused_and_are_refused_while_maintained() {
     let words = ["maintenance", "on", "ferry", "--message", "the lock is painted"];
     let words = [&words[..], &["--retry-after", "5m", "--allow", "10.0.0.0/8"]].concat();
     up.tow(&words).exits(0);
-    until("requests are refused", || get(&url, "/").0 == 503);
-    let (_, page) = get(&url, "/");
+    let (code, page) = get(&url, "/");
+    assert_eq!(code, 503, "it holds once the verb is back: {page}");
     assert!(page.contains("the lock is painted"), "{page}");
     // It goes through a rollout, and over the death of the control plane.
     up.tow(["restart", "ferry"]).exits(0);
     assert_eq!(get(&url, "/").0, 503);
     up.tow(["maintenance", "on", "ferry", "--allow", "127.0.0.1"]).exits(0);
-    until("this machine is served", || get(&url, "/").0 == 200);
-    up.tow(["maintenance", "off", "ferry"]).exits(0);
-    until("all are", || status(&up, "ferry")["reason"] == "");
+    assert_eq!(get(&url, "/").0, 200, "this machine is served");
+    // As soon as the verb is back, and each time.
+    for _ in 0..4 {
+        up.tow(["maintenance", "on", "ferry"]).exits(0);
+        assert_eq!(get(&url, "/").0, 503);
+        up.tow(["maintenance", "off", "ferry"]).exits(0);
+        assert_eq!(get(&url, "/").0, 200);
+        up.tow(["pause", "ferry", "--limit", "200ms"]).exits(0);
+        assert_eq!(get(&url, "/").0, 504);
+        up.tow(["resume", "ferry"]).exits(0);
+    }
+    assert_eq!(status(&up, "ferry")["reason"], "");
 
     // All of it is in the log of events.
     let events = up.tow(["events", "-o", "json"]).exits(0).out;
     for kind in ["route.paused", "route.serving", "route.maintenance"] {
         assert!(events.contains(kind), "{kind}");
     }
+}
+
+/// While time passes.
+async fn paused(platform: &TestPlatform) -> ModeView {
+    let (person, over) = (ann(platform), Cell::new(false));
+    let body = Body { component: "web".into(), ..Body::default() };
+    let asked = async {
+        let answer = person.call::<PauseRoutes>(Nothing {}, Nothing {}, body).await;
+        over.set(true);
+        answer.unwrap()
+    };
+    let time = async {
+        while !over.get() {
+            platform.pass(Duration::from_millis(100)).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(asked, time).0
+}
+
+#[tokio::test]
+async fn what_the_gateway_has_not_confirmed_is_not_said_to_hold() {
+    let platform = TestPlatform::start().await;
+    ann(&platform).deploy(DEVELOPMENT, &FOLDER_ONE, "source").await.unwrap();
+    platform.settle().await;
+    let held = |platform: &TestPlatform| {
+        let routes = platform.world().routes().routes;
+        routes.iter().all(|route| matches!(route.mode, Mode::Paused { .. }))
+    };
+    platform.world().edge_reachable(false);
+    let began = platform.clock().now();
+    let view = paused(&platform).await;
+    assert!(!view.confirmed && !held(&platform), "{view:?}");
+    let took = platform.clock().now().since(began);
+    assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(12), "{took}");
+    // It is kept, and the same again waits for it again.
+    platform.world().edge_reachable(true);
+    let view = paused(&platform).await;
+    assert!(view.confirmed && held(&platform), "{view:?}");
+    platform.finish().await;
 }
 
 /// The gateway is another one by then; whoever is held by the first is let through by what is told to the second.
@@ -72,9 +127,6 @@ fn who_is_held_by_a_pause_outlasts_an_upgrade() {
         let seen = runtime.block_on(edge.observe()).unwrap();
         seen.routes.values().map(|route| route.requests).sum::<u64>()
     };
-    until("the gateway was told", || {
-        up.json(&["route", "list", "ferry"])[0]["mode"]["mode"] == "paused"
-    });
     let before = came();
     let waits = std::thread::spawn({
         let url = url.clone();
@@ -131,6 +183,26 @@ fn a_url_is_explained_and_an_unknown_host_names_what_is_near() {
     let said = up.tow(["route", "explain", &wrong]).exits(4);
     assert!(said.out.contains("nothing answers: no route is for host fery-development"), "{said}");
     assert!(said.out.contains("near: ferry-development.localhost"), "{said}");
+    // Nobody listens there, whatever the host.
+    let gateway = name.rsplit(':').next().unwrap();
+    let unheard = up.tow(["route", "explain", &name.replace(gateway, "1/")]).exits(4);
+    assert!(
+        unheard.out.contains("nothing answers: no route is at port 1, and the gateway is at "),
+        "{unheard}"
+    );
+    // What is done with requests comes first, and does not look as if all were well.
+    up.tow(["maintenance", "on", "ferry"]).exits(0);
+    let closed = up.tow(["route", "explain", name]).exits(0);
+    assert!(closed.out.starts_with("⊘ maintenance  component:default/ferry@"), "{closed}");
+    let line = closed.out.lines().nth(1).unwrap();
+    assert_eq!(line.trim(), "maintenance: requests are refused, to come again after 10m");
+    let shown = up.tow(["status", "ferry"]).exits(0);
+    assert!(shown.out.contains("⊘ maintenance") && !shown.out.contains("● live"), "{shown}");
+    assert!(
+        shown.out.contains("REMARK") && shown.out.contains("to come again after 10m"),
+        "{shown}"
+    );
+    up.tow(["maintenance", "off", "ferry"]).exits(0);
     let listed = up.tow(["route", "list"]).exits(0).out;
     assert!(listed.contains("ferry-development.localhost"), "{listed}");
 }

@@ -24,6 +24,7 @@ mod plan;
 mod platform;
 mod push;
 mod release;
+mod request;
 mod rollout;
 mod route;
 mod run;

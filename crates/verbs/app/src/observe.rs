@@ -45,17 +45,39 @@ impl App {
         ctx: &OpCtx,
         places: impl IntoIterator<Item = &'a Place>,
     ) -> Result<(), AppError> {
+        for object in self.owned(places).await?.into_values() {
+            self.authorize(ctx, Action::ReadPrivate, &object)?;
+        }
+        Ok(())
+    }
+
+    /// Those of these places at which the actor may read what is private.
+    pub(crate) async fn private<'a>(
+        &self,
+        ctx: &OpCtx,
+        places: impl IntoIterator<Item = &'a Place> + Clone,
+    ) -> Result<BTreeSet<String>, AppError> {
+        let mut owned = self.owned(places.clone()).await?;
+        owned.retain(|_, object| self.authorize(ctx, Action::ReadPrivate, object).is_ok());
+        let may = places.into_iter().filter(|place| owned.contains_key(&place.component));
+        Ok(may.map(ToString::to_string).collect())
+    }
+
+    /// What rights are held on: the components of these places.
+    async fn owned<'a>(
+        &self,
+        places: impl IntoIterator<Item = &'a Place>,
+    ) -> Result<BTreeMap<EntityRef, Object>, AppError> {
         let components: BTreeSet<&EntityRef> = places.into_iter().map(|p| &p.component).collect();
         let components: Vec<EntityRef> = components.into_iter().cloned().collect();
         let rows = self.store().objects_by(&components).await?;
         let mut owned: BTreeMap<EntityRef, Object> =
             rows.iter().map(|row| (row.manifest.entity(), Object::of(&row.manifest))).collect();
         for component in components {
-            let missing = || Object::owned(Some(&component), None);
-            let object = owned.remove(&component).unwrap_or_else(missing);
-            self.authorize(ctx, Action::ReadPrivate, &object)?;
+            let missing = Object::owned(Some(&component), None);
+            owned.entry(component).or_insert(missing);
         }
-        Ok(())
+        Ok(owned)
     }
 }
 

@@ -12,11 +12,15 @@ use tow_api::route::{
     serve::{Ending, ServeRoutes},
 };
 use tow_names::{Duration, EntityRef, Network, Place};
-use tow_record::{Mode, Route, RouteSet};
+use tow_record::{Mode, Placement, Route, RouteSet};
 use tow_store::Batch;
 
 /// How often a change is tried again where the place changed meanwhile.
 const TRIES: u32 = 8;
+/// How long the gateway is waited for, until the answer says that it has not confirmed.
+const CONFIRMS: Duration = Duration::from_secs(10);
+/// How often it is asked meanwhile.
+const LOOKS: Duration = Duration::from_millis(20);
 /// After how long clients of what is maintained are told to come again, where nothing is said.
 const RETRY: Duration = Duration::from_secs(600);
 /// How long a request is held where nothing is said, and at most.
@@ -49,7 +53,12 @@ impl Handle<ExplainRoute> for App {
             routes.iter().filter_map(|route| component_ref(&route.component).ok()).collect();
         let sight = self.seen(ctx, &components).await?;
         routes.retain(|route| component_ref(&route.component).is_ok_and(|c| sight.has(&c)));
-        let port = port.filter(|port| *port != self.gateway_port());
+        let doors = self.doors().await?;
+        let port = port.filter(|port| !doors.contains(port));
+        if let Some(why) = port.and_then(|port| tow_plan::unheard(&routes, &doors, port)) {
+            let (route, others, near) = (None, Vec::new(), Vec::new());
+            return Ok(explain::Reply { host, port: None, path, route, why, others, near });
+        }
         let found = tow_plan::explain(&routes, &host, port, &path);
         Ok(explain::Reply {
             port: port.filter(|port| routes.iter().any(|route| route.port == *port)),
@@ -152,6 +161,22 @@ impl App {
         Ok(routes)
     }
 
+    /// The gateway's own ports, that of HTTPS too.
+    async fn doors(&self) -> Result<Vec<u16>, AppError> {
+        let seen = self.parts.runtime.observe().await?;
+        let gateway = seen.into_iter().find(|one| one.id.as_str() == "gateway");
+        let bound = gateway.map(|one| one.listening).unwrap_or_default();
+        let port = |address: &String| address.rsplit(':').next()?.parse::<u16>().ok();
+        let mut doors: Vec<u16> = [self.gateway_port()]
+            .into_iter()
+            .chain(bound.iter().filter_map(port))
+            .filter(|port| *port != 0)
+            .collect();
+        doors.sort_unstable();
+        doors.dedup();
+        Ok(doors)
+    }
+
     /// The place that is meant, where the asker may say what becomes of its requests.
     async fn served_place(
         &self,
@@ -186,7 +211,52 @@ impl App {
             };
             match self.write(ctx, call, work).await {
                 Err(error) if error.is("object/moved") && tries < TRIES => {}
-                done => return done,
+                Ok(mut view) => {
+                    view.confirmed = self.confirmed(&view).await?;
+                    return Ok(view);
+                }
+                refused => return refused,
+            }
+        }
+    }
+
+    /// Waits until the gateway serves a table that says so of all routes of the place, as a switch does: by the table's
+    /// mark. False: it has not in time, or somebody wanted something else meanwhile.
+    async fn confirmed(&self, view: &ModeView) -> Result<bool, AppError> {
+        let place = Place::try_from(format!("{}@{}", view.component, view.environment));
+        let Ok(place) = place else { return Ok(false) };
+        let own = format!("{place}/");
+        let end = self.now().plus(CONFIRMS);
+        let mut commits = self.store().commits();
+        // The table that says so, once it is written.
+        let mut says = None;
+        loop {
+            commits.mark_unchanged();
+            if says.is_none() {
+                let placement = self.store().get::<Placement>(&place.to_string()).await?;
+                if placement.is_none_or(|row| row.value.mode != view.mode) {
+                    return Ok(false);
+                }
+                let set = self.store().get::<RouteSet>("routes").await?.map(|row| row.value);
+                let set = set.unwrap_or_default();
+                let mut routes = set.routes.iter().filter(|route| route.id.starts_with(&own));
+                says = routes.all(|route| route.mode == view.mode).then(|| set.mark());
+            }
+            if let Some(mark) = says {
+                let edge = self.parts.edge.observe().await?;
+                if edge.reachable && edge.mark() >= mark {
+                    return Ok(true);
+                }
+            }
+            let now = self.now();
+            if now >= end {
+                return Ok(false);
+            }
+            // What the gateway serves is in no commit.
+            let soon = if says.is_some() { now.plus(LOOKS).min(end) } else { end };
+            tokio::select! {
+                _ = commits.changed(), if says.is_none() => {}
+                () = self.parts.clock.sleep_until(soon) => {}
             }
         }
     }
@@ -215,6 +285,7 @@ impl App {
             component: place.component.to_string(),
             environment: place.environment.to_string(),
             mode: placement.mode,
+            confirmed: false,
         })
     }
 }

@@ -48,6 +48,7 @@ impl App {
             environment: place.environment.to_string(),
             release: None,
             state: State::Unknown,
+            mode: Mode::Serving,
             reason: String::new(),
             url: None,
             port_url: None,
@@ -72,6 +73,7 @@ impl App {
             if view.reason.is_empty() {
                 view.reason = under_way(facts, observed);
             }
+            view.mode = placement.mode.clone();
             if let Some(mode) = in_words(&placement.mode) {
                 let reason = std::mem::take(&mut view.reason);
                 let rest = if reason.is_empty() { reason } else { format!("; {reason}") };

@@ -1,5 +1,7 @@
 //! `tow logs`.
 
+mod requests;
+
 use crate::context::{Context, Named};
 use crate::failure::Verdict;
 use crate::render::time;
@@ -8,7 +10,7 @@ use owo_colors::OwoColorize;
 use tow_api::log::stream::{LogEvent, Query};
 use tow_record::LogStream;
 
-/// Show what a component's instances, or a build, wrote
+/// Show what a component's instances, or a build, wrote, or what was asked of it (--requests)
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -16,7 +18,7 @@ pub(crate) struct Args {
     /// Go on with new lines
     #[arg(short, long)]
     follow: bool,
-    /// The last so many lines of each instance
+    /// The last so many lines of each instance, or so many requests
     #[arg(short = 'n', long, value_name = "N")]
     tail: Option<usize>,
     /// Only this workload
@@ -31,12 +33,31 @@ pub(crate) struct Args {
     /// A run's log instead: of all its attempts
     #[arg(long, value_name = "ID", conflicts_with_all = ["name", "component", "environment", "workload", "instance", "build"])]
     run: Option<String>,
+    /// What was asked of it instead: a line for each request that ended, from the gateway's access log
+    #[arg(long, conflicts_with_all = ["workload", "instance", "build", "run"])]
+    requests: bool,
+    /// Only the request with this id, as it is in X-Request-Id; without a component, of whichever it is
+    #[arg(long, value_name = "ID", conflicts_with_all = ["workload", "instance", "build", "run"])]
+    request: Option<String>,
+    /// Only requests that nobody answered, or with 500 and above, or whose answer broke off
+    #[arg(long, conflicts_with_all = ["workload", "instance", "build", "run"])]
+    failed: bool,
     /// Show when each line was written, in UTC
     #[arg(short, long)]
     timestamps: bool,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    if args.requests || args.failed || args.request.is_some() {
+        let at = args.at.place();
+        let wanted = requests::Wanted {
+            request: args.request,
+            failed: args.failed,
+            most: args.tail,
+            follow: args.follow,
+        };
+        return requests::run(cx, at, wanted).await;
+    }
     let of_component = args.build.is_none() && args.instance.is_none() && args.run.is_none();
     let at = args.at.place();
     let query = Query {

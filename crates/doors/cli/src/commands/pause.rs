@@ -1,15 +1,18 @@
 //! `tow pause`: requests are held for a while.
 
 use crate::context::{Context, Named};
-use crate::failure::Verdict;
+use crate::failure::{Failure, Verdict};
 use crate::render::short;
 use tow_api::Nothing;
 use tow_api::route::maintain::ModeView;
 use tow_api::route::pause::{Body, PauseRoutes};
 use tow_names::Duration;
-use tow_record::Mode;
+use tow_record::{Mode, Problem};
 
 /// Hold a component's requests until `tow resume`, for a change that nobody is to notice
+///
+/// Returns once the gateway holds them. Where it has not said so within ten seconds, that is an error, and what was asked
+/// for is kept all the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -46,6 +49,20 @@ pub(crate) fn told(cx: &Context, mut view: ModeView) -> Verdict {
                 )
             }
         };
-        format!("{} in {}: {what}", view.component, view.environment)
-    })
+        let so_far = if view.confirmed { "" } else { "not so yet: " };
+        format!("{} in {}: {so_far}{what}", view.component, view.environment)
+    })?;
+    if view.confirmed {
+        return Ok(());
+    }
+    // Whoever goes on with `&&` relies on it.
+    let why = "the gateway has not confirmed it: requests may still be treated as before";
+    let problem = Problem {
+        untouched: "what was asked for is kept, and is done as soon as the gateway takes it".into(),
+        hint: Some(
+            "the same command again waits for it again; `tow doctor` looks at the gateway".into(),
+        ),
+        ..Problem::refusal("route/unconfirmed", why)
+    };
+    Err(Failure::Problem(Box::new(problem)))
 }

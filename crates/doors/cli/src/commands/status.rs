@@ -3,7 +3,7 @@
 use crate::context::{Context, Only};
 use crate::failure::Verdict;
 use crate::list::Listed;
-use crate::render::{or_dash, short, state_cell};
+use crate::render::{or_dash, served_cell, short};
 use comfy_table::Cell;
 use tow_api::Nothing;
 use tow_api::status::get::{GetStatus, Query, StatusView};
@@ -23,7 +23,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 
 impl Listed for StatusView {
     const HEAD: &'static [&'static str] =
-        &["COMPONENT", "WORKLOAD", "ENVIRONMENT", "STATE", "RELEASE", "READY", "URL", ""];
+        &["COMPONENT", "WORKLOAD", "ENVIRONMENT", "STATE", "RELEASE", "READY", "URL", "REMARK"];
     const EMPTY: &'static str = "nothing runs yet: `tow deploy DIR` puts a folder live";
 
     fn row(&self) -> Vec<Cell> {
@@ -31,7 +31,7 @@ impl Listed for StatusView {
             Cell::new(&self.component),
             Cell::new(&self.workload),
             Cell::new(&self.environment),
-            state_cell(self.state),
+            served_cell(self.state, &self.mode),
             Cell::new(or_dash(self.release)),
             Cell::new(format!("{}/{}", self.instances.ready, self.instances.wanted)),
             Cell::new(or_dash(self.url.as_ref())),

@@ -3,7 +3,7 @@
 use crate::layout::{self, Page, short};
 use crate::pages::error;
 use crate::session::Visitor;
-use crate::state::badge;
+use crate::state::{badge, badge_of};
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -102,7 +102,7 @@ fn row(view: &StatusView) -> Markup {
             }
             td data-label="Environment" { (view.environment) }
             td data-label="State" {
-                (badge(view.state))
+                (badge_of(view.state, &view.mode))
                 @if !view.reason.is_empty() { span.reason { (view.reason) } }
                 @if let Some(verb) = next(view.state) {
                     code.way { "tow " (verb) " -c " (component) " -e " (view.environment) }
@@ -194,6 +194,7 @@ mod tests {
             environment: "development".into(),
             release: Some(3),
             state,
+            mode: tow_record::Mode::Serving,
             reason: String::new(),
             url: url.map(Into::into),
             port_url: None,

@@ -34,8 +34,13 @@ pub struct ModeView {
     pub environment: String,
     /// What is done.
     pub mode: Mode,
+    /// The gateway has said that it does so: it holds from here on. Where it has not within ten seconds, what was asked
+    /// for is kept and is done as soon as the gateway takes it.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 endpoint!(MaintainRoutes, "route.maintain", Post "/api/v1/routes/maintenance", 200, Deploy,
     path: Nothing, query: Nothing, body: Body, reply: ModeView,
-    "Refuses a component's requests with 503 and a page, until it serves again. What runs goes on running.");
+    "Refuses a component's requests with 503 and a page, until it serves again. What runs goes on running. Answers once the \
+     gateway does so.");

@@ -21,4 +21,5 @@ pub struct Body {
 
 endpoint!(PauseRoutes, "route.pause", Post "/api/v1/routes/pause", 200, Deploy,
     path: Nothing, query: Nothing, body: Body, reply: ModeView,
-    "Holds a component's requests until it serves again: for a short change that nobody is to notice.");
+    "Holds a component's requests until it serves again: for a short change that nobody is to notice. Answers once the \
+     gateway does so.");

@@ -29,4 +29,4 @@ pub struct Body {
 
 endpoint!(ServeRoutes, "route.serve", Post "/api/v1/routes/serve", 200, Deploy,
     path: Nothing, query: Nothing, body: Body, reply: ModeView,
-    "Hands a component's requests on again. What was held is answered now.");
+    "Hands a component's requests on again. What was held is answered now. Answers once the gateway does so.");

@@ -3,7 +3,7 @@
 use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tow_record::State;
+use tow_record::{Mode, State};
 
 /// Which.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +37,9 @@ pub struct StatusView {
     pub release: Option<i64>,
     /// How it is.
     pub state: State,
+    /// What is done with its requests besides handing them on: one that is live may hold or refuse them.
+    #[serde(default)]
+    pub mode: Mode,
     /// Why it is not live, or what a change that is under way does just now.
     pub reason: String,
     /// The name URL.

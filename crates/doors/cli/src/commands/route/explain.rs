@@ -4,7 +4,7 @@ use super::list::{doing, releases};
 use crate::Exit;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
-use crate::render::{line, state};
+use crate::render::{line, served};
 use tow_api::Nothing;
 use tow_api::route::explain::{ExplainRoute, Query, Reply};
 
@@ -30,7 +30,11 @@ fn text(reply: &Reply) -> String {
     let mut out = String::new();
     match &reply.route {
         Some(route) => {
-            line(&mut out, format_args!("{}  {}", state(route.state), route.id));
+            line(&mut out, format_args!("{}  {}", served(route.state, &route.mode), route.id));
+            let doing = doing(route);
+            if !doing.is_empty() {
+                line(&mut out, format_args!("  {doing}"));
+            }
             line(&mut out, format_args!("  because {}", reply.why));
             line(&mut out, format_args!("  release {}", releases(route)));
             for target in &route.targets {
@@ -41,10 +45,6 @@ fn text(reply: &Reply) -> String {
                         target.instance, target.address, target.release, target.deployment
                     ),
                 );
-            }
-            let doing = doing(route);
-            if !doing.is_empty() {
-                line(&mut out, format_args!("  {doing}"));
             }
         }
         None => line(&mut out, format_args!("nothing answers: {}", reply.why)),

@@ -3,7 +3,7 @@
 use crate::context::{Among, Context};
 use crate::failure::Verdict;
 use crate::list::Listed;
-use crate::render::{or_dash, short, state_cell};
+use crate::render::{or_dash, served_cell, short};
 use comfy_table::Cell;
 use tow_api::Nothing;
 use tow_api::route::list::{ListRoutes, RouteView};
@@ -24,8 +24,17 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
 }
 
 impl Listed for RouteView {
-    const HEAD: &'static [&'static str] =
-        &["COMPONENT", "ENVIRONMENT", "HOST", "PATH", "PORT", "STATE", "RELEASES", "INSTANCES", ""];
+    const HEAD: &'static [&'static str] = &[
+        "COMPONENT",
+        "ENVIRONMENT",
+        "HOST",
+        "PATH",
+        "PORT",
+        "STATE",
+        "RELEASES",
+        "INSTANCES",
+        "REMARK",
+    ];
     const EMPTY: &'static str = "no routes";
 
     fn row(&self) -> Vec<Cell> {
@@ -35,7 +44,7 @@ impl Listed for RouteView {
             Cell::new(self.hosts.join(", ")),
             Cell::new(&self.path),
             Cell::new(or_dash(self.port)),
-            state_cell(self.state),
+            served_cell(self.state, &self.mode),
             Cell::new(releases(self)),
             Cell::new(self.targets.len()),
             Cell::new(doing(self)),
@@ -62,8 +71,10 @@ pub(super) fn releases(route: &RouteView) -> String {
 pub(super) fn doing(route: &RouteView) -> String {
     let mode = match &route.mode {
         Mode::Serving => None,
-        Mode::Paused { limit } => Some(format!("paused, up to {limit}")),
-        Mode::Maintenance { .. } => Some("maintenance".to_string()),
+        Mode::Paused { limit } => Some(format!("paused: requests are held, up to {limit}")),
+        Mode::Maintenance { retry_after, .. } => {
+            Some(format!("maintenance: requests are refused, to come again after {retry_after}"))
+        }
     };
     let split = route.split.as_ref();
     let split =

@@ -1,0 +1,3 @@
+//! Requests that ended, as the gateway wrote them down.
+
+pub mod list;
