@@ -203,6 +203,12 @@ impl Judge<'_> {
         let (_, node) = self.node.find(&at);
         let raw = self.text.get(node.span.start..node.span.end).unwrap_or("");
         let hint = match (wanted.as_str(), value) {
+            // In quotes it would be no length of time either: it lacks a unit.
+            ("string", Value::Number(count))
+                if words::is_duration(schema::at(self.schema, &at)) =>
+            {
+                count.is_u64().then(|| format!("say the unit: {raw}s"))
+            }
             ("string", Value::Number(_) | Value::Bool(_)) => {
                 Some(format!("write it in quotes: \"{raw}\""))
             }

@@ -33,15 +33,20 @@ const RULES: [(&str, &str); 14] = [
         "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
         "1 to 63 lower-case letters, digits or '-', beginning and ending with a letter or digit",
     ),
-    (
-        "^([0-9]{1,7}(us|ms|s|m|h|d)){1,6}$",
-        "a number with a unit (us, ms, s, m, h, d), as in \"30s\" or \"1h30m\"",
-    ),
+    (DURATION_PATTERN, "a number with a unit (us, ms, s, m, h, d), as in \"30s\" or \"1h30m\""),
     (
         "^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$",
         "a user, or user:group, by name or number, as in \"1000:1000\"",
     ),
 ];
+
+/// That of a length of time.
+const DURATION_PATTERN: &str = "^([0-9]{1,7}(us|ms|s|m|h|d)){1,6}$";
+
+/// Is a length of time wanted here?
+pub(crate) fn is_duration(schema: &serde_json::Value) -> bool {
+    schema["pattern"].as_str() == Some(DURATION_PATTERN)
+}
 
 /// What a pattern asks for.
 pub(crate) fn rule(pattern: &str) -> Option<&'static str> {

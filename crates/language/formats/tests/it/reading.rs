@@ -260,6 +260,12 @@ fn messages_say_what_was_found_and_what_was_meant() {
             ("`ON` is the word true, not a text", "a text", Some("write it in quotes: \"true\"")),
         ]
     );
+    // A number alone is no length of time, in quotes or without.
+    let environment = "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {name: dev}\n\
+        spec: {tier: development, runtime: local, bake: {for: 60}}\n";
+    let violations = read("x", environment).unwrap_err();
+    assert_eq!(violations[0].message, "`for` is the number 60, not a text");
+    assert_eq!(violations[0].hint.as_deref(), Some("say the unit: 60s"));
     let violations = read("x", "apiVersion: towpath.dev/v1\nkind: Enviroment\n").unwrap_err();
     assert_eq!(violations[0].hint.as_deref(), Some("did you mean `Environment`?"));
 }
