@@ -166,6 +166,34 @@ impl Where {
     }
 }
 
+/// For lists of which one can be shown whole, by its number: `tow deployments 7`, `tow deployments web 7`, and as elsewhere
+/// `tow deployments -c web 7`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Numbered {
+    /// Only this component (else the one this folder's files name, else all)
+    #[arg(value_name = "COMPONENT")]
+    first: Option<String>,
+    /// Show this one of it whole; a single word that is a number is this
+    #[arg(value_name = "NUMBER", conflicts_with = "component")]
+    number: Option<i64>,
+    /// The component, said as for other verbs
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<String>,
+    /// Only this environment (else TOW_ENVIRONMENT, else all)
+    #[arg(short, long, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+impl Numbered {
+    /// Which of them, and the number of the one that is meant where one was said.
+    pub(crate) fn taken_apart(self) -> (Among, Option<i64>) {
+        let Self { first, number, component, environment } = self;
+        let alone = first.as_ref().filter(|_| number.is_none()).and_then(|word| word.parse().ok());
+        let name = if alone.is_some() { None } else { first };
+        (Among { name, component, environment }, number.or(alone))
+    }
+}
+
 /// For verbs about one workload of a component: `tow cron pause tick`, `tow cron pause shop tick`, and as elsewhere
 /// `tow cron pause shop -w tick`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -249,6 +277,23 @@ mod tests {
         assert_eq!(said(Some("tick"), None, None, Some("shop")), (shop(), tick()));
         assert_eq!(said(None, None, Some("tick"), Some("shop")), (shop(), tick()));
         assert_eq!(said(None, None, None, Some("shop")), (shop(), None));
+    }
+
+    #[test]
+    fn one_of_a_list_is_named_by_its_number_alone_or_after_its_component() {
+        let said = |first: Option<&str>, number: Option<i64>, c: Option<&str>| {
+            let own = |word: Option<&str>| word.map(str::to_string);
+            let which =
+                Numbered { first: own(first), number, component: own(c), environment: None };
+            let (at, number) = which.taken_apart();
+            (at.name.or(at.component), number)
+        };
+        let web = || Some("web".to_string());
+        assert_eq!(said(None, None, None), (None, None));
+        assert_eq!(said(Some("7"), None, None), (None, Some(7)));
+        assert_eq!(said(Some("web"), None, None), (web(), None));
+        assert_eq!(said(Some("web"), Some(7), None), (web(), Some(7)));
+        assert_eq!(said(Some("7"), None, Some("web")), (web(), Some(7)));
     }
 
     #[test]

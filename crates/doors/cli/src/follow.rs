@@ -94,7 +94,11 @@ pub(crate) async fn apply(cx: &Context, began: Instant, plan: &PlanView, how: &H
         let after = after_it(cx, &outcome, view).await;
         let problem = Failure::new(
             &format!("rollout/{}", failure.gate),
-            format!("{} failed at {}: {}", outcome.component, failure.gate, failure.message),
+            match failure.gate.as_str() {
+                // It failed at nothing: somebody did not want it.
+                "aborted" => format!("{}: {}", outcome.component, failure.message),
+                gate => format!("{} failed at {gate}: {}", outcome.component, failure.message),
+            },
         );
         let mut problem = problem.hint(tells_more(&outcome, view, &failure.gate));
         if let Failure::Problem(problem) = &mut problem {
@@ -156,7 +160,13 @@ fn tells_more(outcome: &Outcome, view: &OperationView, gate: &str) -> String {
         "development" => String::new(),
         other => format!(" -e {other}"),
     };
-    format!("`tow logs -c {0}{at}` and `tow deployments -c {0}{at}` tell more", outcome.component)
+    match outcome.deployment {
+        Some(number) => format!(
+            "`tow deployments {} {number}{at}` shows it whole, with what its instances said last",
+            outcome.component
+        ),
+        None => format!("`tow deployments -c {}{at}` tells more", outcome.component),
+    }
 }
 
 /// `live  http://web.localhost:7080  release 3, deployment 7 (2.4 s)`

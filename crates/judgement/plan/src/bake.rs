@@ -18,6 +18,9 @@ const WINDOWS: usize = 2;
 /// what 95 of a hundred take.
 const MORE: u64 = 5;
 
+/// So few requests say something all the same where every one of them failed.
+const FEW: u64 = 4;
+
 /// What the window says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -61,7 +64,8 @@ pub fn judge(numbers: &Watched, samples: &[Tally], before: &RoutePart, beside: b
     };
     let (new, old_now) = (window.1.new.since(&window.0.new), old(window));
     if new.requests < numbers.requests {
-        return Verdict::NotYet;
+        let all = samples.first().map(|first| window.1.new.since(&first.new)).unwrap_or_default();
+        return useless(numbers, &all, &old_now).map_or(Verdict::NotYet, Verdict::Bad);
     }
     if let Some(bad) = failing(numbers, &new, &old_now) {
         return Verdict::Bad(bad);
@@ -79,6 +83,19 @@ pub fn judge(numbers: &Watched, samples: &[Tally], before: &RoutePart, beside: b
         WINDOWS => Verdict::Bad(slow.swap_remove(0)),
         _ => Verdict::Well,
     }
+}
+
+/// Too little came to judge a share by, over all that is kept: but none of it was answered, and that was not so before.
+fn useless(numbers: &Watched, new: &RoutePart, old: &RoutePart) -> Option<String> {
+    let none = new.requests >= FEW && new.errors == new.requests && numbers.errors < 100;
+    let was_well = old.errors * 100 <= numbers.errors.saturating_mul(old.requests);
+    (none && was_well).then(|| {
+        let then = match old.requests {
+            0 => "nothing to compare with".into(),
+            asked => format!("{} of {asked}", share(old.errors, asked)),
+        };
+        format!("all of {} requests failed (before: {then})", new.requests)
+    })
 }
 
 /// More of the new fails than is allowed.
@@ -196,8 +213,22 @@ mod tests {
     fn what_counts_as_worse() {
         let none = RoutePart::default;
         for (new, before, beside, bad) in [
-            // Too few.
-            (part(19, 19, 3), part(300, 0, 3), none(), None),
+            // Too few, as long as one of them is answered; where none is, a few are enough, but for what failed before.
+            (part(19, 18, 3), part(300, 0, 3), none(), None),
+            (part(1, 1, 3), part(300, 0, 3), none(), None),
+            (
+                part(2, 2, 3),
+                part(300, 1, 3),
+                none(),
+                Some("all of 4 requests failed (before: 0.3% of 300)"),
+            ),
+            (
+                part(3, 3, 3),
+                part(0, 0, 3),
+                none(),
+                Some("all of 6 requests failed (before: nothing to compare with)"),
+            ),
+            (part(3, 3, 3), part(3, 3, 3), none(), None),
             // Five of a hundred are let pass, six are not.
             (part(100, 5, 3), part(300, 0, 3), none(), Some("")),
             (

@@ -149,9 +149,9 @@ pub fn draft(input: &Draft<'_>) -> Drafted {
     if let (true, true) = (input.urls.is_empty(), !wanted.is_empty()) {
         step(Action::None, "route".into(), why_no_route(release, input.environment));
     }
-    let any = steps.iter().any(|step| step.action != Action::None);
+    let any = steps.iter().any(|step| step.action.changes());
     steps.extend(watched(input).filter(|_| any));
-    let changes = steps.iter().filter(|step| step.action != Action::None).count() as u32;
+    let changes = steps.iter().filter(|step| step.action.changes()).count() as u32;
     let gates = if wanted.is_empty() || changes == 0 { Vec::new() } else { gates(input) };
     let is_served =
         |name: &&String| said(input, name).is_some_and(|said| meaning(said.kind).served);
@@ -199,10 +199,26 @@ fn watched(input: &Draft<'_>) -> Option<PlanStep> {
     if !brings || input.placement.serving.is_empty() || input.placement.stopped {
         return None;
     }
-    let Watched { time, window, requests, errors, latency } =
-        Watched::of(input.environment.tier, input.environment.bake.as_ref())?;
+    let environment = input.environment;
+    let Some(Watched { time, window, requests, errors, latency }) =
+        Watched::of(environment.tier, environment.bake.as_ref())
+    else {
+        let off = environment.bake.as_ref().is_some_and(|bake| bake.off == Some(true));
+        let why = match off {
+            true => "the environment turns it off (bake.off)".to_string(),
+            false => format!(
+                "in tier {} nothing is, unless the environment says for how long (bake.for)",
+                environment.tier.as_str()
+            ),
+        };
+        return Some(PlanStep {
+            action: Action::None,
+            subject: "not watched".into(),
+            reason: format!("once it serves, it stays whatever it answers: {why}"),
+        });
+    };
     Some(PlanStep {
-        action: Action::None,
+        action: Action::Watch,
         subject: format!("bake {time}"),
         reason: format!(
             "goes back by itself if an instance ends or is ready no more, more than {errors} % of at least {requests} \

@@ -14,6 +14,7 @@ mod explain;
 mod gate;
 mod heal;
 mod kind;
+pub mod last_words;
 pub mod location;
 mod network;
 mod pods;
@@ -39,7 +40,8 @@ pub use heal::{Ailment, ailment};
 pub use kind::{AtSwitch, Meaning, meaning};
 pub use pods::{PodWanted, container_order, pods, revision};
 pub use rollout::{
-    InstanceDraft, Next, View, answered, bakes, header, is_to_run, next, returns, under_way,
+    InstanceDraft, Next, View, answered, bakes, clock, ended, header, is_to_run, next, returns,
+    step_ends, under_way,
 };
 pub use routes::{Clash, Placed, clashes, primary_port, routes, workload_urls};
 pub use settle::{Settled, settled};

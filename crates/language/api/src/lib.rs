@@ -69,6 +69,7 @@ macro_rules! endpoints {
                 $crate::cron::pause::PauseCron,
                 $crate::cron::resume::ResumeCron,
                 $crate::cron::trigger::TriggerCron,
+                $crate::deployment::get::GetDeployment,
                 $crate::deployment::list::ListDeployments,
                 $crate::event::list::ListEvents,
                 $crate::instance::list::ListInstances,

@@ -54,8 +54,17 @@ pub enum Action {
     Replace,
     /// The thing goes, and what it held with it.
     Destroy,
+    /// It is looked at, and goes back by itself.
+    Watch,
     /// Nothing.
     None,
+}
+
+impl Action {
+    /// Is anything other afterwards?
+    pub const fn changes(self) -> bool {
+        !matches!(self, Self::Watch | Self::None)
+    }
 }
 
 /// One line of a plan.

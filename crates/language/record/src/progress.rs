@@ -88,6 +88,9 @@ pub struct Progress {
     /// One a second, as many as the window needs: the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Tally>,
+    /// The most requests that came of it in one window of this stage: whether it could be judged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub most: u64,
     /// Somebody paused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Held>,
@@ -119,6 +122,12 @@ impl Progress {
     /// Another stage, from now on. What was counted in the one before says nothing about it.
     #[must_use]
     pub fn at(&self, stage: Stage, now: Timestamp) -> Self {
-        Self { stage, since: Some(now), samples: Vec::new(), ..self.clone() }
+        let most = if stage == self.stage { self.most } else { 0 };
+        Self { stage, since: Some(now), samples: Vec::new(), most, ..self.clone() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

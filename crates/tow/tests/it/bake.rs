@@ -166,6 +166,44 @@ async fn what_fails_more_often_goes_back_with_its_numbers_and_all_that_was_decla
     platform.finish().await;
 }
 
+fn titles(view: &OperationView) -> Vec<String> {
+    view.steps.iter().map(|step| step.title.clone()).collect()
+}
+
+#[tokio::test]
+async fn of_few_requests_all_of_which_fail_a_few_are_enough() {
+    let platform = deployed().await;
+    traffic(&platform, 5, 1, 0).await;
+    let id = deploy(&platform, &FOLDER_TWO).await;
+    till_it_bakes(&platform).await;
+    traffic(&platform, 6, 1, 1).await;
+    platform.settle().await;
+    let view = operation(&platform, &id).await;
+    assert_eq!((view.state, view.back_to), (State::Failed, Some(1)), "{:?}", titles(&view));
+    let why = view.failure.as_ref().unwrap().message.clone();
+    assert!(why.starts_with("all of 4 requests failed (before: 0% of "), "{why}");
+    // The step says why as it is read.
+    assert!(titles(&view).contains(&format!("go back to deployment 1: {why}")), "{view:?}");
+    assert_eq!(releases_served(&platform), [1, 1]);
+    platform.finish().await;
+}
+
+#[tokio::test]
+async fn what_too_little_came_of_is_not_said_to_have_done_no_worse() {
+    let platform = deployed().await;
+    let id = deploy(&platform, &FOLDER_TWO).await;
+    till_it_bakes(&platform).await;
+    let begun = titles(&operation(&platform, &id).await);
+    assert!(begun.contains(&"bake for 30s: release 2 answers all clients by now".into()));
+    traffic(&platform, 40, 1, 0).await;
+    let view = operation(&platform, &id).await;
+    assert_eq!(view.state, State::Live);
+    let said = "the bake is over: too few requests came to judge it by, at most ";
+    let said = titles(&view).into_iter().find(|title| title.starts_with(said));
+    assert!(said.is_some_and(|title| title.ends_with(" in 5s where it takes 20")), "{view:?}");
+    platform.finish().await;
+}
+
 #[tokio::test]
 async fn what_ends_goes_back_and_its_last_words_are_kept() {
     let platform = deployed().await;
@@ -215,6 +253,7 @@ async fn paused_it_stays_warm_and_broken_off_it_goes_back() {
     assert!(rollout(&person).await.unwrap().1.is_some());
     assert!(!operation(&platform, &id).await.finished);
     let aborted = person.call::<AbortRollout>(Nothing {}, Nothing {}, body()).await.unwrap();
+    assert_eq!(aborted.doing, "goes back to deployment 1: ann broke it off");
     assert_eq!(aborted.aborted_by.as_deref(), Some("user:default/ann"));
     platform.settle().await;
     let view = operation(&platform, &id).await;
@@ -341,4 +380,10 @@ fn what_is_deployed_again_is_waited_for_before_it_is_said_to_serve() {
     assert!(said.contains("broke it off"), "{said}");
     assert!(said.contains("nothing of what was before is left to go back to"), "{said}");
     assert!(said.contains("release 1 serves again, as deployment 3"), "{said}");
+    // The hint of the failure shows it whole, whoever asks, whenever.
+    assert!(said.contains("`tow deployments ferry 2`"), "{said}");
+    let whole = up.tow(["deployments", "ferry", "2"]).exits(0).out;
+    assert!(whole.contains("aborted: admin broke it off"), "{whole}");
+    assert!(whole.contains("what was before was deployed again"), "{whole}");
+    assert!(whole.contains("› take over with "), "{whole}");
 }

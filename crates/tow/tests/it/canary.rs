@@ -8,7 +8,7 @@ use crate::ferry::{Ferry, TOW, get, served, status};
 use crate::given::{DEVELOPMENT, FOLDER_ONE, FOLDER_TWO, ann, releases_served};
 use std::collections::BTreeMap;
 use tow_api::Nothing;
-use tow_api::rollout::list::{ListRollouts, RolloutView};
+use tow_api::rollout::list::{Counted, ListRollouts, RolloutView};
 use tow_api::rollout::pause::Body;
 use tow_api::rollout::{abort::AbortRollout, pause::PauseRollout, resume::ResumeRollout};
 use tow_api::status::get::Query;
@@ -85,6 +85,20 @@ async fn it_goes_on_step_by_step_and_waits_where_it_is_to_wait() {
     assert_eq!((split.deployment, split.weight, split.header.as_str()), (2, 10, "x-try"));
     assert_eq!(routes[0].targets.len(), 4, "both are there");
 
+    // A step that ends by itself is not cut short, however often somebody asks.
+    for _ in 0..3 {
+        let view = person.call::<ResumeRollout>(Nothing {}, Nothing {}, body()).await.unwrap();
+        assert!(view.doing.starts_with("canary 10%, goes on by itself at "), "{}", view.doing);
+    }
+    second(&platform, &[(1, 30, 0), (2, 20, 1)]).await;
+    second(&platform, &[(1, 30, 2), (2, 20, 0)]).await;
+    let view = rollout(&person).await.unwrap();
+    assert_eq!(view.weight, Some(10));
+    // Both are counted over the same time, which is told.
+    let counted = |one: Counted| (one.errors, one.requests);
+    assert!(view.beside && view.window.is_some_and(|window| window > Duration::ZERO), "{view:?}");
+    assert_eq!((counted(view.new).1 * 3, view.needs), (counted(view.old).1 * 2, Some(20)));
+
     // Nobody may deploy over it.
     let other = person.plan_deploy(DEVELOPMENT, &FOLDER_ONE, "source one").await.unwrap();
     let refused = person.apply(&other.id).await.unwrap_err().problem();
@@ -97,7 +111,8 @@ async fn it_goes_on_step_by_step_and_waits_where_it_is_to_wait() {
     }
     let view = rollout(&person).await.unwrap();
     assert_eq!((view.stage, view.weight), (Stage::Shift, Some(50)), "it waits");
-    person.call::<ResumeRollout>(Nothing {}, Nothing {}, body()).await.unwrap();
+    let view = person.call::<ResumeRollout>(Nothing {}, Nothing {}, body()).await.unwrap();
+    assert_eq!(view.doing, "canary 50%, goes on with the next step");
     platform.settle().await;
     assert_eq!(person.operation(&id).await.unwrap().state, State::Live);
     assert_eq!(releases_served(&platform), [2, 2]);

@@ -74,7 +74,7 @@ async fn what_is_broken_off_while_its_last_switch_waits_takes_over_and_goes_back
     let failure = view.failure.unwrap();
     assert_eq!(
         (failure.gate.as_str(), failure.message.as_str()),
-        ("aborted", "user:default/ann broke it off")
+        ("aborted", "ann broke it off")
     );
     platform.finish().await;
 }

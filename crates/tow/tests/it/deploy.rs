@@ -54,7 +54,7 @@ fn scripts_get_what_they_were_promised() {
     assert!(plan["changes"].as_i64().unwrap() > 0);
     for step in plan["steps"].as_array().unwrap() {
         assert_eq!(keys(step), ["action", "reason", "subject"]);
-        let actions = ["create", "update-in-place", "replace", "destroy", "none"];
+        let actions = ["create", "update-in-place", "replace", "destroy", "watch", "none"];
         assert!(actions.contains(&step["action"].as_str().unwrap()), "{step}");
         assert!(!step["reason"].as_str().unwrap().is_empty(), "every step says why: {step}");
     }

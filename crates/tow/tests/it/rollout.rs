@@ -7,6 +7,7 @@ use crate::given::{
 };
 use futures::StreamExt as _;
 use tow_api::config::get::{GetConfig, Path as ConfigPath};
+use tow_api::deployment::get::{GetDeployment, Path as DeploymentPath};
 use tow_api::deployment::list::{DeploymentView, ListDeployments};
 use tow_api::instance::list::ListInstances;
 use tow_api::object::delete::DeleteObject;
@@ -86,8 +87,25 @@ async fn a_worker_that_fails_keeps_all_of_the_old_and_says_why() {
     assert_eq!((view.state, view.finished), (State::Failed, true));
     let failure = view.failure.expect("it says why");
     assert_eq!(failure.gate, "deadline");
-    assert!(failure.message.contains("mail/0 main"), "{}", failure.message);
+    assert!(
+        failure.message.starts_with("not ready within 1m; waited for mail/0 main"),
+        "{failure:?}"
+    );
     assert!(failure.log.contains(&"cannot reach the post office".to_string()), "{failure:?}");
+    // Nobody need have waited for it: the deployment tells the same for as long as it is kept.
+    let path = |number| DeploymentPath {
+        component: "web".into(),
+        environment: DEVELOPMENT.into(),
+        number,
+    };
+    let whole = ann.call::<GetDeployment>(path(2), Nothing {}, Nothing {}).await.unwrap();
+    assert_eq!(whole.operation.unwrap().failure, Some(failure.clone()));
+    assert!(whole.deployment.message.contains(&failure.message), "{:?}", whole.deployment);
+    let seen = platform.viewer();
+    let seen = seen.call::<GetDeployment>(path(2), Nothing {}, Nothing {}).await.unwrap();
+    assert_eq!(seen.operation.unwrap().failure.unwrap().log, Vec::<String>::new());
+    let none = ann.call::<GetDeployment>(path(9), Nothing {}, Nothing {}).await.unwrap_err();
+    assert_eq!(none.problem().detail, "deployment 9 of web in development is not there");
     let seen = platform.viewer().operation(&operation).await.unwrap().failure.unwrap();
     assert_eq!((seen.message, seen.log), (failure.message, vec![]), "logs are their owners'");
     assert_eq!(releases_served(&platform), [1, 1]);

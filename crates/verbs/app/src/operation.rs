@@ -42,7 +42,7 @@ impl Handle<GetOperation> for App {
 
 impl App {
     /// Everybody sees that it failed and why; log lines are for whoever may read the log.
-    async fn hide_log(&self, ctx: &OpCtx, view: &mut OperationView) -> Result<(), AppError> {
+    pub(crate) async fn hide_log(&self, ctx: &OpCtx, view: &mut OperationView) -> Result<(), AppError> {
         let told = view.failure.iter().chain(&view.remark);
         if told.into_iter().all(|failure| failure.log.is_empty()) {
             return Ok(());
@@ -58,7 +58,7 @@ impl App {
         Ok(())
     }
 
-    async fn operation_view(&self, id: &str) -> Result<OperationView, AppError> {
+    pub(crate) async fn operation_view(&self, id: &str) -> Result<OperationView, AppError> {
         let missing = || AppError::not_found(format!("operation {id}"));
         let row = self.store().get::<Operation>(id).await?.ok_or_else(missing)?;
         let op = &row.value;

@@ -11,6 +11,7 @@ use tow_api::rollout::{
     resume::ResumeRollout,
 };
 use tow_model::kinds::bake::Watched;
+use tow_names::Timestamp;
 use tow_record::{Held, Operation, Placement, Record as _, RoutePart, Stage};
 use tow_store::{Batch, PlaceFacts};
 
@@ -126,7 +127,9 @@ impl App {
             }
             Wish::GoOn => {
                 op.progress.paused = None;
-                if op.progress.stage == Stage::Shift && before.paused.is_none() {
+                // A step that ends by itself is not cut short: whoever asks twice would try nothing on nobody.
+                let waits = || async { self.step_ends(&facts, &op).await.map(|at| at.is_none()) };
+                if op.progress.stage == Stage::Shift && before.paused.is_none() && waits().await? {
                     op.progress.passed = Some(op.progress.step);
                 }
                 ("rollout.resumed", "goes on")
@@ -154,6 +157,19 @@ impl App {
         self.rollout_view(&facts, &op).await
     }
 
+    /// When the canary's step ends by itself at which it is.
+    async fn step_ends(
+        &self,
+        facts: &PlaceFacts,
+        op: &Operation,
+    ) -> Result<Option<Timestamp>, AppError> {
+        let deployed = self.store().deployed(&op.place, op.deployment.unwrap_or(0)).await?;
+        let (Some((_, release)), Some(environment)) = (&deployed, &facts.environment) else {
+            return Ok(None);
+        };
+        Ok(tow_plan::step_ends(op, release, environment))
+    }
+
     async fn rollout_view(
         &self,
         facts: &PlaceFacts,
@@ -163,10 +179,17 @@ impl App {
         let placement = &facts.placement.value;
         let deployed = self.store().deployed(&op.place, op.deployment.unwrap_or(0)).await?;
         let counted = |part: &RoutePart| Counted { requests: part.requests, errors: part.errors };
-        let said = facts.environment.as_ref().and_then(|spec| spec.bake.clone());
-        let window = Watched::numbers(&said.unwrap_or_default()).window;
-        let new = tow_plan::bake::last(&progress.samples, window);
-        let new = new.map(|(first, last)| counted(&last.new.since(&first.new)));
+        let said =
+            facts.environment.as_ref().and_then(|spec| spec.bake.clone()).unwrap_or_default();
+        let numbers = Watched::numbers(&said);
+        let window = tow_plan::bake::last(&progress.samples, numbers.window);
+        let new = window.map(|(first, last)| counted(&last.new.since(&first.new)));
+        let beside = progress.stage == Stage::Shift;
+        let old = match window.filter(|_| beside) {
+            Some((first, last)) => Some(last.old.since(&first.old)),
+            None => progress.before.as_ref().map(|before| before.answered.clone()),
+        };
+        let ends = self.step_ends(facts, op).await?.filter(|_| progress.paused.is_none());
         let doing = match (&facts.environment, op.deployment) {
             (_, None) if op.build.is_some() => Some("builds".to_string()),
             (Some(environment), _) => tow_plan::under_way(op, placement, environment),
@@ -187,10 +210,18 @@ impl App {
             before: progress.before.as_ref().map(|before| before.deployment),
             stage: progress.stage,
             since: progress.since,
-            doing: doing.unwrap_or(plain),
+            doing: match (doing.unwrap_or(plain), ends, &op.failure) {
+                (doing, Some(at), None) if progress.aborted_by.is_none() => {
+                    format!("{doing}, goes on by itself at {}", tow_plan::clock(at))
+                }
+                (doing, _, _) => doing,
+            },
             weight: placement.trying.as_ref().map(|trying| trying.weight),
             new: new.unwrap_or_default(),
-            old: progress.before.as_ref().map(|b| counted(&b.answered)).unwrap_or_default(),
+            old: old.as_ref().map(counted).unwrap_or_default(),
+            window: window.map(|(first, last)| last.at.since(first.at)),
+            beside,
+            needs: (said.off != Some(true)).then_some(numbers.requests),
             paused: progress.paused.clone(),
             aborted_by: progress.aborted_by.clone(),
             failure: op

@@ -7,16 +7,21 @@ use crate::{
 };
 use futures::StreamExt as _;
 use serde_json::{Value, json};
-use tow_names::{Duration, Timestamp};
+use tow_names::{Duration, Id, Timestamp};
+use tow_plan::last_words;
 use tow_ports::LogQuery;
 use tow_record::{
-    Deployment, Effect, EventBody, Failure, Instance, LogLine, NewEvent, Outcome, Reason, Release,
-    Run, State, StepRow, StepState,
+    Deployment, Effect, EventBody, Exit, Failure, Instance, LogLine, NewEvent, ObservedInstance,
+    Outcome, Phase, Reason, Release, Run, State, StepRow, StepState,
 };
 use tow_store::{Batch, Row};
 
 /// So many log lines go with a failure.
 const LOG_LINES: usize = 100;
+/// So many are looked through for them: most may be answers to probes.
+const LOOKED_THROUGH: usize = 1_000;
+/// Of so many instances at most.
+const SPEAKERS: usize = 4;
 
 impl Reconciler {
     pub(crate) fn event(
@@ -181,7 +186,7 @@ impl Reconciler {
         mut failure: Failure,
         batch: &mut Batch,
     ) -> Result<(), ReconcileError> {
-        failure.log = self.last_lines(&failure).await;
+        failure.log = self.last_lines(driven, &failure).await;
         let mut op = driven.op.value.clone();
         let after = json!({"gate": failure.gate, "message": failure.message});
         let summary = format!("{}: {}: {}", op.place.short(), failure.gate, failure.message);
@@ -209,7 +214,7 @@ impl Reconciler {
         mut remark: Failure,
         batch: &mut Batch,
     ) -> Result<(), ReconcileError> {
-        remark.log = self.last_lines(&remark).await;
+        remark.log = self.last_lines(driven, &remark).await;
         let mut op = driven.op.value.clone();
         let after = json!({"gate": remark.gate, "message": remark.message});
         let message = format!("{}: {}", remark.gate, remark.message);
@@ -234,19 +239,51 @@ impl Reconciler {
         Ok(())
     }
 
-    /// The last words of whoever failed, before its log is taken away.
-    async fn last_lines(&self, failure: &Failure) -> Vec<String> {
+    /// The last words of whoever failed, before their logs are taken away: the one that did not hold first, then the
+    /// others that came with it and are no better.
+    async fn last_lines(&self, driven: &Driven, failure: &Failure) -> Vec<String> {
         let Some(id) = &failure.instance else { return Vec::new() };
-        let lines: Vec<LogLine> = if failure.gate == "build" {
-            self.parts.builder.log(id, LOG_LINES).await.unwrap_or_default()
-        } else {
-            let query = LogQuery { tail: Some(LOG_LINES), after: None, follow: false };
-            match self.parts.runtime.logs(id, query).await {
-                Ok(lines) => lines.take(LOG_LINES).collect().await,
-                Err(_) => Vec::new(),
-            }
+        if failure.gate == "build" {
+            let lines = self.parts.builder.log(id, LOG_LINES).await.unwrap_or_default();
+            return lines.into_iter().map(|line| line.text).collect();
+        }
+        let op = &driven.op.value;
+        let before = op.progress.before.iter().flat_map(|before| &before.serving);
+        let before: Vec<&Id> = before.flat_map(|pod| &pod.instances).collect();
+        // What a release does to requests, all of its instances do.
+        let judged = matches!(failure.gate.as_str(), "bake" | "canary");
+        let others = driven.instances.iter().map(|row| &row.value).filter(|row| {
+            let seen = driven.observed.instances.get(&row.id);
+            let no_better = judged || seen.is_some_and(|seen| !instance_well(seen));
+            Some(row.deployment) == op.deployment
+                && row.id != *id
+                && no_better
+                && !before.contains(&&row.id)
+        });
+        let first = driven.instances.iter().map(|row| &row.value).find(|row| row.id == *id);
+        let speakers: Vec<&Instance> = match first {
+            Some(first) => std::iter::once(first).chain(others).take(SPEAKERS).collect(),
+            // A run's: nobody else is to blame for it.
+            None => return self.said(id, &[]).await,
         };
-        lines.into_iter().map(|line| line.text).collect()
+        let mut all = Vec::new();
+        for row in speakers {
+            let release = driven.deployed.as_ref().map(|deployed| &deployed.1);
+            let paths = release.map(|it| last_words::probed(it, &row.workload, &row.container));
+            let who = format!("{}/{} {}", row.workload, row.replica, row.container);
+            let lines = self.said(&row.id, &paths.unwrap_or_default()).await;
+            all.push(last_words::Said { who, lines });
+        }
+        last_words::together(all, LOG_LINES)
+    }
+
+    /// What one of them said last, but for its answers to these probes.
+    async fn said(&self, id: &Id, probes: &[String]) -> Vec<String> {
+        let query = LogQuery { tail: Some(LOOKED_THROUGH), after: None, follow: false };
+        let Ok(lines) = self.parts.runtime.logs(id, query).await else { return Vec::new() };
+        let lines: Vec<LogLine> = lines.take(LOOKED_THROUGH).collect().await;
+        let lines = lines.into_iter().map(|line| line.text).collect();
+        last_words::without_probes(lines, probes, LOG_LINES)
     }
 
     /// The release and the deployment get their numbers: after the build, before anything runs.
@@ -372,4 +409,9 @@ impl Reconciler {
         self.parts.store.commit(batch).await?;
         Ok(())
     }
+}
+
+/// Is it as it is to be: ready, or through with what it was for?
+fn instance_well(seen: &ObservedInstance) -> bool {
+    seen.ready || (seen.phase == Phase::Exited && seen.exit == Some(Exit::Code { code: 0 }))
 }

@@ -11,8 +11,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use tow_names::{Duration, Timestamp};
 use tow_record::{
-    Before, Deployment, Effect, Outcome, Placement, Pod, Progress, Release, Route, RouteSet, Scale,
-    Stage, State, StepState, Trying, Turn,
+    Before, Deployment, Effect, Operation, Outcome, Placement, Pod, Progress, Release, Route,
+    RouteSet, Scale, Stage, State, StepState, Trying, Turn,
 };
 use tow_store::{Batch, Find};
 
@@ -81,7 +81,7 @@ impl Reconciler {
             );
             return self.fail(driven, failure("route", why)).await;
         }
-        let title = title(&op.progress, op.stops, &pods, turn);
+        let title = title(&op, &pods, turn);
         let mark = Some(set.mark());
         let row = self.row(driven, Effect::Switch { pods, mark, turn }, title);
         if !op.stops
@@ -143,7 +143,10 @@ impl Reconciler {
                     let stage = if stays { Stage::Bake } else { Stage::Retire };
                     op.progress = op.progress.at(stage, now);
                     if let Some(watched) = watched.filter(|_| !returns) {
-                        self.note(driven, format!("bake for {}", watched.time), batch);
+                        let (time, number) = (watched.time, release.number);
+                        let title =
+                            format!("bake for {time}: release {number} answers all clients by now");
+                        self.note(driven, title, batch);
                     }
                 }
             }
@@ -280,10 +283,7 @@ impl Reconciler {
         let mut op = driven.op.value.clone();
         let mut batch = self.batch();
         if progress.stage != op.progress.stage {
-            let title = match progress.stage {
-                Stage::Commit => "the canary did no worse than what was before".to_string(),
-                _ => "the bake is over: it did no worse than what was before".to_string(),
-            };
+            let title = tow_plan::ended(&op.progress, &driven.environment);
             self.note(driven, title, &mut batch);
             if let Some(deployed) = &driven.deployed {
                 op.deadline = self.patience(driven, &deployed.1);
@@ -331,9 +331,9 @@ fn drain(driven: &Driven, release: &Release) -> Duration {
     each.max().unwrap_or(Duration::ZERO)
 }
 
-fn title(progress: &Progress, stops: bool, pods: &[Pod], turn: Turn) -> String {
-    let before = progress.before.as_ref();
-    match (turn, stops, pods.len()) {
+fn title(op: &Operation, pods: &[Pod], turn: Turn) -> String {
+    let before = op.progress.before.as_ref();
+    match (turn, op.stops, pods.len()) {
         (Turn::Part { weight: Some(weight) }, _, _) => {
             format!("canary: {weight} % of the clients")
         }
@@ -343,7 +343,9 @@ fn title(progress: &Progress, stops: bool, pods: &[Pod], turn: Turn) -> String {
             format!("serve with {} new pods and {kept} of before", count - kept)
         }
         (Turn::Back, _, _) => {
-            format!("go back to deployment {}", before.map_or(0, |before| before.deployment))
+            let back = before.map_or(0, |before| before.deployment);
+            let why = op.failure.as_ref().map(|failure| format!(": {}", failure.message));
+            format!("go back to deployment {back}{}", why.unwrap_or_default())
         }
         (Turn::Over, true, _) => "route away".to_string(),
         // Only jobs: nothing answers requests, and what their next runs are made of changes.

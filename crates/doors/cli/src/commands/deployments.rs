@@ -1,26 +1,35 @@
 //! `tow deployments`.
 
-use crate::context::{Among, Context};
+mod show;
+
+use crate::context::{Context, Numbered, Where};
 use crate::failure::Verdict;
 use crate::list::{Listed, Page};
 use crate::render::{short, state_cell, time};
 use comfy_table::Cell;
 use tow_api::Nothing;
 use tow_api::build::{get::BuildView, list::ListBuilds};
+use tow_api::deployment::get::Path;
 use tow_api::deployment::list::{DeploymentView, ListDeployments, Query};
 
-/// Show what went where, and why, the newest first
+/// Show what went where, and why, the newest first; or one of them, whole
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    at: Among,
+    at: Numbered,
     #[command(flatten)]
     page: Page,
 }
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Verdict {
+    let (at, number) = args.at.taken_apart();
+    if let Some(number) = number {
+        let at = Where { component: at.component(), environment: at.environment() };
+        let (component, environment) = (at.component()?, at.environment());
+        return show::run(cx, Path { component, environment, number }).await;
+    }
     // Numbers count within a component, so the folder's own is meant where there is one.
-    let (component, environment) = (args.at.component(), args.at.environment());
+    let (component, environment) = (at.component(), at.environment());
     let query = Query {
         component: component.clone(),
         environment: environment.clone(),

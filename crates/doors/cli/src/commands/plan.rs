@@ -82,6 +82,7 @@ pub(crate) fn text(plan: &PlanView) -> String {
             Action::UpdateInPlace => format!("  {} {subject}  {reason}", "~ update ".yellow()),
             Action::Replace => format!("  {} {subject}  {reason}", "± replace".yellow()),
             Action::Destroy => format!("  {} {subject}  {reason}", "- destroy".red()),
+            Action::Watch => format!("  {} {subject}  {reason}", "◷ watch  ".cyan()),
             Action::None => format!("  {} {subject}  {reason}", "= none   ".dimmed()),
         };
         line(&mut out, format_args!("{}", line_out.trim_end()));

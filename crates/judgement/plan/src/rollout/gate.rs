@@ -5,7 +5,7 @@ use super::{
     start::{Gathered, Unready},
 };
 use crate::Course;
-use tow_names::Id;
+use tow_names::{Duration, Id};
 use tow_record::{Exit, Failure, Instance, ObservedInstance, Operation, Phase};
 
 use super::View;
@@ -70,6 +70,11 @@ pub(super) fn ended(exit: Option<Exit>) -> String {
 }
 
 impl Rollout<'_> {
+    /// How long what is new may take to become ready, as `tow.yaml` has it.
+    fn deadline(&self) -> Duration {
+        self.deliveries.values().map(|said| said.deadline).max().unwrap_or(Duration::ZERO)
+    }
+
     /// Why it can't be made live any more.
     pub(super) fn gate_failure(&self, all: &Gathered<'_>) -> Option<Failure> {
         for row in brought(self.op, self.view) {
@@ -94,7 +99,7 @@ impl Rollout<'_> {
             };
             return Some(Failure {
                 gate: "deadline".into(),
-                message: format!("not ready in time; waited for {message}"),
+                message: format!("not ready within {}; waited for {message}", self.deadline()),
                 instance,
                 log: Vec::new(),
             });

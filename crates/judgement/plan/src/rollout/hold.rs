@@ -28,8 +28,8 @@ pub fn returns(op: &Operation) -> bool {
     op.progress.aborted_by.is_some() && op.progress.has_before()
 }
 
-/// `23:10:05 UTC`
-pub(super) fn clock(at: Timestamp) -> String {
+/// A time of day for people: `23:10:05 UTC`.
+pub fn clock(at: Timestamp) -> String {
     let text = at.to_string();
     let time = text.split('T').nth(1).unwrap_or(&text);
     format!("{} UTC", time.get(..8).unwrap_or(time))
@@ -109,7 +109,10 @@ impl Rollout<'_> {
         match bake::judge(numbers, &samples, &before.unwrap_or_default(), beside) {
             Verdict::Bad(what) => fail(what, self.new_rows().first().copied()),
             Verdict::Well | Verdict::NotYet => {
-                Some(Next::Keep(Box::new(Progress { samples, ..progress.clone() })))
+                let came = bake::last(&samples, numbers.window)
+                    .map_or(0, |(first, last)| last.new.since(&first.new).requests);
+                let most = progress.most.max(came);
+                Some(Next::Keep(Box::new(Progress { samples, most, ..progress.clone() })))
             }
         }
     }
@@ -130,7 +133,10 @@ impl Rollout<'_> {
     /// Somebody wants it to stay at this step.
     pub(super) fn paused(&self) -> Option<Next> {
         let held = self.op.progress.paused.as_ref()?;
-        Some(Next::Wait(None, format!("`tow rollout resume`: paused by {}", held.by)))
+        Some(Next::Wait(
+            None,
+            format!("`tow rollout resume`: paused by {}", super::words::short(&held.by)),
+        ))
     }
 
     /// Somebody wants it to go back, and it still can.
@@ -141,7 +147,7 @@ impl Rollout<'_> {
         }
         Some(Next::Fail(Failure {
             gate: "aborted".into(),
-            message: format!("{who} broke it off"),
+            message: format!("{} broke it off", super::words::short(who)),
             instance: None,
             log: Vec::new(),
         }))

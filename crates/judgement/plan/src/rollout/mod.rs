@@ -16,9 +16,9 @@ mod start;
 mod words;
 
 pub use command::is_to_run;
-pub use hold::{answered, bakes, returns};
-pub use shift::header;
-pub use words::under_way;
+pub use hold::{answered, bakes, clock, returns};
+pub use shift::{header, step_ends};
+pub use words::{ended, under_way};
 
 use crate::{Course, Delivered, course, delivered, meaning, pods, recreate};
 use std::collections::BTreeMap;

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{Course, PodWanted, meaning};
 use std::collections::BTreeSet;
-use tow_model::kinds::delivery::CanaryStep;
-use tow_record::{ObservedInstance, Pod, Stage, Turn};
+use tow_model::kinds::{delivery::CanaryStep, environment::EnvironmentSpec};
+use tow_names::{Place, Timestamp};
+use tow_record::{ObservedInstance, Operation, Pod, Release, Stage, Turn};
 
 impl Rollout<'_> {
     /// The switch that comes before the one with which it takes over; none where that one is next.
@@ -155,18 +156,32 @@ impl Rollout<'_> {
 }
 
 /// The header by which a request says whether it wants the release that is tried.
-pub fn header(
-    release: &tow_record::Release,
-    place: &tow_names::Place,
-    environment: &tow_model::kinds::environment::EnvironmentSpec,
-) -> String {
+pub fn header(release: &Release, place: &Place, environment: &EnvironmentSpec) -> String {
+    match asked(release, place, environment) {
+        Course::Canary { header, .. } => header,
+        _ => tow_model::kinds::strategy::HEADER.into(),
+    }
+}
+
+/// When the step of a canary ends by itself at which it is; none: it is at none, or waits for somebody to let it go on.
+pub fn step_ends(
+    op: &Operation,
+    release: &Release,
+    environment: &EnvironmentSpec,
+) -> Option<Timestamp> {
+    let progress = &op.progress;
+    let Course::Canary { steps, .. } = asked(release, &op.place, environment) else { return None };
+    let step = steps.get((progress.step as usize).checked_sub(1)?)?;
+    let pause = step.pause.filter(|_| progress.stage == Stage::Shift)?;
+    progress.since.map(|since| since.plus(pause))
+}
+
+/// The course that a release asks for.
+fn asked(release: &Release, place: &Place, environment: &EnvironmentSpec) -> Course {
     let each = release.workloads.iter().map(|(name, file)| {
         let said =
             crate::delivered(&release.delivery, &file.score, &place.environment, environment);
         (name.as_str(), said)
     });
-    match crate::course(&each.collect()) {
-        Course::Canary { header, .. } => header,
-        _ => tow_model::kinds::strategy::HEADER.into(),
-    }
+    crate::course(&each.collect())
 }

@@ -1,3 +1,4 @@
 //! Deployments.
 
+pub mod get;
 pub mod list;

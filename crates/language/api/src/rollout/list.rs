@@ -4,7 +4,7 @@ use crate::status::get::Query;
 use crate::{Nothing, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tow_names::Timestamp;
+use tow_names::{Duration, Timestamp};
 use tow_record::{Failure, Held, Reason, Stage};
 
 /// What a window counted.
@@ -43,8 +43,18 @@ pub struct RolloutView {
     pub weight: Option<u32>,
     /// What it answered in the last window.
     pub new: Counted,
-    /// What those of before answered until it began to serve.
+    /// What those of before answered: in the same window where they serve beside it, else all that they did until it
+    /// began to serve.
     pub old: Counted,
+    /// Over how much time `new` is counted; none: it was not looked at yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Duration>,
+    /// They serve beside it, and `old` is of the same window.
+    #[serde(default)]
+    pub beside: bool,
+    /// So many requests a window are needed to judge it by; none: it is not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<u64>,
     /// Somebody paused it.
     pub paused: Option<Held>,
     /// Somebody broke it off.

@@ -30,21 +30,30 @@ impl Listed for RolloutView {
         "RELEASE",
         "SINCE (UTC)",
         "NEW FAILED",
-        "BEFORE",
+        "OLD FAILED",
         "DOES",
     ];
     const EMPTY: &'static str = "nothing is being rolled out";
 
     fn row(&self) -> Vec<Cell> {
         let failed = |counted: &Counted| format!("{} of {}", counted.errors, counted.requests);
+        // The first look has nothing before it to count from.
+        let window = self.window.filter(|window| window.micros() > 0);
+        let over = window.map(|window| format!(" in {} s", window.micros() / 1_000_000));
+        let new = over.as_ref().map(|over| format!("{}{over}", failed(&self.new)));
+        let old = match (&over, self.beside) {
+            (Some(over), true) => Some(format!("{}{over}", failed(&self.old))),
+            (_, false) if self.before.is_some() => Some(format!("{} till then", failed(&self.old))),
+            _ => None,
+        };
         vec![
             Cell::new(&self.component),
             Cell::new(&self.environment),
             Cell::new(or_dash(self.deployment)),
             Cell::new(or_dash(self.release)),
             Cell::new(time(self.since.unwrap_or(self.started_at))),
-            Cell::new(failed(&self.new)),
-            Cell::new(failed(&self.old)),
+            Cell::new(or_dash(new)),
+            Cell::new(or_dash(old)),
             Cell::new(&self.doing),
         ]
     }
