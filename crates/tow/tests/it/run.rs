@@ -312,6 +312,24 @@ fn whoever_stays_with_a_build_or_a_deployment_can_leave_it() {
         stayed.presses_ctrl_c();
         assert_eq!(stayed.ends(), Some(130), "{verb}");
     }
+    // A key is answered, however little somebody wants to hear.
+    let skiff = folder("skiff", &[("slow", "true", "{kind: job}")]);
+    let tow = skiff.path().join("tow.yaml");
+    let text = std::fs::read_to_string(&tow).unwrap();
+    std::fs::write(&tow, text.replace("\"true\"", &Value::from(slow).to_string())).unwrap();
+    let path = skiff.path().display().to_string();
+    let mut stayed = Stayed::begin(&up, &["deploy", &path, "-q"]);
+    until("it listens for keys", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", stayed.child.id()));
+        let status = status.unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & 2 != 0)
+    });
+    stayed.presses_ctrl_c();
+    stayed.says("Ctrl-C once more leaves it");
+    stayed.presses_ctrl_c();
+    assert_eq!(stayed.ends(), Some(130));
 }
 
 #[test]
