@@ -107,6 +107,10 @@ async fn what_does_no_worse_is_live_after_its_time_and_the_old_one_is_warm_until
     let platform = deployed().await;
     traffic(&platform, 5, 100, 0).await;
     let old: Vec<Id> = platform.world().instances().into_iter().map(|seen| seen.id).collect();
+    let person = ann(&platform);
+    let plan = person.plan_deploy(STAGING, &folder(&FOLDER_TWO), "source two").await.unwrap();
+    let watch = plan.steps.iter().find(|step| step.subject == "bake 30s").unwrap();
+    assert_eq!(watch.action, tow_record::Action::Watch);
     let id = deploy(&platform, &FOLDER_TWO).await;
     till_it_bakes(&platform).await;
     assert_eq!(releases_served(&platform), [2, 2]);

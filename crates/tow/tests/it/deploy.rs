@@ -59,6 +59,12 @@ fn scripts_get_what_they_were_promised() {
         assert!(!step["reason"].as_str().unwrap().is_empty(), "every step says why: {step}");
     }
 
+    // Nothing watches it in development, which nobody should have to find out.
+    let steps = plan["steps"].as_array().unwrap();
+    let watched = steps.iter().find(|step| step["subject"] == "not watched").unwrap();
+    assert_eq!(watched["action"], "none");
+    assert!(watched["reason"].as_str().unwrap().ends_with("(bake.for)"), "{watched}");
+
     let releases = up.json(&["releases", "ferry"]);
     has(only(&releases), &["number", "artifact", "created_at", "created_by"]);
     assert!(releases[0]["artifact"].as_str().unwrap().starts_with("sha256:"));
