@@ -72,10 +72,7 @@ async fn what_is_broken_off_while_its_last_switch_waits_takes_over_and_goes_back
     let view = person.operation(&id).await.unwrap();
     assert_eq!((view.state, view.back_to), (State::Failed, Some(1)));
     let failure = view.failure.unwrap();
-    assert_eq!(
-        (failure.gate.as_str(), failure.message.as_str()),
-        ("aborted", "ann broke it off")
-    );
+    assert_eq!((failure.gate.as_str(), failure.message.as_str()), ("aborted", "ann broke it off"));
     platform.finish().await;
 }
 

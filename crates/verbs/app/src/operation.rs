@@ -42,7 +42,11 @@ impl Handle<GetOperation> for App {
 
 impl App {
     /// Everybody sees that it failed and why; log lines are for whoever may read the log.
-    pub(crate) async fn hide_log(&self, ctx: &OpCtx, view: &mut OperationView) -> Result<(), AppError> {
+    pub(crate) async fn hide_log(
+        &self,
+        ctx: &OpCtx,
+        view: &mut OperationView,
+    ) -> Result<(), AppError> {
         let told = view.failure.iter().chain(&view.remark);
         if told.into_iter().all(|failure| failure.log.is_empty()) {
             return Ok(());
