@@ -352,11 +352,13 @@ impl TestPlatform {
         if let Some(platform) = self.platform.take() {
             platform.close().await;
         }
+        self.watch.rest();
     }
 
     /// As `kill -9` would.
     pub fn kill(mut self) {
         self.platform = None;
+        self.watch.rest();
     }
 }
 

@@ -75,6 +75,15 @@ impl Watch {
         self.state().store = Some(store);
     }
 
+    /// It looks no more, and holds nothing: the store that it looks into holds it.
+    pub(crate) fn rest(&self) {
+        let (body, store) = {
+            let mut state = self.state();
+            (state.body.take(), state.store.take())
+        };
+        drop((body, store));
+    }
+
     /// How many crossings there were.
     pub fn crossed(&self) -> usize {
         self.state().crossed
