@@ -36,6 +36,7 @@ const AUDIENCES: &[(&str, Audience)] = &[
     ("operation.", Audience::Readers),
     ("password.", Audience::Person),
     ("plan.", Audience::Owners),
+    ("platform.", Audience::Auditors),
     ("release.", Audience::Readers),
     ("rollout.", Audience::Readers),
     ("route.", Audience::Readers),
